@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * addr.c - the address of a channel, and how each transport is opened on either side
+ *
+ * Runs in: hylics-worker, hylics-agent
+ * Reads from: whoever may connect to the socket; in the guest sysfs
+ */
+#include "channel/addr.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/vm_sockets.h>
+
+#include "common/own.h"
+
+#define SYSFS_PORTS "/sys/class/virtio-ports"
+
+static const char *const kind_names[] = { "serial", "unix", "vsock" };
+
+const char *chan_kind_name(enum chan_kind kind)
+{
+	return kind_names[kind];
+}
+
+bool chan_addr_listens(const struct chan_addr *addr, enum msg_role role)
+{
+	return role == ROLE_HOST && addr->kind != CHAN_SERIAL;
+}
+
+/* "CID[:PORT]", both decimal */
+static int parse_vsock(const char *text, struct chan_addr *a, struct hy_err *e)
+{
+	char *end;
+	unsigned long cid, port = CHAN_VSOCK_PORT;
+
+	errno = 0;
+	cid = strtoul(text, &end, 10);
+	if (*end == ':')
+		port = strtoul(end + 1, &end, 10);
+	if (errno || *end || end == text || *text == '-' || cid >= VMADDR_CID_ANY || !port ||
+	    port >= VMADDR_PORT_ANY)
+		return hy_err_set(e, EINVAL, "channel 'vsock:%s': want vsock:CID or "
+				  "vsock:CID:PORT in decimal", text);
+	a->cid = (uint32_t)cid;
+	a->port = (uint32_t)port;
+	return 0;
+}
+
+static int parse_path(const char *text, struct chan_addr *a, struct hy_err *e)
+{
+	if (strlen(text) >= sizeof(a->path))
+		return hy_err_set(e, ENAMETOOLONG, "channel '%s:%s': a socket path has at most "
+				  "%zu bytes", chan_kind_name(a->kind), text,
+				  sizeof(a->path) - 1);
+	snprintf(a->path, sizeof(a->path), "%s", text);
+	return 0;
+}
+
+int chan_addr_parse(const char *text, enum msg_role role, struct chan_addr *addr,
+		    struct hy_err *e)
+{
+	struct chan_addr a = { .cid = VMADDR_CID_HOST, .port = CHAN_VSOCK_PORT };
+	const char *colon = strchr(text, ':');
+	size_t n = colon ? (size_t)(colon - text) : strlen(text);
+	const char *rest = colon && colon[1] ? colon + 1 : NULL;
+	bool may_be_bare;
+	int rc;
+
+	for (a.kind = CHAN_SERIAL; a.kind <= CHAN_VSOCK; a.kind++) {
+		if (strlen(kind_names[a.kind]) == n && strncmp(text, kind_names[a.kind], n) == 0)
+			break;
+	}
+	may_be_bare = role == ROLE_GUEST && a.kind != CHAN_UNIX;
+	if (a.kind > CHAN_VSOCK || (!rest && (colon || !may_be_bare)))
+		return hy_err_set(e, EINVAL, "channel '%s': want %s", text, role == ROLE_HOST ?
+				  "serial:PATH, unix:PATH or vsock:CID" :
+				  "serial, serial:DEVICE, unix:PATH or vsock");
+	if (rest) {
+		rc = a.kind == CHAN_VSOCK ? parse_vsock(rest, &a, e) : parse_path(rest, &a, e);
+		if (rc < 0)
+			return rc;
+	}
+	*addr = a;
+	return 0;
+}
+
+/* -- unix -- */
+
+static struct sockaddr_un unix_addr(const struct chan_addr *a)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	memcpy(sun.sun_path, a->path, sizeof(a->path));
+	return sun;
+}
+
+static int unix_connect(const struct chan_addr *a, struct hy_err *e)
+{
+	struct sockaddr_un sun = unix_addr(a);
+	hy_autofd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return hy_err_set(e, errno, "channel '%s': socket", a->path);
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+		return hy_err_set(e, errno, "channel '%s': connect", a->path);
+	return hy_fd_steal(&fd);
+}
+
+/*
+ * A socket nobody listens on any more is a dead process's; it is replaced. Anything else at the
+ * path is not ours to remove.
+ */
+static int unix_clear_stale(const struct chan_addr *a, struct hy_err *e)
+{
+	struct sockaddr_un sun = unix_addr(a);
+	hy_autofd fd = -1;
+	struct stat st;
+
+	if (lstat(a->path, &st) < 0)
+		return errno == ENOENT ? 0 : hy_err_set(e, errno, "channel '%s'", a->path);
+	if (!S_ISSOCK(st.st_mode))
+		return hy_err_set(e, EEXIST, "channel '%s': there is something that is no socket; "
+				  "move it away", a->path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return hy_err_set(e, errno, "channel '%s': socket", a->path);
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 || errno != ECONNREFUSED)
+		return hy_err_set(e, EADDRINUSE, "channel '%s': another process listens there",
+				  a->path);
+	if (unlink(a->path) < 0)
+		return hy_err_set(e, errno, "channel '%s': remove a dead process's socket",
+				  a->path);
+	return 0;
+}
+
+static int unix_listen(const struct chan_addr *a, struct hy_err *e)
+{
+	struct sockaddr_un sun = unix_addr(a);
+	hy_autofd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t old;
+	int rc;
+
+	if (fd < 0)
+		return hy_err_set(e, errno, "channel '%s': socket", a->path);
+	rc = unix_clear_stale(a, e);
+	if (rc < 0)
+		return rc;
+	old = umask(0177);
+	rc = bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;
+	umask(old);
+	if (rc < 0)
+		return hy_err_set(e, -rc, "channel '%s': bind", a->path);
+	if (listen(fd, 1) < 0)
+		return hy_err_set(e, errno, "channel '%s': listen", a->path);
+	return hy_fd_steal(&fd);
+}
+
+/* -- vsock -- */
+
+static int vsock_open(const struct chan_addr *a, bool listens, struct hy_err *e)
+{
+	struct sockaddr_vm svm = { .svm_family = AF_VSOCK, .svm_port = a->port,
+				   .svm_cid = listens ? VMADDR_CID_ANY : a->cid };
+	const struct timeval patience = { .tv_usec = 200000 };
+	hy_autofd fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return hy_err_set(e, errno, "channel vsock: socket (is the vsock module loaded?)");
+	/* a host that is there answers in microseconds; the loop must not stand still for long */
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience, sizeof(patience));
+	if (listens) {
+		if (bind(fd, (struct sockaddr *)&svm, sizeof(svm)) < 0)
+			return hy_err_set(e, errno, "channel vsock: bind port %u", a->port);
+		if (listen(fd, 1) < 0)
+			return hy_err_set(e, errno, "channel vsock: listen on port %u", a->port);
+	} else if (connect(fd, (struct sockaddr *)&svm, sizeof(svm)) < 0) {
+		return hy_err_set(e, errno, "channel vsock: connect to CID %u port %u", a->cid,
+				  a->port);
+	}
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return hy_err_set(e, errno, "channel vsock: O_NONBLOCK");
+	return hy_fd_steal(&fd);
+}
+
+static int vsock_accept(const struct chan_addr *a, int listener, struct hy_err *e)
+{
+	struct sockaddr_vm peer = { 0 };
+	socklen_t len = sizeof(peer);
+	hy_autofd fd = accept4(listener, (struct sockaddr *)&peer, &len,
+			       SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return hy_err_set(e, errno, "channel vsock: accept");
+	if (peer.svm_cid != a->cid)
+		return hy_err_set(e, EACCES, "channel vsock: CID %u is not this VM's, %u",
+				  peer.svm_cid, a->cid);
+	return hy_fd_steal(&fd);
+}
+
+/* -- serial, guest side -- */
+
+static bool port_has_name(const char *port, const char *name)
+{
+	char path[sizeof(SYSFS_PORTS) + 256 + sizeof("/name")];
+	char text[64] = "";
+	hy_autofile *f = NULL;
+
+	snprintf(path, sizeof(path), SYSFS_PORTS "/%s/name", port);
+	f = fopen(path, "re");
+	if (!f || !fgets(text, sizeof(text), f))
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	return strcmp(text, name) == 0;
+}
+
+/* No udev needed: a lab guest has none, and early boot has none yet. */
+static int find_port(char *path, size_t room, struct hy_err *e)
+{
+	DIR *dir = opendir(SYSFS_PORTS);
+	struct dirent *d;
+	bool found = false;
+
+	if (!dir)
+		return hy_err_set(e, errno, "channel serial: %s (no virtio-serial device, or its "
+				  "driver is not loaded)", SYSFS_PORTS);
+	while (!found && (d = readdir(dir)) != NULL) {
+		found = d->d_name[0] != '.' && port_has_name(d->d_name, CHAN_PORT_NAME);
+		if (found)
+			snprintf(path, room, "/dev/%s", d->d_name);
+	}
+	closedir(dir);
+	if (!found)
+		return hy_err_set(e, ENODEV, "channel serial: no port named %s; add one to the VM",
+				  CHAN_PORT_NAME);
+	return 0;
+}
+
+/* A port whose other end nobody holds reads as ended: the worker is away, try again later. */
+static int port_open(const struct chan_addr *a, struct hy_err *e)
+{
+	char path[sizeof(a->path) + 256];
+	struct pollfd pfd = { .events = POLLIN };
+	hy_autofd fd = -1;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s", a->path);
+	if (!a->path[0]) {
+		rc = find_port(path, sizeof(path), e);
+		if (rc < 0)
+			return rc;
+	}
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return hy_err_set(e, errno, "channel serial: open %s", path);
+	pfd.fd = fd;
+	if (poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLHUP))
+		return hy_err_set(e, ENOTCONN, "channel serial: %s: the host's side is closed",
+				  path);
+	return hy_fd_steal(&fd);
+}
+
+int chan_addr_open(const struct chan_addr *addr, enum msg_role role, struct hy_err *e)
+{
+	switch (addr->kind) {
+	case CHAN_SERIAL:
+		return role == ROLE_GUEST ? port_open(addr, e) : unix_connect(addr, e);
+	case CHAN_UNIX:
+		return role == ROLE_GUEST ? unix_connect(addr, e) : unix_listen(addr, e);
+	default:
+		return vsock_open(addr, role == ROLE_HOST, e);
+	}
+}
+
+int chan_addr_accept(const struct chan_addr *addr, int listener, struct hy_err *e)
+{
+	int fd;
+
+	if (addr->kind == CHAN_VSOCK)
+		return vsock_accept(addr, listener, e);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	return fd < 0 ? hy_err_set(e, errno, "channel '%s': accept", addr->path) : fd;
+}
+
+void chan_addr_unlink(const struct chan_addr *addr, enum msg_role role)
+{
+	if (addr->kind == CHAN_UNIX && chan_addr_listens(addr, role))
+		unlink(addr->path);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * chan.h - the channel between host and guest: one interface over serial, unix and vsock
+ *
+ * Runs in: hylics-worker, hylics-agent
+ * Reads from: the peer on the channel (hostile; in the guest the host's words are checked too)
+ *
+ * DOC: Life of a channel
+ *
+ *	              open or accept                  hello that has seen ours
+ *	CLOSED ----------------------> GREETING ---------------------------------> UP
+ *	  ^  \__ listens: LISTENING __^   |   ^                                    |
+ *	  |      (no timer)               |   |  hello of a new session            |
+ *	  |                               |   +------------------------------------+
+ *	  +------ end, fault, silence ----+----------------------------------------+
+ *	          (opened again after a pause that doubles from 20 ms to 1 s)
+ *
+ * CLOSED	Nothing open, the pause runs. chan_send() gives -ENOTCONN.
+ * LISTENING	Waits for a peer. chan_send() gives -ENOTCONN.
+ * GREETING	Stream open; mark and hello are said, and said again should nothing come back.
+ *		Only a mark with a hello is accepted from the peer.
+ * UP		Both have seen each other's session. Messages flow.
+ *
+ * Each opening of a stream is a session with an epoch of its own, a random number. A hello says
+ * its sender's epoch and the one it has seen from the peer. A side that hears a new epoch answers
+ * with a hello; a side that hears its own epoch back is UP. So a peer that died and came back on a
+ * port that never closed is noticed by its hello, and what its predecessor left in the port, also
+ * half a frame, is thrown away up to the mark (proto/frame.h).
+ *
+ * A new connection to a listening side takes the old one's place: the old peer is most likely dead.
+ *
+ * DOC: What can fail, and what then
+ *
+ * - the stream ends, or read or write fail: down(), CLOSED.
+ * - a frame that cannot be understood, a message out of place, a handler that refuses one:
+ *   counted by reason, logged within the rate limit, bye said if it can be, then as above.
+ * - silence: after HY_CHAN_KEEPALIVE_MS the peer is pinged, after HY_CHAN_DEAD_MS it is dead.
+ * - the peer asks but does not read the answers: it is not read from until it does.
+ * - the transport cannot be opened: logged once per reason, tried again after the pause.
+ */
+#ifndef CHANNEL_CHAN_H
+#define CHANNEL_CHAN_H
+
+#include "channel/addr.h"
+#include "channel/tx.h"
+#include "common/ev.h"
+#include "common/log.h"
+#include "proto/assemble.h"
+#include "proto/frame_rx.h"
+#include "proto/msg.h"
+
+enum chan_state { CHAN_CLOSED, CHAN_LISTENING, CHAN_GREETING, CHAN_UP };
+
+struct chan_ops {
+	void (*up)(void *object, const struct msg_hello *peer);
+	void (*down)(void *object, const char *why);
+	/* every message the channel does not answer itself; < 0 ends the session as a fault */
+	int (*message)(void *object, const struct message *m);
+};
+
+struct chan_counters {
+	uint64_t sessions;	/* times it came UP */
+	uint64_t resyncs;	/* sessions begun by a peer while the stream stayed open */
+	uint64_t faults;	/* sessions ended because of what the peer sent */
+	uint64_t silences;	/* sessions ended because it sent nothing */
+	uint64_t frames_in, bytes_in, bytes_out;
+};
+
+struct chan_config {
+	enum msg_role role;		/* ours */
+	struct chan_addr addr;
+	const char *software;		/* "hylics-agent 0.1.0" */
+	uint64_t keepalive_ms, dead_ms;	/* 0: the defaults of limits.h */
+};
+
+struct chan {
+	struct chan_config cfg;
+	const struct chan_ops *ops;
+	void *object;
+	const struct hy_log *log;
+	struct ev_loop *loop;
+
+	enum chan_state state;
+	int listener, fd;
+	uint32_t events;		/* what epoll watches for on fd */
+	uint32_t epoch, peer_epoch;	/* 0: no session */
+	bool heard_mark;		/* the next frame must be a hello */
+	bool paused;			/* not reading: answers wait for the peer to read */
+	uint32_t soak_got;
+	uint64_t heard_ms;		/* when the peer last sent anything */
+	uint64_t open_pause_ms;		/* before the next opening */
+	uint64_t hello_pause_ms;	/* before the next hello */
+	struct ev_timer timer;		/* CLOSED: open, GREETING: hello again, UP: keepalive */
+	int last_open_error;
+	struct hy_log_rate fault_rate, life_rate;
+
+	struct chan_counters count;
+	struct frame_rx rx;
+	struct assemble in;
+	struct chan_tx tx;
+};
+
+/**
+ * chan_open() - Start a channel; it opens, greets and reopens by itself from here on
+ * @c:		Filled; large, belongs in static or heap memory
+ * @cfg:	Copied
+ * @ops:	Called from the loop
+ * @object:	Passed to @ops
+ * @loop:	Loop
+ * @log:	Log; must outlive the channel
+ * @e:		Error
+ *
+ * A side that goes to its peer may find nobody there yet, which is no error. A side that listens
+ * fails if it cannot.
+ *
+ * Return: 0, -errno
+ */
+int chan_open(struct chan *c, const struct chan_config *cfg, const struct chan_ops *ops,
+	      void *object, struct ev_loop *loop, const struct hy_log *log, struct hy_err *e);
+
+/* Say goodbye as far as the transport takes it at once, and give everything back. */
+void chan_close(struct chan *c);
+
+/**
+ * chan_send() - Queue a message of an urgent lane
+ * @c:		Channel
+ * @type:	Its type
+ * @id:		Its id; 0 is the channel's own
+ * @payload:	Copied
+ * @len:	Length of @payload
+ *
+ * Return: 0, -ENOTCONN, -EAGAIN if too much is waiting already, -EINVAL
+ */
+int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *payload, size_t len);
+
+/**
+ * chan_send_stream() - Queue a message of the bulk lane
+ * @c:	Channel
+ * @s:	The caller's until its done() is called, which happens exactly once
+ *
+ * Return: 0, -ENOTCONN (then done() is not called)
+ */
+int chan_send_stream(struct chan *c, struct chan_stream *s);
+
+const char *chan_state_name(enum chan_state state);
+
+#endif

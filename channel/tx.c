@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tx.c - what waits to be sent on a channel, most urgent lane first
+ *
+ * Runs in: hylics-worker, hylics-agent
+ * Reads from: no untrusted input, but for the credit, which is checked here
+ */
+#include "channel/tx.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Two chunks within the window, so that one is on its way while the other's credit comes back. */
+#define BULK_CHUNK (MSG_BULK_WINDOW / 2)
+
+/* A message whose payload is nothing but resync marks has a header every 16 bytes. */
+#define MESSAGE_COST_MAX                                                                           \
+	(HY_CHUNK_MAX + (HY_CHUNK_MAX / (FRAME_MARK_LEN - 1) + 2) * FRAME_HEADER_LEN)
+
+static void drop_streams(struct chan_tx *tx)
+{
+	struct chan_stream *s = tx->first;
+
+	tx->first = NULL;
+	tx->last = &tx->first;
+	while (s) {
+		struct chan_stream *next = s->next;
+
+		s->done(s, -ECONNRESET);	/* may free it */
+		s = next;
+	}
+}
+
+void tx_reset(struct chan_tx *tx, uint32_t epoch)
+{
+	tx->epoch = epoch;
+	for (unsigned int i = 0; i < LANE_BULK; i++)
+		tx->lane[i].head = tx->lane[i].tail = 0;
+	tx->bulk_unpaid = 0;
+	tx->cur_len = tx->cur_off = 0;
+	drop_streams(tx);
+}
+
+void tx_greet(struct chan_tx *tx, const struct msg_hello *hello)
+{
+	struct frame f = { .type = MSG_HELLO, .epoch = hello->epoch };
+	uint8_t *header = tx->cur + FRAME_MARK_LEN;
+	int len;
+
+	tx_reset(tx, hello->epoch);
+	memcpy(tx->cur, FRAME_MARK, FRAME_MARK_LEN);
+	len = msg_hello_encode(hello, header + FRAME_HEADER_LEN, MSG_HELLO_MAX);
+	f.len = (uint16_t)len;
+	f.total = f.len;
+	frame_encode_header(&f, header);
+	tx->cur_len = FRAME_MARK_LEN + FRAME_HEADER_LEN + f.len;
+}
+
+static size_t lane_room(const struct tx_lane *lane)
+{
+	return sizeof(lane->buf) - (lane->tail - lane->head);
+}
+
+bool tx_has_room(const struct chan_tx *tx)
+{
+	for (unsigned int i = 0; i < LANE_BULK; i++) {
+		if (lane_room(&tx->lane[i]) < MESSAGE_COST_MAX)
+			return false;
+	}
+	return true;
+}
+
+static void lane_put(struct tx_lane *lane, struct frame *f, const uint8_t *payload)
+{
+	frame_encode_header(f, lane->buf + lane->tail);
+	if (f->len)
+		memcpy(lane->buf + lane->tail + FRAME_HEADER_LEN, payload, f->len);
+	lane->tail += FRAME_HEADER_LEN + f->len;
+}
+
+int tx_message(struct chan_tx *tx, const struct msg_info *info, uint32_t id, const void *payload,
+	       size_t len)
+{
+	struct frame f = { .type = info->type, .id = id, .epoch = tx->epoch };
+	struct tx_lane *lane;
+
+	if (info->lane == LANE_BULK || len < info->min || len > info->max)
+		return -EINVAL;
+	lane = &tx->lane[info->lane];
+	if (lane_room(lane) < MESSAGE_COST_MAX)
+		return -EAGAIN;
+	if (lane->head) {
+		memmove(lane->buf, lane->buf + lane->head, lane->tail - lane->head);
+		lane->tail -= lane->head;
+		lane->head = 0;
+	}
+	f.total = (uint32_t)len;
+	do {
+		const uint8_t *rest = (const uint8_t *)payload + f.offset;
+
+		f.len = (uint16_t)frame_chunk_len(rest, len - f.offset, HY_CHUNK_MAX);
+		lane_put(lane, &f, rest);
+		f.offset += f.len;
+	} while (f.offset < len);
+	return 0;
+}
+
+void tx_stream(struct chan_tx *tx, struct chan_stream *s)
+{
+	s->offset = 0;
+	s->next = NULL;
+	*tx->last = s;
+	tx->last = &s->next;
+}
+
+int tx_credit(struct chan_tx *tx, uint64_t bytes)
+{
+	if (bytes > tx->bulk_unpaid)
+		return -EPROTO;
+	tx->bulk_unpaid -= (uint32_t)bytes;
+	return 0;
+}
+
+static bool take_from_lane(struct chan_tx *tx, struct tx_lane *lane)
+{
+	const uint8_t *at = lane->buf + lane->head;
+	struct frame f;
+
+	if (lane->head == lane->tail || frame_decode_header(at, &f) < 0)
+		return false;
+	tx->cur_len = FRAME_HEADER_LEN + f.len;
+	memcpy(tx->cur, at, tx->cur_len);
+	lane->head += tx->cur_len;
+	return true;
+}
+
+static void finish_stream(struct chan_tx *tx, struct chan_stream *s)
+{
+	tx->first = s->next;
+	if (!tx->first)
+		tx->last = &tx->first;
+	s->done(s, 0);
+}
+
+static void take_from_stream(struct chan_tx *tx)
+{
+	struct chan_stream *s = tx->first;
+	size_t max = MSG_BULK_WINDOW - tx->bulk_unpaid;
+	struct frame f;
+
+	if (!s || max == 0)
+		return;
+	f = (struct frame){ .type = s->type, .id = s->id, .epoch = tx->epoch, .total = s->total,
+			    .offset = s->offset };
+	f.len = (uint16_t)frame_chunk_len(s->data + s->offset, s->total - s->offset,
+					  max < BULK_CHUNK ? max : BULK_CHUNK);
+	frame_encode_header(&f, tx->cur);
+	memcpy(tx->cur + FRAME_HEADER_LEN, s->data + s->offset, f.len);
+	tx->cur_len = FRAME_HEADER_LEN + f.len;
+	tx->bulk_unpaid += f.len;
+	s->offset += f.len;
+	if (s->offset == s->total)
+		finish_stream(tx, s);
+}
+
+size_t tx_next(struct chan_tx *tx, const uint8_t **p)
+{
+	if (tx->cur_off == tx->cur_len) {
+		tx->cur_off = tx->cur_len = 0;
+		if (!take_from_lane(tx, &tx->lane[LANE_CONTROL]) &&
+		    !take_from_lane(tx, &tx->lane[LANE_URGENT]))
+			take_from_stream(tx);
+	}
+	*p = tx->cur + tx->cur_off;
+	return tx->cur_len - tx->cur_off;
+}
+
+void tx_written(struct chan_tx *tx, size_t n)
+{
+	tx->cur_off += n;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tx.h - what waits to be sent on a channel, most urgent lane first
+ *
+ * Runs in: hylics-worker, hylics-agent
+ * Reads from: no untrusted input, but for the credit, which is checked here
+ *
+ * A frame that was begun is finished; after it the most urgent lane that has one is next. Messages
+ * of LANE_CONTROL and LANE_URGENT are copied into a fixed buffer per lane. Those of LANE_BULK stay
+ * in their owner's memory and are cut into chunks as they go, and no more than MSG_BULK_WINDOW
+ * bytes of them are under way before the peer has said that it took them: whatever a transport
+ * buffers in between, a ping has one chunk's worth of bulk before it and not more.
+ */
+#ifndef CHANNEL_TX_H
+#define CHANNEL_TX_H
+
+#include "proto/frame.h"
+#include "proto/msg.h"
+
+struct chan_stream {
+	uint16_t type;			/* of LANE_BULK */
+	uint32_t id;
+	const uint8_t *data;		/* the owner's, unchanged until done() */
+	uint32_t total;
+	/* called once: 0 when the last byte went out, -ECONNRESET if the session ended before */
+	void (*done)(struct chan_stream *s, int rc);
+	void *object;			/* the owner's own */
+	uint32_t offset;		/* sent so far */
+	struct chan_stream *next;
+};
+
+struct tx_lane {
+	uint8_t buf[HY_CHAN_QUEUE_MAX];	/* frames, back to back */
+	size_t head, tail;
+};
+
+struct chan_tx {
+	uint32_t epoch;			/* ours, in every header */
+	struct tx_lane lane[LANE_BULK];
+	struct chan_stream *first, **last;
+	uint32_t bulk_unpaid;		/* bytes under way, not yet credited */
+	uint8_t cur[FRAME_LEN_MAX];	/* the frame being written */
+	size_t cur_len, cur_off;
+};
+
+/* Forget everything; streams are told -ECONNRESET. */
+void tx_reset(struct chan_tx *tx, uint32_t epoch);
+
+/**
+ * tx_greet() - Begin a session: resync mark and hello, before anything else
+ * @tx:		What was queued, or half sent, belongs to no session any more and is forgotten
+ * @hello:	Its epoch becomes that of all headers
+ */
+void tx_greet(struct chan_tx *tx, const struct msg_hello *hello);
+
+/**
+ * tx_message() - Queue a message of an urgent lane
+ * @tx:		Queue
+ * @info:	Its row of the table
+ * @id:		Its id
+ * @payload:	Copied
+ * @len:	Within the row's limits
+ *
+ * Return: 0, -EAGAIN if the lane is full, -EINVAL if the message is not one of such a lane
+ */
+int tx_message(struct chan_tx *tx, const struct msg_info *info, uint32_t id, const void *payload,
+	       size_t len);
+
+/* Whether each urgent lane can take a message of any length. */
+bool tx_has_room(const struct chan_tx *tx);
+
+void tx_stream(struct chan_tx *tx, struct chan_stream *s);
+
+/**
+ * tx_credit() - The peer has taken bytes of the bulk lane
+ * @tx:		Queue
+ * @bytes:	The peer's claim
+ *
+ * Return: 0, -EPROTO if that is more than was sent
+ */
+int tx_credit(struct chan_tx *tx, uint64_t bytes);
+
+/**
+ * tx_next() - What to write now
+ * @tx:	Queue
+ * @p:	Set
+ *
+ * Return: how many bytes, 0 if nothing can be sent
+ */
+size_t tx_next(struct chan_tx *tx, const uint8_t **p);
+void tx_written(struct chan_tx *tx, size_t n);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fault.c - named steps at which a test can kill, stop, delay or fail a process
+ *
+ * Runs in: every daemon, in builds with -Dfaults=true
+ * Reads from: the environment of whoever started the process
+ */
+#include "common/fault.h"
+
+#ifdef HY_FAULTS
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum action { NONE, KILL, STOP, FAIL, DROP, DELAY };
+
+#define X(step, name, what) name,
+static const char *const step_names[] = { HY_FAULT_STEPS(X) };
+#undef X
+
+static const struct {
+	const char *name;
+	enum action action;
+} actions[] = {
+	{ "kill", KILL }, { "stop", STOP }, { "fail", FAIL }, { "drop", DROP },
+};
+
+/* One order per process, read once at start; there is nobody else to own it. */
+static struct {
+	enum hy_fault_step step;
+	enum action action;
+	unsigned long delay_ms;
+	unsigned long left;	/* times still to pass; 0: done */
+} order;
+
+static bool parse_action(const char *word, size_t n)
+{
+	char *end;
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (strlen(actions[i].name) == n && strncmp(word, actions[i].name, n) == 0) {
+			order.action = actions[i].action;
+			return true;
+		}
+	}
+	if (strncmp(word, "delay-", 6) != 0)
+		return false;
+	order.delay_ms = strtoul(word + 6, &end, 10);
+	order.action = DELAY;
+	return end == word + n;
+}
+
+const char *hy_fault_init(void)
+{
+	const char *text = getenv("HYLICS_FAULT");
+	size_t n;
+
+	order.action = NONE;
+	if (!text)
+		return NULL;
+	n = strcspn(text, ":");
+	for (order.step = 0; order.step < FAULT_STEPS; order.step++) {
+		if (strlen(step_names[order.step]) == n &&
+		    strncmp(text, step_names[order.step], n) == 0)
+			break;
+	}
+	if (order.step == FAULT_STEPS)
+		return "HYLICS_FAULT names no step; the steps are in common/fault.h";
+	text += n + (text[n] == ':');
+	n = strcspn(text, ":");
+	if (!parse_action(text, n))
+		return "HYLICS_FAULT: the action is kill, stop, fail, drop or delay-MS";
+	order.left = text[n] == ':' ? strtoul(text + n + 1, NULL, 10) : 1;
+	return NULL;
+}
+
+bool hy_fault_due(enum hy_fault_step step)
+{
+	return order.action != NONE && order.step == step && order.left == 1;
+}
+
+static int act(void)
+{
+	struct timespec pause = { .tv_sec = (time_t)(order.delay_ms / 1000),
+				  .tv_nsec = (long)(order.delay_ms % 1000) * 1000000 };
+
+	switch (order.action) {
+	case KILL:
+		kill(getpid(), SIGKILL);
+		return 0;
+	case STOP:
+		kill(getpid(), SIGSTOP);
+		return 0;
+	case DELAY:
+		nanosleep(&pause, NULL);
+		return 0;
+	case FAIL:
+		return -EIO;
+	case DROP:
+		return -ECANCELED;
+	default:
+		return 0;
+	}
+}
+
+int hy_fault(enum hy_fault_step step)
+{
+	if (order.action == NONE || order.step != step || order.left == 0)
+		return 0;
+	return --order.left == 0 ? act() : 0;
+}
+
+#endif

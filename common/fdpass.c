@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fdpass.c - messages that carry descriptors over a unix socket, done right once
+ *
+ * Runs in: every program that hands descriptors over
+ * Reads from: the peer on the socket (hostile)
+ */
+#include "fdpass.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "own.h"
+
+/*
+ * Room for what the kernel may ever bring, SCM_MAX_FD, not only for what we allow: with less, the
+ * kernel cuts the list, and which descriptors it has already installed is not told everywhere.
+ */
+#define KERNEL_FDS_MAX 253
+
+union control {
+	char bytes[CMSG_SPACE(KERNEL_FDS_MAX * sizeof(int))];
+	struct cmsghdr align;
+};
+
+void hy_fds_close(struct hy_fds *fds)
+{
+	while (fds->n > 0)
+		hy_fd_close(&fds->fd[--fds->n]);
+}
+
+ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *fds, int flags)
+{
+	union control ctl = { 0 };
+	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (fds && fds->n) {
+		size_t bytes = fds->n * sizeof(int);
+		struct cmsghdr *c;
+
+		msg.msg_control = ctl.bytes;
+		msg.msg_controllen = CMSG_SPACE(bytes);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(bytes);
+		memcpy(CMSG_DATA(c), fds->fd, bytes);
+	}
+	do {
+		n = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* Keeps up to max descriptors of one control message, closes the rest; returns how many came. */
+static unsigned int take_rights(const struct cmsghdr *c, struct hy_fds *fds, unsigned int max)
+{
+	unsigned int n = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+
+	for (unsigned int i = 0; i < n; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		if (fds->n < max)
+			fds->fd[fds->n++] = fd;
+		else
+			hy_fd_close(&fd);
+	}
+	return n;
+}
+
+ssize_t hy_fds_recv(int sock, void *buf, size_t len, struct hy_fds *fds, unsigned int max_fds,
+		    int flags)
+{
+	union control ctl;
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.bytes,
+			      .msg_controllen = sizeof(ctl.bytes) };
+	unsigned int came = 0;
+	ssize_t n;
+
+	fds->n = 0;
+	if (max_fds > HY_FDS_PER_MESSAGE_MAX)
+		max_fds = HY_FDS_PER_MESSAGE_MAX;
+	do {
+		n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			came += take_rights(c, fds, max_fds);
+	}
+	if (came > max_fds || (msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
+		hy_fds_close(fds);
+		return -EPROTO;
+	}
+	return n;
+}

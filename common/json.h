@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * json.h - a string as JSON writes it, for programs that link no JSON library
+ *
+ * Runs in: every program
+ * Reads from: any text; bytes that are not UTF-8 are replaced
+ */
+#ifndef HY_JSON_H
+#define HY_JSON_H
+
+#include <stdio.h>
+
+/**
+ * hy_json_string() - Write a text with quotes and escapes (RFC 8259)
+ * @f:		Where
+ * @text:	Any bytes; each that is no part of valid UTF-8 becomes U+FFFD
+ */
+void hy_json_string(FILE *f, const char *text);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sandbox.c - the stages in which a process gives up what it does not need
+ *
+ * Runs in: every daemon
+ * Reads from: no untrusted input
+ */
+#include "common/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/own.h"
+
+static int close_from(unsigned int first, unsigned int last)
+{
+	if (first > last)
+		return 0;
+	/* kernels before 5.9 do not have it; the guest's may be as old as that */
+	if (syscall(SYS_close_range, first, last, 0) == 0 || errno == ENOSYS)
+		return 0;
+	return -errno;
+}
+
+/* A program started with stdin closed would get its first socket as descriptor 0. */
+static int fill_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	hy_fd_close(&fd);
+	return 0;
+}
+
+int hy_sandbox_started(int keep_fd, struct hy_err *e)
+{
+	unsigned int keep = keep_fd > STDERR_FILENO ? (unsigned int)keep_fd : STDERR_FILENO;
+	int rc = close_from(STDERR_FILENO + 1, keep - 1);
+
+	if (rc == 0)
+		rc = close_from(keep + 1, ~0u);
+	if (rc == 0)
+		rc = fill_stdio();
+	if (rc < 0)
+		return hy_err_set(e, -rc, "sandbox: close inherited descriptors");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return hy_err_set(e, errno, "sandbox: no new privileges");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return hy_err_set(e, errno, "sandbox: not dumpable");
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static int drop_bounding(uint64_t keep)
+{
+	for (int cap = 0; cap <= 63; cap++) {
+		if (keep >> cap & 1)
+			continue;
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
+			continue;
+		/* without CAP_SETPCAP it stays, and no exec can make use of it: no new privileges */
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
+			return -errno;
+	}
+	return 0;
+}
+
+int hy_sandbox_bare(uint64_t keep, struct hy_err *e)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	int rc = drop_bounding(keep);
+
+	if (rc < 0)
+		return hy_err_set(e, -rc, "sandbox: drop the bounding set");
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capget, &head, data) < 0)
+		return hy_err_set(e, errno, "sandbox: read capabilities");
+	for (unsigned int i = 0; i < 2; i++) {
+		data[i].permitted &= (uint32_t)(keep >> 32 * i);
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &head, data) < 0)
+		return hy_err_set(e, errno, "sandbox: drop capabilities");
+	return 0;
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+#ifdef SANITIZED
+
+int hy_sandbox_sealed(const char *const *names, struct hy_err *e)
+{
+	(void)names;
+	(void)e;
+	return 0;
+}
+
+#else
+
+static int add_rules(scmp_filter_ctx ctx, const char *const *names)
+{
+	for (; *names; names++) {
+		int number = seccomp_syscall_resolve_name(*names);
+		int rc;
+
+		if (number == __NR_SCMP_ERROR)
+			continue;
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 0);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int hy_sandbox_sealed(const char *const *names, struct hy_err *e)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int rc;
+
+	if (!ctx)
+		return hy_err_set(e, ENOMEM, "sandbox: seccomp");
+	rc = add_rules(ctx, names);
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return rc < 0 ? hy_err_set(e, -rc, "sandbox: load the system call filter") : 0;
+}
+
+#endif

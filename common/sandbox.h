@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sandbox.h - the stages in which a process gives up what it does not need
+ *
+ * Runs in: every daemon
+ * Reads from: no untrusted input
+ *
+ * DOC: Stages
+ *
+ * started	First thing in main(). No descriptors but 0, 1, 2 and those the starter named;
+ *		no core dump or ptrace by the same user; no new privileges by exec; SIGPIPE ignored.
+ *		May: read configuration, open files and sockets. Must not: read from a peer.
+ * bare		Capabilities are down to a given set, and cannot come back.
+ *		May: what those few allow. Must not: gain any other.
+ * sealed	System calls are down to a list. May: serve. Must not: open, exec, or change anything
+ *		about itself that is not on the list; a call off the list ends the process.
+ *
+ * A process goes through them in this order and never back. (Roots and namespaces are set by
+ * whoever starts the process; see docs/map.md.)
+ */
+#ifndef HY_SANDBOX_H
+#define HY_SANDBOX_H
+
+#include <stdint.h>
+
+#include "common/err.h"
+
+/**
+ * hy_sandbox_started() - First stage
+ * @keep_fd:	A descriptor above 2 that was handed over on purpose, or -1
+ * @e:		Error
+ */
+int hy_sandbox_started(int keep_fd, struct hy_err *e);
+
+/**
+ * hy_sandbox_bare() - Second stage: drop capabilities
+ * @keep:	Bits (1 << CAP_X) that stay in the effective and permitted sets, if they are there
+ * @e:		Error
+ */
+int hy_sandbox_bare(uint64_t keep, struct hy_err *e);
+
+/**
+ * hy_sandbox_sealed() - Third stage: allow only listed system calls
+ * @names:	Names of system calls, ended by NULL; one unknown to this machine is left out
+ * @e:		Error
+ *
+ * In builds with a sanitizer, which needs calls of its own, nothing is sealed.
+ */
+int hy_sandbox_sealed(const char *const *names, struct hy_err *e);
+
+#endif

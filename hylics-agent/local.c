@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * local.c - the agent's socket for programs of the guest
+ *
+ * Runs in: hylics-agent
+ * Reads from: any program of the guest (hostile)
+ *
+ * A client that sends what is not a packet of ours is closed. One that does not read its answers
+ * is closed too: an answer is sent without waiting, and there is always room for one.
+ */
+#include "hylics-agent/local.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/fdpass.h"
+#include "common/own.h"
+
+static const struct ev_class listener_class;
+
+static size_t answer(struct agent_local *l, const struct local_header *h, size_t len, uint8_t *out)
+{
+	struct local_error err = { .num = ENOSYS, .words = "this agent does not know the request" };
+	struct local_status s = { 0 };
+
+	if (h->type != LOCAL_ASK_STATUS)
+		return local_encode_error(h->id, &err, out);
+	if (len != LOCAL_HEADER_LEN) {
+		err = (struct local_error){ .num = EPROTO, .words = "a status request is bare" };
+		return local_encode_error(h->id, &err, out);
+	}
+	l->status(l->object, &s);
+	return local_encode_status(h->id, &s, out);
+}
+
+static int client_handle(void *object, int fd, uint32_t events)
+{
+	struct agent_local *l = object;
+	uint8_t in[LOCAL_PACKET_MAX], out[LOCAL_PACKET_MAX];
+	struct local_header h;
+	struct hy_fds none;
+	size_t len;
+	ssize_t n = hy_fds_recv(fd, in, sizeof(in), &none, 0, 0);
+
+	(void)events;
+	if (n == -EAGAIN)
+		return 0;
+	if (n <= 0)
+		return n < 0 ? (int)n : -ECONNRESET;
+	if (local_decode_header(in, (size_t)n, &h) < 0)
+		return -EPROTO;
+	len = answer(l, &h, (size_t)n, out);
+	n = hy_fds_send(fd, out, len, NULL, 0);
+	return n < 0 ? (int)n : 0;
+}
+
+static void client_drop(void *object, int fd, int rc)
+{
+	struct agent_local *l = object;
+
+	if (rc == -EPROTO)
+		hy_log_limited(l->log, &l->rate, HY_LOG_WARN,
+			       "a local client sent what is no request of ours");
+	ev_del(l->loop, fd);
+	hy_fd_close(&fd);
+	if (l->n_clients-- == HY_LOCAL_CLIENTS_MAX)
+		(void)ev_mod(l->loop, l->listener, EPOLLIN);
+}
+
+static const struct ev_class client_class = { "local client", client_handle, client_drop };
+
+static int listener_handle(void *object, int fd, uint32_t events)
+{
+	struct agent_local *l = object;
+	hy_autofd client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct hy_err e;
+
+	(void)events;
+	if (client < 0)
+		return 0;
+	if (ev_add(l->loop, client, &client_class, l, EPOLLIN, &e) < 0) {
+		hy_log_limited(l->log, &l->rate, HY_LOG_WARN, "%s", e.text);
+		return 0;
+	}
+	hy_fd_steal(&client);
+	if (++l->n_clients == HY_LOCAL_CLIENTS_MAX)
+		(void)ev_mod(l->loop, fd, 0);	/* the others wait their turn */
+	return 0;
+}
+
+static void listener_drop(void *object, int fd, int rc)
+{
+	struct agent_local *l = object;
+
+	(void)rc;
+	ev_del(l->loop, fd);
+}
+
+static const struct ev_class listener_class = { "local listener", listener_handle, listener_drop };
+
+/* Another agent answers there: two would fight over the channel. A dead one's socket goes. */
+static int clear_path(const struct sockaddr_un *sun, struct hy_err *e)
+{
+	hy_autofd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return hy_err_set(e, errno, "agent socket: socket");
+	if (lstat(sun->sun_path, &st) < 0 && errno == ENOENT)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return hy_err_set(e, EEXIST, "agent socket '%s': there is something that is no "
+				  "socket; move it away", sun->sun_path);
+	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0)
+		return hy_err_set(e, EADDRINUSE, "agent socket '%s': another agent runs",
+				  sun->sun_path);
+	if (unlink(sun->sun_path) < 0)
+		return hy_err_set(e, errno, "agent socket '%s': remove a dead agent's",
+				  sun->sun_path);
+	return 0;
+}
+
+int local_open(struct agent_local *l, struct hy_err *e)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	hy_autofd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int rc;
+
+	if (fd < 0)
+		return hy_err_set(e, errno, "agent socket: socket");
+	if (strlen(l->path) >= sizeof(sun.sun_path))
+		return hy_err_set(e, ENAMETOOLONG, "agent socket '%s': at most %zu bytes", l->path,
+				  sizeof(sun.sun_path) - 1);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", l->path);
+	rc = clear_path(&sun, e);
+	if (rc < 0)
+		return rc;
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+		return hy_err_set(e, errno, "agent socket '%s': bind", l->path);
+	if (chmod(l->path, 0666) < 0 || listen(fd, HY_LOCAL_BACKLOG) < 0)
+		return hy_err_set(e, errno, "agent socket '%s': listen", l->path);
+	rc = ev_add(l->loop, fd, &listener_class, l, EPOLLIN, e);
+	if (rc < 0)
+		return rc;
+	l->listener = hy_fd_steal(&fd);
+	return 0;
+}
+
+void local_close(struct agent_local *l)
+{
+	ev_del(l->loop, l->listener);
+	hy_fd_close(&l->listener);
+	unlink(l->path);
+}

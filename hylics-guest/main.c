@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main.c - hylics-guest: the command of the guest's users
+ *
+ * Runs in: hylics-guest (guest, any user)
+ * Reads from: the agent (checked)
+ */
+#include <stddef.h>
+
+#include "common/opt.h"
+#include "hylics-guest/status.h"
+#include "version.h"
+
+static const struct hy_cmd commands[] = {
+	{ .name = "status", .args = "", .summary = "show whether the agent reaches the host",
+	  .options = status_options, .values_size = sizeof(struct status_values),
+	  .run = status_run },
+	{ 0 },
+};
+
+static const struct hy_cmd command = {
+	.name = "hylics-guest",
+	.args = "COMMAND",
+	.summary = "what a guest's user asks of Hylics",
+	.sub = commands,
+};
+
+int main(int argc, char **argv)
+{
+	return hy_opt_main(&command, argc, argv);
+}

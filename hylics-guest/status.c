@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * status.c - `hylics-guest status`
+ *
+ * Runs in: hylics-guest
+ * Reads from: the agent (checked)
+ */
+#include "hylics-guest/status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include "channel/chan.h"
+#include "common/fdpass.h"
+#include "common/json.h"
+#include "common/own.h"
+#include "proto/local.h"
+
+#define OPTION(field) offsetof(struct status_values, field)
+
+const struct hy_opt status_options[] = {
+	{ .name = "run-dir", .type = HY_OPT_STRING, .offset = OPTION(run_dir), .arg = "DIR",
+	  .help = "where agent.sock is (default $HYLICS_RUN_DIR, else /run/hylics)" },
+	{ .name = "json", .type = HY_OPT_FLAG, .offset = OPTION(json), .help = "print JSON" },
+	{ 0 },
+};
+
+/* The agent answers at once or not at all: one that is stopped must not stop us. */
+static int connect_agent(const char *dir, struct hy_err *e)
+{
+	const struct timeval patience = { .tv_sec = 5 };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	hy_autofd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return hy_err_set(e, errno, "socket");
+	if ((size_t)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/agent.sock", dir) >=
+	    sizeof(sun.sun_path))
+		return hy_err_set(e, ENAMETOOLONG, "run directory '%s'", dir);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+		return hy_err_set(e, errno, "agent at '%s' (does hylics-agent run?)",
+				  sun.sun_path);
+	return hy_fd_steal(&fd);
+}
+
+static int ask(int fd, struct local_status *s, struct hy_err *e)
+{
+	uint8_t buf[LOCAL_PACKET_MAX];
+	struct local_header h;
+	struct hy_fds none;
+	ssize_t n = hy_fds_send(fd, buf, local_encode_ask_status(1, buf), NULL, 0);
+
+	if (n > 0)
+		n = hy_fds_recv(fd, buf, sizeof(buf), &none, 0, 0);
+	if (n <= 0)
+		return hy_err_set(e, n ? (int)-n : ECONNRESET, "agent: ask for its status");
+	if (local_decode_header(buf, (size_t)n, &h) < 0 || h.type != LOCAL_STATUS ||
+	    local_decode_status(buf, (size_t)n, s) < 0 || s->channel_state > CHAN_UP ||
+	    s->transport > CHAN_VSOCK)
+		return hy_err_set(e, EPROTO, "agent: its answer cannot be read (is it newer?)");
+	return 0;
+}
+
+static void print_text(const struct local_status *s)
+{
+	printf("agent        %s, running for %.0f s\n", s->software, (double)s->uptime_ms / 1000);
+	printf("channel      %s over %s\n", chan_state_name(s->channel_state),
+	       chan_kind_name(s->transport));
+	if (s->channel_state == CHAN_UP)
+		printf("host         %s, session %08x\n", s->peer_software, s->peer_epoch);
+	printf("sessions     %llu, of them %llu begun anew by the host\n",
+	       (unsigned long long)s->sessions, (unsigned long long)s->resyncs);
+	printf("ended by     faults %llu, silence %llu\n", (unsigned long long)s->faults,
+	       (unsigned long long)s->silences);
+}
+
+static void print_json(const struct local_status *s)
+{
+	printf("{\"channel\":\"%s\",\"transport\":\"%s\",\"epoch\":%u,\"peer_epoch\":%u,",
+	       chan_state_name(s->channel_state), chan_kind_name(s->transport), s->epoch,
+	       s->peer_epoch);
+	printf("\"sessions\":%llu,\"resyncs\":%llu,\"faults\":%llu,\"silences\":%llu,",
+	       (unsigned long long)s->sessions, (unsigned long long)s->resyncs,
+	       (unsigned long long)s->faults, (unsigned long long)s->silences);
+	printf("\"uptime_ms\":%llu,\"software\":", (unsigned long long)s->uptime_ms);
+	hy_json_string(stdout, s->software);
+	printf(",\"peer_software\":");
+	hy_json_string(stdout, s->peer_software);
+	printf("}\n");
+}
+
+int status_run(const void *values, int argc, char **argv, struct hy_err *e)
+{
+	const struct status_values *v = values;
+	const char *dir = v->run_dir ? v->run_dir : getenv("HYLICS_RUN_DIR");
+	struct local_status s;
+
+	(void)argc;
+	(void)argv;
+	hy_autofd fd = connect_agent(dir ? dir : "/run/hylics", e);
+	if (fd < 0)
+		return HY_EXIT_NO_DAEMON;
+	if (ask(fd, &s, e) < 0)
+		return HY_EXIT_FAILED;
+	if (v->json)
+		print_json(&s);
+	else
+		print_text(&s);
+	return HY_EXIT_OK;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * local.c - what programs in the guest say to their agent: packets on agent.sock
+ *
+ * Runs in: hylics-agent, hylics-guest, libhylics
+ * Reads from: any program of the guest (hostile to the agent); the agent's answers are checked too
+ */
+#include "proto/local.h"
+
+#include <errno.h>
+
+#include "common/cursor.h"
+
+static struct hy_wr begin(uint16_t type, uint32_t id, uint8_t *out)
+{
+	struct hy_wr w = { .p = out, .left = LOCAL_PACKET_MAX };
+
+	hy_wr_le16(&w, LOCAL_VERSION);
+	hy_wr_le16(&w, type);
+	hy_wr_le32(&w, id);
+	return w;
+}
+
+size_t local_encode_ask_status(uint32_t id, uint8_t *out)
+{
+	return LOCAL_PACKET_MAX - begin(LOCAL_ASK_STATUS, id, out).left;
+}
+
+size_t local_encode_status(uint32_t id, const struct local_status *s, uint8_t *out)
+{
+	struct hy_wr w = begin(LOCAL_STATUS, id, out);
+
+	hy_wr_u8(&w, s->channel_state);
+	hy_wr_u8(&w, s->transport);
+	hy_wr_le16(&w, 0);
+	hy_wr_le32(&w, s->epoch);
+	hy_wr_le32(&w, s->peer_epoch);
+	hy_wr_le64(&w, s->sessions);
+	hy_wr_le64(&w, s->resyncs);
+	hy_wr_le64(&w, s->faults);
+	hy_wr_le64(&w, s->silences);
+	hy_wr_le64(&w, s->uptime_ms);
+	hy_wr_text(&w, s->software);
+	hy_wr_text(&w, s->peer_software);
+	return LOCAL_PACKET_MAX - w.left;
+}
+
+size_t local_encode_error(uint32_t id, const struct local_error *err, uint8_t *out)
+{
+	struct hy_wr w = begin(LOCAL_ERROR, id, out);
+
+	hy_wr_le16(&w, err->num);
+	hy_wr_text(&w, err->words);
+	return LOCAL_PACKET_MAX - w.left;
+}
+
+int local_decode_header(const uint8_t *in, size_t len, struct local_header *h)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	uint16_t version = hy_rd_le16(&r);
+	struct local_header got = { .type = hy_rd_le16(&r), .id = hy_rd_le32(&r) };
+
+	if (r.bad || version != LOCAL_VERSION || len > LOCAL_PACKET_MAX)
+		return -EPROTO;
+	*h = got;
+	return 0;
+}
+
+int local_decode_status(const uint8_t *in, size_t len, struct local_status *s)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct local_status got = { 0 };
+
+	hy_rd_take(&r, LOCAL_HEADER_LEN);
+	got.channel_state = hy_rd_u8(&r);
+	got.transport = hy_rd_u8(&r);
+	hy_rd_le16(&r);
+	got.epoch = hy_rd_le32(&r);
+	got.peer_epoch = hy_rd_le32(&r);
+	got.sessions = hy_rd_le64(&r);
+	got.resyncs = hy_rd_le64(&r);
+	got.faults = hy_rd_le64(&r);
+	got.silences = hy_rd_le64(&r);
+	got.uptime_ms = hy_rd_le64(&r);
+	hy_rd_text(&r, got.software, sizeof(got.software));
+	hy_rd_text(&r, got.peer_software, sizeof(got.peer_software));
+	if (r.bad || r.left)
+		return -EPROTO;
+	*s = got;
+	return 0;
+}
+
+int local_decode_error(const uint8_t *in, size_t len, struct local_error *err)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct local_error got = { 0 };
+
+	hy_rd_take(&r, LOCAL_HEADER_LEN);
+	got.num = hy_rd_le16(&r);
+	hy_rd_text(&r, got.words, sizeof(got.words));
+	if (r.bad || r.left)
+		return -EPROTO;
+	*err = got;
+	return 0;
+}

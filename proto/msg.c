@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * msg.c - the messages of the channel: one table of types, and the payload of each
+ *
+ * Runs in: hylics-worker, hylics-agent, tests
+ * Reads from: the peer on the channel (hostile)
+ */
+#include "proto/msg.h"
+
+#include <errno.h>
+
+#include "common/cursor.h"
+
+#define BOTH (ROLE_HOST | ROLE_GUEST)
+
+static const struct msg_info table[] = {
+	{ MSG_HELLO, "hello", LANE_CONTROL, BOTH, MSG_HELLO_MIN, MSG_HELLO_MAX,
+	  "begins a session, right behind the resync mark" },
+	{ MSG_BYE, "bye", LANE_CONTROL, BOTH, MSG_BYE_MIN, MSG_BYE_MAX,
+	  "ends a session and says why" },
+	{ MSG_PING, "ping", LANE_CONTROL, BOTH, 0, MSG_PING_MAX,
+	  "asks for a pong with the same bytes" },
+	{ MSG_PONG, "pong", LANE_CONTROL, BOTH, 0, MSG_PING_MAX,
+	  "answers a ping: same id, same bytes" },
+	{ MSG_CREDIT, "credit", LANE_CONTROL, BOTH, MSG_COUNT_LEN, MSG_COUNT_LEN,
+	  "so many bytes of the bulk lane were taken" },
+	{ MSG_SOAK, "soak", LANE_BULK, BOTH, 1, HY_MESSAGE_MAX,
+	  "bytes to be counted and thrown away: measures the bulk lane" },
+	{ MSG_SOAK_DONE, "soak-done", LANE_URGENT, BOTH, MSG_COUNT_LEN, MSG_COUNT_LEN,
+	  "a soak arrived whole: same id, its length" },
+};
+
+const struct msg_info *msg_table(size_t *n)
+{
+	*n = sizeof(table) / sizeof(table[0]);
+	return table;
+}
+
+const struct msg_info *msg_info(uint16_t type)
+{
+	/* types are numbered from 1 without gaps; a test holds the table to it */
+	if (type == 0 || type > sizeof(table) / sizeof(table[0]))
+		return NULL;
+	return &table[type - 1];
+}
+
+static int written(const struct hy_wr *w, size_t room)
+{
+	return w->bad ? -EMSGSIZE : (int)(room - w->left);
+}
+
+int msg_hello_encode(const struct msg_hello *m, uint8_t *out, size_t room)
+{
+	struct hy_wr w = { .p = out, .left = room };
+
+	hy_wr_le16(&w, m->proto_min);
+	hy_wr_le16(&w, m->proto_max);
+	hy_wr_le32(&w, m->epoch);
+	hy_wr_le32(&w, m->seen);
+	hy_wr_u8(&w, m->role);
+	hy_wr_bytes(&w, "\0\0\0", 3);
+	hy_wr_le64(&w, m->features);
+	hy_wr_text(&w, m->software);
+	hy_wr_text(&w, m->kernel);
+	return written(&w, room);
+}
+
+int msg_hello_decode(const uint8_t *in, size_t len, struct msg_hello *m)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct msg_hello got = { 0 };
+
+	got.proto_min = hy_rd_le16(&r);
+	got.proto_max = hy_rd_le16(&r);
+	got.epoch = hy_rd_le32(&r);
+	got.seen = hy_rd_le32(&r);
+	got.role = hy_rd_u8(&r);
+	hy_rd_take(&r, 3);
+	got.features = hy_rd_le64(&r);
+	hy_rd_text(&r, got.software, sizeof(got.software));
+	hy_rd_text(&r, got.kernel, sizeof(got.kernel));
+	if (r.bad || r.left)
+		return -EPROTO;
+	if (got.epoch == 0 || got.proto_min == 0 || got.proto_min > got.proto_max)
+		return -EPROTO;
+	if (got.role != ROLE_HOST && got.role != ROLE_GUEST)
+		return -EPROTO;
+	*m = got;
+	return 0;
+}
+
+int msg_bye_encode(const struct msg_bye *m, uint8_t *out, size_t room)
+{
+	struct hy_wr w = { .p = out, .left = room };
+
+	hy_wr_le16(&w, m->reason);
+	hy_wr_text(&w, m->words);
+	return written(&w, room);
+}
+
+int msg_bye_decode(const uint8_t *in, size_t len, struct msg_bye *m)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct msg_bye got = { 0 };
+
+	got.reason = hy_rd_le16(&r);
+	hy_rd_text(&r, got.words, sizeof(got.words));
+	if (r.bad || r.left)
+		return -EPROTO;
+	*m = got;
+	return 0;
+}
+
+const char *msg_bye_name(uint16_t reason)
+{
+	switch (reason) {
+	case BYE_STOPPING:
+		return "stopping";
+	case BYE_PROTOCOL:
+		return "protocol";
+	case BYE_VERSION:
+		return "version";
+	case BYE_REPLACED:
+		return "replaced";
+	default:
+		return "unknown";
+	}
+}
+
+int msg_count_encode(uint64_t bytes, uint8_t *out, size_t room)
+{
+	struct hy_wr w = { .p = out, .left = room };
+
+	hy_wr_le64(&w, bytes);
+	return written(&w, room);
+}
+
+int msg_count_decode(const uint8_t *in, size_t len, uint64_t *bytes)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	uint64_t got = hy_rd_le64(&r);
+
+	if (r.bad || r.left)
+		return -EPROTO;
+	*bytes = got;
+	return 0;
+}
+
+int msg_agree(const struct msg_hello *a, const struct msg_hello *b)
+{
+	uint16_t newest = a->proto_max < b->proto_max ? a->proto_max : b->proto_max;
+	uint16_t oldest = a->proto_min > b->proto_min ? a->proto_min : b->proto_min;
+
+	return newest >= oldest ? newest : -EPROTONOSUPPORT;
+}
