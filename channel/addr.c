@@ -36,22 +36,30 @@ bool chan_addr_listens(const struct chan_addr *addr, enum msg_role role)
 	return role == ROLE_HOST && addr->kind != CHAN_SERIAL;
 }
 
-/* "CID[:PORT]", both decimal */
+/* Decimal digits and nothing else, up to a character of @ends; below the "any" of vsock. */
+static const char *parse_number(const char *text, const char *ends, uint32_t *number)
+{
+	size_t n = strspn(text, "0123456789");
+	unsigned long long v;
+
+	if (n == 0 || n > 10 || !strchr(ends, text[n]))
+		return NULL;
+	v = strtoull(text, NULL, 10);
+	if (v >= UINT32_MAX)
+		return NULL;
+	*number = (uint32_t)v;
+	return text + n;
+}
+
 static int parse_vsock(const char *text, struct chan_addr *a, struct hy_err *e)
 {
-	char *end;
-	unsigned long cid, port = CHAN_VSOCK_PORT;
+	const char *end = parse_number(text, ":", &a->cid);
 
-	errno = 0;
-	cid = strtoul(text, &end, 10);
-	if (*end == ':')
-		port = strtoul(end + 1, &end, 10);
-	if (errno || *end || end == text || *text == '-' || cid >= VMADDR_CID_ANY || !port ||
-	    port >= VMADDR_PORT_ANY)
+	if (end && *end == ':')
+		end = parse_number(end + 1, "", &a->port);
+	if (!end || a->port == 0)
 		return hy_err_set(e, EINVAL, "channel 'vsock:%s': want vsock:CID or "
 				  "vsock:CID:PORT in decimal", text);
-	a->cid = (uint32_t)cid;
-	a->port = (uint32_t)port;
 	return 0;
 }
 

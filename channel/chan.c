@@ -242,7 +242,7 @@ static void send_count(struct chan *c, enum msg_type type, uint32_t id, uint64_t
 	uint8_t buf[MSG_COUNT_LEN];
 
 	msg_count_encode(bytes, buf, sizeof(buf));
-	(void)tx_message(&c->tx, msg_info(type), id, buf, sizeof(buf));
+	(void)tx_message(&c->tx, msg_info((uint16_t)type), id, buf, sizeof(buf));
 }
 
 static const char *take_soak(struct chan *c, const struct message *m)

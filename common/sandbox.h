@@ -44,7 +44,8 @@ int hy_sandbox_bare(uint64_t keep, struct hy_err *e);
  * @names:	Names of system calls, ended by NULL; one unknown to this machine is left out
  * @e:		Error
  *
- * In builds with a sanitizer, which needs calls of its own, nothing is sealed.
+ * In builds with a sanitizer, which needs calls of its own, nothing is sealed (and the process
+ * stays dumpable for its leak check).
  */
 int hy_sandbox_sealed(const char *const *names, struct hy_err *e);
 

@@ -7,16 +7,18 @@ import pathlib
 import signal
 import subprocess
 import tempfile
+import threading
 
 from hylab import BUILD, LabError, wall
 
 UP = "channel up"
-WORKER_TIMEOUT_S = 120
+WORKER_TIMEOUT_S = 60
+LINE_TIMEOUT_S = 30
 
 
 def program(name):
     """Path of one of our programs."""
-    path = BUILD / name
+    path = BUILD / name / name
     if not os.access(path, os.X_OK):
         raise LabError(f"{path}: not there; build it first with 'make'")
     return str(path)
@@ -49,11 +51,16 @@ class Process:
         return self._process.pid
 
     def wait_line(self, text):
-        """Read its log up to a line with this text; a silent process is ended by the test's limit."""
-        for line in self._process.stderr:
-            self.log.append(line.rstrip("\n"))
-            if text in line:
-                return line
+        """Read its log up to a line with this text; one that stays silent is killed."""
+        limit = threading.Timer(LINE_TIMEOUT_S, self._process.kill)
+        limit.start()
+        try:
+            for line in self._process.stderr:
+                self.log.append(line.rstrip("\n"))
+                if text in line:
+                    return line
+        finally:
+            limit.cancel()
         raise LabError(f"'{text}' never came; the log was:\n  " + "\n  ".join(self.log))
 
     def kill(self, signo=signal.SIGKILL):

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from hylab import channel
+from hylab import channel, wall
 from hylab.vm import Spec, Vm
 
 GUEST_RUN = "/run/hylics"
@@ -50,6 +50,7 @@ class Guest:
 
 @pytest.fixture(name="guest", scope="module")
 def _guest():
+    wall.require()
     path = channel.socket_path()
     with Vm(Spec(name="chan", memory="512M", channel=f"serial:{path}")) as vm:
         yield Guest(vm, path)
@@ -101,7 +102,7 @@ def test_malformed_frame_from_the_guest_closes_the_channel_and_the_worker_comes_
     with channel.worker(guest.address) as worker:
         with guest.agent():
             worker.wait_line(channel.UP)
-        guest.run("head -c 4096 /dev/urandom | tr '\\247' x "
+        guest.run(r"{ printf '\361hylics-resync\n\362'; head -c 4096 /dev/zero; } "
                   "> /dev/virtio-ports/io.hylics.agent.0")
         assert "fault 1 of this peer" in worker.wait_line("malformed frame")
         with guest.agent():

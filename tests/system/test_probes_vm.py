@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The probes once more, on the guest's kernel; and mmap on the share by file system and cache mode."""
+
+import re
+
+import pytest
+
+from hylab import BUILD, wall
+from hylab.vm import Share, Spec, Vm
+
+PROBES = sorted(path.name for path in (BUILD / "tests/probes").glob("probe-*")
+                if path.is_file() and path.name != "probe-share_mmap")
+WRITER = Share("writer", "", "/run/share/writer", "9p", "none")
+# What each mode must keep; "fresh": seen at open() although this side has the old bytes cached.
+MODES = {
+    "9p-none": ("9p", "none", {"mmap": "no"}),
+    "9p-mmap": ("9p", "mmap", {}),
+    "9p-loose": ("9p", "loose", {"fresh": "no", "write": "no"}),
+    "virtiofs-none": ("virtiofs", "none", {"mmap": "no"}),
+    "virtiofs-auto": ("virtiofs", "auto", {}),
+    "virtiofs-always": ("virtiofs", "always", {"fresh": "no"}),
+}
+
+
+def mounts(directory):
+    """One mount of the same directory for every mode, and one to play the host with."""
+    shares = [Share(name, directory, f"/run/share/{name}", kind, cache)
+              for name, (kind, cache, _) in MODES.items()]
+    return (Share(WRITER.tag, directory, WRITER.mount_point, WRITER.type, WRITER.cache), *shares)
+
+
+@pytest.fixture(name="guest", scope="module")
+def _guest(tmp_path_factory):
+    wall.require()
+    directory = wall.RUN / "probe-share"
+    directory.mkdir(exist_ok=True)
+    with Vm(Spec(name="probes", memory="1G", shares=mounts(str(directory)))) as vm:
+        yield vm
+
+
+def judge(result):
+    """Fail with what the probe printed; a probe that skipped itself is skipped here."""
+    skipped = re.match(r"1\.\.0 # skip (.*)", result.stdout, re.I)
+    if skipped:
+        pytest.skip(skipped[1])
+    assert result.code == 0 and "not ok" not in result.stdout, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_probe_holds_on_the_guests_kernel(guest, probe):
+    judge(guest.run(f"cd /tmp && exec {BUILD}/tests/probes/{probe}", timeout_s=300))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_share_by_cache_mode(guest, mode):
+    expected = "".join(f" --expect-{what} {value}" for what, value in MODES[mode][2].items())
+    judge(guest.run(f"exec {BUILD}/tests/probes/probe-share_mmap /run/share/{mode} {mode} "
+                    f"--writer {WRITER.mount_point}{expected}", timeout_s=300))
