@@ -5,7 +5,7 @@
  * Runs in: every program
  * Reads from: no untrusted input
  */
-#include "clock.h"
+#include "common/clock.h"
 
 #include <time.h>
 

@@ -5,7 +5,7 @@
  * Runs in: every program
  * Reads from: whatever the caller was sent (hostile)
  */
-#include "cursor.h"
+#include "common/cursor.h"
 
 #include <string.h>
 

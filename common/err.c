@@ -5,7 +5,7 @@
  * Runs in: every program
  * Reads from: no untrusted input
  */
-#include "err.h"
+#include "common/err.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "json.h"
+#include "common/json.h"
 
 #define CODE_BAD_OPTION "bad-option"
 #define CODE_BAD_USAGE "bad-usage"
@@ -104,11 +104,24 @@ static const char *errno_words(const struct hy_err *e)
 	return is_usage(e) ? NULL : strerror(e->num);
 }
 
+/* A file's name must not be able to speak to the reader's terminal. */
+static void print_visibly(FILE *f, const char *text)
+{
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+		if (*c < 0x20 || *c == 0x7f)
+			fprintf(f, "\\x%02x", *c);
+		else
+			fputc(*c, f);
+	}
+}
+
 void hy_err_print(const char *program, const struct hy_err *e)
 {
 	const char *words = errno_words(e);
 
-	fprintf(stderr, "%s: %s%s%s\n", program, e->text, words ? ": " : "", words ? words : "");
+	fprintf(stderr, "%s: ", program);
+	print_visibly(stderr, e->text);
+	fprintf(stderr, "%s%s\n", words ? ": " : "", words ? words : "");
 }
 
 void hy_err_print_json(FILE *f, const struct hy_err *e)
@@ -116,7 +129,8 @@ void hy_err_print_json(FILE *f, const struct hy_err *e)
 	const char *words = errno_words(e);
 	char message[HY_ERR_TEXT_MAX + 128];
 
-	snprintf(message, sizeof(message), "%s%s%s", e->text, words ? ": " : "", words ? words : "");
+	snprintf(message, sizeof(message), "%s%s%s", e->text, words ? ": " : "",
+		 words ? words : "");
 	fputs("{\"error\":{\"code\":", f);
 	hy_json_string(f, hy_err_code(e));
 	fputs(",\"message\":", f);

@@ -5,7 +5,7 @@
  * Runs in: every daemon
  * Reads from: the kernel; what arrives on a descriptor is its handler's business
  */
-#include "ev.h"
+#include "common/ev.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "own.h"
+#include "common/clock.h"
+#include "common/own.h"
 
 /* epoll's 64 bits: the descriptor below, its generation above */
 static uint64_t ref_pack(int fd, uint32_t gen)

@@ -23,8 +23,8 @@
 #include <sys/epoll.h>
 #include <sys/types.h>
 
-#include "err.h"
-#include "limits.h"
+#include "common/err.h"
+#include "common/limits.h"
 
 struct ev_class {
 	const char *name;

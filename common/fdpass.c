@@ -5,14 +5,14 @@
  * Runs in: every program that hands descriptors over
  * Reads from: the peer on the socket (hostile)
  */
-#include "fdpass.h"
+#include "common/fdpass.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "own.h"
+#include "common/own.h"
 
 /*
  * Room for what the kernel may ever bring, SCM_MAX_FD, not only for what we allow: with less, the

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "limits.h"
+#include "common/limits.h"
 
 struct hy_fds {
 	unsigned int n;

@@ -5,9 +5,8 @@
  * Runs in: every program
  * Reads from: any text; bytes that are not UTF-8 are replaced
  */
-#include "json.h"
+#include "common/json.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -58,6 +57,20 @@ static void put_ascii(FILE *f, unsigned char c)
 		fprintf(f, "\\u%04x", c);
 	else
 		fputc(c, f);
+}
+
+bool hy_json_lossless(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	while (*s) {
+		unsigned int len = *s < 0x80 ? 1 : utf8_len(s);
+
+		if (!len)
+			return false;
+		s += len;
+	}
+	return true;
 }
 
 void hy_json_string(FILE *f, const char *text)

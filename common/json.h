@@ -8,6 +8,7 @@
 #ifndef HY_JSON_H
 #define HY_JSON_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /**
@@ -16,5 +17,13 @@
  * @text:	Any bytes; each that is no part of valid UTF-8 becomes U+FFFD
  */
 void hy_json_string(FILE *f, const char *text);
+
+/**
+ * hy_json_lossless() - Whether a text comes out of JSON as it went in
+ * @text:	Any bytes
+ *
+ * Return: true if it is all UTF-8
+ */
+bool hy_json_lossless(const char *text);
 
 #endif

@@ -5,7 +5,7 @@
  * Runs in: every daemon
  * Reads from: text from peers is escaped before it is printed
  */
-#include "log.h"
+#include "common/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "limits.h"
+#include "common/clock.h"
+#include "common/limits.h"
 
 static const struct {
 	const char *word;

@@ -5,13 +5,13 @@
  * Runs in: every program
  * Reads from: the command line of whoever started the program
  */
-#include "opt.h"
+#include "common/opt.h"
 
 #include <errno.h>
 #include <stdalign.h>
 #include <string.h>
 
-#include "opt_parts.h"
+#include "common/opt_parts.h"
 #include "version.h"
 
 enum action { ACT_RUN, ACT_HELP, ACT_VERSION, ACT_PRINT_OPTIONS };
@@ -257,6 +257,8 @@ static int parse_leaf(struct call *c, struct hy_err *e)
 			rc = take_short(c, word, e);
 		}
 	}
+	/* room there is: main()'s argv ends in NULL, and words only ever move forward */
+	c->args[c->n_args] = NULL;
 	return rc;
 }
 

@@ -20,8 +20,8 @@
  *	1 command path	"hylics vm qemu-args"
  *	2 option	"--memory"; "-" on the line of the command itself, which comes first
  *	3 short form	"-m"
- *	4 type		flag string int size duration choice list; on a command's line: group command
- *	5 argument	"SIZE"; on a command's line: what follows the options
+ *	4 type		flag string int size duration choice list; of the command: group command
+ *	5 argument	"SIZE"; of the command: what follows its options
  *	6 given		"required", "optional" or "repeatable"
  *	7 default	as a user would write it
  *	8 choices	"auto|kvm|tcg"
@@ -35,14 +35,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "err.h"
+#include "common/err.h"
 
 enum hy_opt_type {
 	HY_OPT_FLAG,		/* bool, set true */
 	HY_OPT_STRING,		/* const char *, points into argv */
 	HY_OPT_INT,		/* int64_t within min..max */
 	HY_OPT_SIZE,		/* uint64_t bytes: 4096, 64K, 64M, 2G (binary units), min..max */
-	HY_OPT_DURATION,	/* uint64_t milliseconds: 250ms, 10s, 5m, 2h (bare numbers refused) */
+	HY_OPT_DURATION,	/* uint64_t milliseconds: 250ms, 10s, 5m, 2h (no bare numbers) */
 	HY_OPT_CHOICE,		/* int, index into choices */
 	HY_OPT_LIST,		/* struct hy_opt_list, may be repeated */
 };
@@ -83,8 +83,9 @@ struct hy_cmd {
 	 */
 	int min_args, max_args;
 	/*
-	 * Returns an enum hy_exit and sets @e for every one but OK (main prints it). A command that
-	 * stands for another program returns that one's exit code and leaves @e alone.
+	 * argv ends in NULL. Returns an enum hy_exit and sets @e for every one but OK (main prints
+	 * it). A command that stands for another program returns that one's exit code and leaves
+	 * @e alone.
 	 */
 	int (*run)(const void *values, int argc, char **argv, struct hy_err *e);
 };

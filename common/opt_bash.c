@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "opt_parts.h"
+#include "common/opt_parts.h"
 
 /* A command's path grows word by word for as long as the words name commands. */
 static void print_path_case(const struct opt_path *p, void *context)
@@ -74,7 +74,7 @@ static void print_word_case(const struct opt_path *p, void *context)
 		fprintf(f, "%s ", sub->name);
 	for (unsigned int i = 0; (o = opt_option(p, i)); i++)
 		fprintf(f, "%s--%s", i ? " " : "", o->name);
-	fputs("' ;;\n", f);
+	fprintf(f, "'%s ;;\n", cmd->max_args ? " args=1" : "");
 }
 
 static void print_opening(const struct hy_cmd *root, FILE *f)
@@ -83,7 +83,7 @@ static void print_opening(const struct hy_cmd *root, FILE *f)
 		root->name);
 	fprintf(f, "_%s()\n{\n", root->name);
 	fprintf(f, "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-		   "\tlocal path='%s' words= i\n\n", root->name);
+		   "\tlocal path='%s' words='' args='' i\n\n", root->name);
 	fputs("\tCOMPREPLY=()\n"
 	      "\t# bash splits \"--option=value\" at the equals sign\n"
 	      "\tif [[ $cur == '=' ]]; then\n"
@@ -109,10 +109,10 @@ void hy_opt_print_bash(const struct hy_cmd *root, FILE *f)
 	opt_each_command(root, print_word_case, f);
 	fputs("\t\tesac\n"
 	      "\t\t# a word that is no option may be an argument: leave it to bash\n"
-	      "\t\t[[ $words == -* && $cur != -* ]] && return ;;\n"
+	      "\t\t[[ $args && $cur != -* ]] && return ;;\n"
 	      "\tesac\n"
 	      "\tcompopt +o default 2>/dev/null\n"
-	      "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	      "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
 	      "}\n", f);
 	fprintf(f, "complete -o bashdefault -o default -F _%s %s\n", root->name, root->name);
 }

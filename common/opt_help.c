@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "opt_parts.h"
+#include "common/opt_parts.h"
 
 #define WIDTH 100
 #define LABEL_MAX 34	/* a longer label has its help on the next line */
@@ -171,6 +171,7 @@ void opt_print_help(const struct opt_path *p, FILE *f)
 	print_option_rows(p, f);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): a path has at most HY_OPT_DEPTH_MAX commands */
 static void visit_below(struct opt_path *p, opt_visit visit, void *context)
 {
 	const struct hy_cmd *cmd = p->cmd[p->n - 1];

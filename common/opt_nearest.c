@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "opt_parts.h"
+#include "common/opt_parts.h"
 
 #define WORD_MAX 63	/* no name of ours is longer, so longer words are no mistyped names */
 

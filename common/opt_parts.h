@@ -8,7 +8,7 @@
 #ifndef HY_OPT_PARTS_H
 #define HY_OPT_PARTS_H
 
-#include "opt.h"
+#include "common/opt.h"
 
 #define OPT_PATH_TEXT_MAX 256
 #define OPT_VALUE_TEXT_MAX 128

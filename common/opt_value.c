@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "opt_parts.h"
+#include "common/opt_parts.h"
 
 struct unit {
 	const char *name;
@@ -29,8 +29,8 @@ static const struct unit size_units[] = {
 static const struct unit duration_units[] = {
 	{ "ms", 1 },
 	{ "s", 1000 },
-	{ "m", 60 * 1000 },
-	{ "h", 60 * 60 * 1000 },
+	{ "m", UINT64_C(60) * 1000 },
+	{ "h", UINT64_C(60) * 60 * 1000 },
 	{ NULL, 0 },
 };
 
@@ -160,7 +160,7 @@ static int set_number(const struct hy_opt *o, const char *text, void *place, str
 
 	if (o->type == HY_OPT_INT)
 		rc = parse_int(text, &value);
-	else	/* these give at most INT64_MAX, and both integer types may be written through either */
+	else	/* gives at most INT64_MAX, so the sign is no matter */
 		rc = parse_with_unit(text, o->type == HY_OPT_SIZE ? size_units : duration_units,
 				     (uint64_t *)&value);
 	if (rc == -ERANGE)

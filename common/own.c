@@ -5,7 +5,7 @@
  * Runs in: every program
  * Reads from: no untrusted input
  */
-#include "own.h"
+#include "common/own.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """./demo, finished or interrupted, leaves the machine as it found it.
 
-HYLICS_MOMENTS=N adds N interrupts at random moments (HYLICS_SEED=S chooses them).
+HYLICS_MOMENTS=N is the number of random moments (default 2), HYLICS_SEED=S chooses them.
 """
 
 import os
@@ -141,7 +141,7 @@ def test_killed_demo_leaves_nothing_but_what_the_next_run_sweeps(before):
     assert_unchanged(before)
 
 
-@pytest.mark.parametrize("number", range(int(os.environ.get("HYLICS_MOMENTS", "0"))))
+@pytest.mark.parametrize("number", range(int(os.environ.get("HYLICS_MOMENTS", "2"))))
 def test_demo_interrupted_at_a_random_moment(before, number):
     seed = os.environ.get("HYLICS_SEED", "1")
     after_s = random.Random(f"{seed} {number}").uniform(0, LONGEST_DEMO_S)

@@ -373,6 +373,7 @@ def test_live_progress_line(monkeypatch):
     clock[0] = 10.0
     assert "0/4  0:10, time left not known yet  repeat 1 of 2, arm a" in progress.line()
     progress.finish(a, "done")
+    clock[0] = 12.0     # what comes before an arm's own work is part of its time
     progress.start("repeat 1 of 2, arm b")
     clock[0] = 14.0
     assert progress.line() == "race ######.................. 1/4  0:14, about 0:26 left  " \
@@ -518,14 +519,36 @@ def test_one_arm_has_no_ratio(tmp_path):
     assert "ratio to" not in (out / "report.md").read_text()
 
 
-def test_arms_on_several_accelerators_say_so(result):
-    result["accelerator"] = "tcg"
-    result["arms"][1]["params"]["accelerator"] = "namespaces"
-    text = report.render(result, Race())
+def test_arms_on_several_accelerators_say_so(tmp_path):
+    def in_vm(ctx, arm, _repeat):
+        if arm.name == "tortoise":
+            ctx.ran_on(arm, "tcg")
+    _, out, _ = run_race(tmp_path, race=Race(in_vm))
+    result, text = report.load(out), (out / "report.md").read_text()
+    assert result["accelerator"] == "tcg"
+    assert [arm["params"].get("accelerator") for arm in result["arms"]] == ["tcg", "namespaces",
+                                                                            None]
     assert "| accelerator | TCG and namespaces |" in text
-    assert "| tortoise (tcg) |" in text and "| hare (namespaces) |" in text
+    assert "| tortoise (TCG) |" in text and "| hare (namespaces) |" in text
     assert "Nothing here can be claimed about KVM" in text
     assert "· TCG and namespaces" in report.picture_script(result, Race.metrics[0])
+    del result["arms"][1]["samples"]["lap_s"]
+    assert "Time of a lap · TCG}" in report.picture_script(result, Race.metrics[0])
+
+
+def test_findings_stand_on_top_and_on_the_terminal(tmp_path, capsys):
+    class Told(Race):
+        def findings(self, result):
+            return [f"{len(result['arms'])} runners"]
+    _, out, _ = run_race(tmp_path, race=Told())
+    text = (out / "report.md").read_text()
+    assert text.index("- 3 runners") < text.index("## Time of a lap")
+    assert "3 runners" in capsys.readouterr().out
+
+
+def test_axis_label_keeps_names_as_they_are():
+    assert report.axis_label(Metric("boot_s", "QEMU's start")) == "QEMU's start, s"
+    assert report.axis_label(Metric("rtt_us", "Round trip")) == "round trip, µs"
 
 
 def test_missing_gnuplot_is_said_and_costs_no_figure(tmp_path, monkeypatch, capsys):
@@ -576,6 +599,13 @@ def test_dots_show_every_arm_and_its_label(tmp_path):
     _, words = drawn(tmp_path, plot.dots("t", "s", "throughput, Mbit/s", rows))
     for name, _, label, _ in rows:
         assert name in words and label in words
+
+
+def test_long_labels_stay_inside_the_picture():
+    label = "median 135,291 frames/s"
+    script = plot.dots("t", "s", "x", [("a", [1, 2], label, 0)])
+    right = next(line for line in script.splitlines() if line.startswith("set rmargin"))
+    assert (1 - float(right.split()[-1])) * plot.WIDTH > 8 * len(label)
 
 
 @pytest.mark.parametrize("samples", [[0], [5], [0, 0], [-1, 1], [1e-9, 1], [3e12]])

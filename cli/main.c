@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main.c - the table of the hylics command
+ *
+ * Runs in: hylics
+ * Reads from: the operator's command line
+ */
+#include "cli/verbs.h"
+
+static const struct hy_cmd vm_commands[] = {
+	{ .name = "qemu-args",
+	  .summary = "print the QEMU command line of a VM",
+	  .details = "Prints one line for a shell, or with --json an object with the words as a "
+		     "list. Nothing is started and nothing is checked on the machine but whether "
+		     "KVM can be used.",
+	  .options = vm_qemu_args_options,
+	  .values_size = sizeof(struct vm_qemu_args_values),
+	  .defaults = &vm_qemu_args_defaults,
+	  .run = vm_qemu_args_run },
+	{ .name = NULL },
+};
+
+static const struct hy_cmd lab_commands[] = {
+	{ .name = "list",
+	  .summary = "list the experiments",
+	  .run = lab_list_run },
+	{ .name = "prepare",
+	  .summary = "fetch and unpack what the lab's VMs boot from (needs the network)",
+	  .run = lab_prepare_run },
+	{ .name = "demo",
+	  .summary = "boot a VM and talk to the agent in it",
+	  .run = lab_demo_run },
+	{ .name = "run",
+	  .args = "NAME",
+	  .summary = "run an experiment inside the wall and write its report",
+	  .details = "Writes result.json, report.md and plots.",
+	  .options = lab_run_options,
+	  .values_size = sizeof(struct lab_run_values),
+	  .defaults = &lab_run_defaults,
+	  .min_args = 1, .max_args = 1,
+	  .run = lab_run_run },
+	{ .name = "boot",
+	  .summary = "boot VMs inside the wall, run a command in each, print times",
+	  .options = lab_boot_options,
+	  .values_size = sizeof(struct lab_boot_values),
+	  .defaults = &lab_boot_defaults,
+	  .run = lab_boot_run },
+	{ .name = "exec",
+	  .args = "-- CMD...",
+	  .summary = "run a command inside the wall",
+	  .details = "The wall is a set of new namespaces (processes, mounts, network, IPC, host "
+		     "name). When the command ends, or this program is killed in any way, every "
+		     "process, mount and interface made inside goes too. The exit code is the "
+		     "command's, 128 and the signal's number if a signal ended it, 77 where the "
+		     "right to make namespaces is missing.\n\n"
+		     "SIGINT, SIGTERM and SIGHUP are handed to the command once; at the second of "
+		     "them, or 10 seconds later, everything inside is killed. SIGQUIT kills at "
+		     "once.",
+	  .min_args = 1, .max_args = -1,
+	  .run = lab_exec_run },
+	{ .name = "sweep",
+	  .summary = "remove the cgroups that killed labs have left",
+	  .details = "Every start of the wall does the same.",
+	  .run = lab_sweep_run },
+	{ .name = NULL },
+};
+
+static const struct hy_cmd completion_commands[] = {
+	{ .name = "bash",
+	  .summary = "print a completion script for bash",
+	  .details = "To use it: source <(hylics completion bash)",
+	  .run = completion_bash_run },
+	{ .name = NULL },
+};
+
+static const struct hy_cmd groups[] = {
+	{ .name = "vm", .summary = "virtual machines", .sub = vm_commands },
+	{ .name = "lab", .summary = "experiments, walled off from the machine",
+	  .sub = lab_commands },
+	{ .name = "completion", .summary = "completion for shells", .sub = completion_commands },
+	{ .name = NULL },
+};
+
+const struct hy_cmd hylics_command = {
+	.name = "hylics",
+	.summary = "move bulk data out of virtual machines",
+	.sub = groups,
+};
+
+int main(int argc, char **argv)
+{
+	return hy_opt_main(&hylics_command, argc, argv);
+}
