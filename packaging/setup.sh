@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # setup.sh - installs what is missing and builds; sourced by ./demo and ./check
+# shellcheck shell=sh
 #
 # Expects: the current directory is the root of the tree.
 
