@@ -83,22 +83,25 @@ install_packages()
 configure()
 {
 	dir=$1
+	log=build/$(basename "$dir").setup.log
 	shift
 	[ -f "$dir/build.ninja" ] && return
 	say "Configuring $dir"
-	meson setup "$dir" "$@" >"$dir.setup.log" 2>&1 ||
-		{ tail -n 20 "$dir.setup.log" >&2; die "meson setup $dir failed"; }
+	meson setup "$dir" "$@" >"$log" 2>&1 ||
+		{ tail -n 20 "$log" >&2; die "meson setup $dir failed, see $log"; }
 }
 
 compile()
 {
 	dir=$1
+	log=build/$(basename "$dir").compile.log
 	if [ -t 2 ]; then
 		ninja -C "$dir" >&2 || die "building $dir failed"
 		return
 	fi
-	ninja -C "$dir" >"$dir.ninja.log" 2>&1 ||
-		{ grep -v '^\[' "$dir.ninja.log" >&2; die "building $dir failed"; }
+	say "Building $dir"
+	ninja -C "$dir" >"$log" 2>&1 ||
+		{ grep -v '^\[' "$log" >&2; die "building $dir failed, see $log"; }
 }
 
 set_up()

@@ -378,6 +378,9 @@ def test_live_progress_line(monkeypatch):
     clock[0] = 14.0
     assert progress.line() == "race ######.................. 1/4  0:14, about 0:26 left  " \
                               "repeat 1 of 2, arm b"
+    clock[0] = 16.0
+    progress.finish(b, "done")
+    assert "2/4  0:16, about 0:16 left" in progress.line()
 
 
 def test_time_to_go_uses_each_arms_own_time():
@@ -425,6 +428,7 @@ def with_value(value, *path):
     (with_value(1, "machine", "mood"), "'mood' is not known"),
     (with_value("x", "arms"), "str where array belongs"),
     (with_value([1, "2"], "arms", 0, "samples", "lap_s"), "str where number belongs"),
+    (with_value([True] * 4, "arms", 0, "samples", "lap_s"), "bool where number belongs"),
     (with_value([math.nan] * 4, "arms", 0, "samples", "lap_s"), "float where number belongs"),
     (with_value([1], "arms", 0, "samples", "Lap"), "'Lap' does not match"),
     (with_value([3], "arms", 1, "per_repeat", "lap_s"), "lap_s has 4 samples, per_repeat says 3"),
@@ -643,7 +647,8 @@ def test_log_tics():
     assert plot.log_tics(1, 1e6) == [1, 10, 100, 1e3, 1e4, 1e5, 1e6]
 
 
-def test_failed_picture_leaves_nothing_behind(tmp_path):
+@pytest.mark.parametrize("script", ["plot nonsense nonsense\n", ""])
+def test_failed_picture_leaves_nothing_behind(tmp_path, script):
     with pytest.raises(plot.PlotError, match="gnuplot"):
-        plot.render("plot nonsense nonsense\n", tmp_path / "picture.svg")
+        plot.render(script, tmp_path / "picture.svg")
     assert not list(tmp_path.iterdir())
