@@ -44,10 +44,20 @@ struct chan_addr {
 int chan_addr_parse(const char *text, enum msg_role role, struct chan_addr *addr,
 		    struct hy_err *e);
 
+/**
+ * chan_kind_name() - "serial", "unix" or "vsock"
+ * @kind:	One of the enum
+ *
+ * Return: a constant
+ */
 const char *chan_kind_name(enum chan_kind kind);
 
 /**
  * chan_addr_listens() - Whether this side waits for its peer instead of going to it
+ * @addr:	Address
+ * @role:	This side
+ *
+ * Return: true if chan_addr_open() gives a listening socket
  */
 bool chan_addr_listens(const struct chan_addr *addr, enum msg_role role);
 
@@ -74,7 +84,11 @@ int chan_addr_open(const struct chan_addr *addr, enum msg_role role, struct hy_e
  */
 int chan_addr_accept(const struct chan_addr *addr, int listener, struct hy_err *e);
 
-/* Removes what a listening side left in the file system; nothing for the others. */
+/**
+ * chan_addr_unlink() - Remove what a listening side left in the file system
+ * @addr:	Address
+ * @role:	This side; one that does not listen left nothing
+ */
 void chan_addr_unlink(const struct chan_addr *addr, enum msg_role role);
 
 #endif

@@ -142,6 +142,12 @@ int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *paylo
  */
 int chan_send_stream(struct chan *c, struct chan_stream *s);
 
+/**
+ * chan_state_name() - A state's name, for people
+ * @state:	One of the enum
+ *
+ * Return: a constant, "closed", "listening", "greeting" or "up"
+ */
 const char *chan_state_name(enum chan_state state);
 
 #endif

@@ -69,6 +69,11 @@ int tx_message(struct chan_tx *tx, const struct msg_info *info, uint32_t id, con
 /* Whether each urgent lane can take a message of any length. */
 bool tx_has_room(const struct chan_tx *tx);
 
+/**
+ * tx_stream() - Queue a message of the bulk lane
+ * @tx:	Queue
+ * @s:	Filled; the queue's until its done() is called
+ */
 void tx_stream(struct chan_tx *tx, struct chan_stream *s);
 
 /**

@@ -36,6 +36,12 @@ struct hy_wr {
  */
 const uint8_t *hy_rd_take(struct hy_rd *r, size_t n);
 
+/**
+ * hy_rd_u8() - Take a number; likewise hy_rd_le16(), hy_rd_le32(), hy_rd_le64()
+ * @r:	Cursor
+ *
+ * Return: the number, 0 if the cursor is or goes bad
+ */
 uint8_t hy_rd_u8(struct hy_rd *r);
 uint16_t hy_rd_le16(struct hy_rd *r);
 uint32_t hy_rd_le32(struct hy_rd *r);
@@ -49,11 +55,29 @@ uint64_t hy_rd_le64(struct hy_rd *r);
  */
 void hy_rd_text(struct hy_rd *r, char *out, size_t room);
 
+/**
+ * hy_wr_bytes() - Write bytes as they are
+ * @w:		Cursor; goes bad if they do not fit
+ * @bytes:	May be NULL if @n is 0
+ * @n:		How many
+ */
 void hy_wr_bytes(struct hy_wr *w, const void *bytes, size_t n);
+
+/**
+ * hy_wr_u8() - Write a number; likewise hy_wr_le16(), hy_wr_le32(), hy_wr_le64()
+ * @w:	Cursor; goes bad if it does not fit
+ * @v:	Number
+ */
 void hy_wr_u8(struct hy_wr *w, uint8_t v);
 void hy_wr_le16(struct hy_wr *w, uint16_t v);
 void hy_wr_le32(struct hy_wr *w, uint32_t v);
 void hy_wr_le64(struct hy_wr *w, uint64_t v);
-void hy_wr_text(struct hy_wr *w, const char *text);	/* at most 65535 bytes */
+
+/**
+ * hy_wr_text() - Write a text: a 16-bit length, then its bytes
+ * @w:		Cursor; goes bad if it does not fit
+ * @text:	At most 65535 bytes
+ */
+void hy_wr_text(struct hy_wr *w, const char *text);
 
 #endif

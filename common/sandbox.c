@@ -80,7 +80,7 @@ static int drop_bounding(uint64_t keep)
 			continue;
 		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
 			continue;
-		/* without CAP_SETPCAP it stays, and no exec can make use of it: no new privileges */
+		/* without CAP_SETPCAP it stays, but no exec can use it: no new privileges */
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
 			return -errno;
 	}

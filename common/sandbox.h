@@ -12,8 +12,8 @@
  *		May: read configuration, open files and sockets. Must not: read from a peer.
  * bare		Capabilities are down to a given set, and cannot come back.
  *		May: what those few allow. Must not: gain any other.
- * sealed	System calls are down to a list. May: serve. Must not: open, exec, or change anything
- *		about itself that is not on the list; a call off the list ends the process.
+ * sealed	System calls are down to a list. May: serve. Must not: make a call that is not on
+ *		the list; one ends the process.
  *
  * A process goes through them in this order and never back. (Roots and namespaces are set by
  * whoever starts the process; see docs/map.md.)

@@ -108,7 +108,24 @@ int msg_hello_encode(const struct msg_hello *m, uint8_t *out, size_t room);
  */
 int msg_hello_decode(const uint8_t *in, size_t len, struct msg_hello *m);
 
+/**
+ * msg_bye_encode() - Write a bye
+ * @m:		Message
+ * @out:	Room for the bytes
+ * @room:	MSG_BYE_MAX is always enough
+ *
+ * Return: bytes written, -EMSGSIZE
+ */
 int msg_bye_encode(const struct msg_bye *m, uint8_t *out, size_t room);
+
+/**
+ * msg_bye_decode() - Read a bye
+ * @in:		Payload from the peer, a private copy
+ * @len:	Its length
+ * @m:		Filled on success; its words are the peer's: escape before showing
+ *
+ * Return: 0, -EPROTO
+ */
 int msg_bye_decode(const uint8_t *in, size_t len, struct msg_bye *m);
 const char *msg_bye_name(uint16_t reason);	/* "unknown" for what is not in the enum */
 

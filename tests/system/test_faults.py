@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Kills a worker or an agent at every named step; the other side goes on, a successor takes over."""
+"""Kills a worker or an agent at every named step: the other goes on, a successor takes over."""
 
 import pathlib
 import re

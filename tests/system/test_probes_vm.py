@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The probes once more, on the guest's kernel; and mmap on the share by file system and cache mode."""
+"""The probes on the guest's kernel; and mmap on the share by file system and cache mode."""
 
 import re
 

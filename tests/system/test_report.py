@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""test_report.py - statistics, reports, pictures and the run of an experiment; no VM, no network."""
+"""test_report.py - statistics, reports, pictures, how an experiment is run; no VM, no network."""
 
 import contextlib
 import copy

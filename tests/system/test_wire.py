@@ -187,11 +187,13 @@ def exchange(client, host, size):
 
     jobs = [("client sent", send_hashed, client, size, 1), ("host got", receive_hashed, host, size),
             ("host sent", send_hashed, host, size, 2), ("client got", receive_hashed, client, size)]
-    threads = [threading.Thread(target=run, args=job) for job in jobs]
+    threads = [threading.Thread(target=run, args=job, daemon=True) for job in jobs]
     for thread in threads:
         thread.start()
+    deadline = time.monotonic() + PATIENCE_S
     for thread in threads:
-        thread.join()
+        thread.join(max(0, deadline - time.monotonic()))
+        assert not thread.is_alive(), "the exchange does not end"
     assert sums["client sent"] == sums["host got"]
     assert sums["host sent"] == sums["client got"]
 
@@ -526,8 +528,8 @@ def internet_sum(data):
     return total
 
 
-def tagged_super_frame(place, payload):
-    """A TCP segment of many frames' length, with two tags, as a guest with offload hands it over."""
+def tagged_frame(place, payload):
+    """A TCP segment with two tags whose checksum is that of the pseudo header only."""
     ends = socket.inet_aton(place.client.v4) + socket.inet_aton(place.host.v4)
     length = 20 + len(payload)
     pseudo = internet_sum(ends + struct.pack(">HH", socket.IPPROTO_TCP, length))
@@ -536,34 +538,39 @@ def tagged_super_frame(place, payload):
     checksum = 0xffff - internet_sum(header + ends)
     macs = bytes.fromhex((MACS["up0"] + MACS["client0"]).replace(":", ""))
     tags = b"\x88\xa8\x00\x07\x81\x00\x00\x08\x08\x00"
-    frame = macs + tags + header[:10] + struct.pack(">H", checksum) + ends + tcp + payload
-    offload = struct.pack("BBHHHH", 1, 1, 62, 1000, 42, 16)     # checksum, TCPv4, by 1000 bytes
-    return offload, frame
+    return macs + tags + header[:10] + struct.pack(">H", checksum) + ends + tcp + payload
 
 
-def test_tags_stay_and_super_frames_within_them_are_cut(place):
+def tcp_checksum_right(frame):
+    """Of a frame with two tags."""
+    pseudo = frame[34:42] + struct.pack(">HH", socket.IPPROTO_TCP, len(frame) - 42)
+    return internet_sum(pseudo + frame[42:]) == 0xffff
+
+
+def test_tags_stay_and_what_is_within_them_is_cut_and_finished(place):
     place.quiet()
     record = place.directory / "passed.pcapng"
     payload = random.Random(3).randbytes(2500)
-    offload, frame = tagged_super_frame(place, payload)
+    large, small = tagged_frame(place, payload), tagged_frame(place, payload[:100])
     with place.wire("--pcap", record) as wire:
         with socket_in(place.client, socket.AF_PACKET, socket.SOCK_RAW) as sock:
-            sock.setsockopt(263, 15, 1)     # SOL_PACKET, PACKET_VNET_HDR
+            sock.setsockopt(263, 15, 1)     # SOL_PACKET, PACKET_VNET_HDR: what precedes a frame
             sock.bind(("client0", 0))
-            sock.send(offload + frame)
-            sock.send(bytes(10) + frame[:62])
-        stats = wire.stats()
+            # flags, kind TCPv4, length of headers, segments of 1000 bytes, where the checksum is
+            sock.send(struct.pack("BBHHHH", 1, 1, 62, 1000, 42, 16) + large)
+            sock.send(struct.pack("BBHHHH", 1, 0, 0, 0, 42, 16) + small)
+            sock.send(bytes(10) + small)
+        stats = wire.stats()["a"]
     got = [frame for _, frame, _ in packets(record)]
-    assert (stats["a"]["super_frames"], stats["a"]["frames_in"]) == (1, 4)
-    assert [len(one) for one in got] == [1062, 1062, 562, 62]
-    assert b"".join(one[62:] for one in got[:3]) == payload
-    assert got[3] == frame[:62]
-    for number, one in enumerate(got[:3]):
-        assert one[:22] == frame[:22]
-        assert internet_sum(one[22:42]) == 0xffff
-        pseudo = one[34:42] + struct.pack(">HH", socket.IPPROTO_TCP, len(one) - 42)
-        assert internet_sum(pseudo + one[42:]) == 0xffff
-        assert struct.unpack_from(">I", one, 46)[0] == 1000 + 1000 * number
+    assert (stats["super_frames"], stats["unfinished"], stats["frames_in"]) == (1, 1, 5)
+    assert [len(frame) for frame in got] == [1062, 1062, 562, 162, 162]
+    assert b"".join(frame[62:] for frame in got[:3]) == payload
+    assert [tcp_checksum_right(frame) for frame in got] == [True] * 4 + [False]
+    assert got[4] == small
+    for number, frame in enumerate(got[:3]):
+        assert frame[:22] == large[:22]
+        assert internet_sum(frame[22:42]) == 0xffff
+        assert struct.unpack_from(">I", frame, 46)[0] == 1000 + 1000 * number
 
 
 def test_taps(place):
