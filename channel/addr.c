@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
 
 #include "common/own.h"
+#include "common/unixsock.h"
 
 #define SYSFS_PORTS "/sys/class/virtio-ports"
 
@@ -65,10 +65,9 @@ static int parse_vsock(const char *text, struct chan_addr *a, struct hy_err *e)
 
 static int parse_path(const char *text, struct chan_addr *a, struct hy_err *e)
 {
-	if (strlen(text) >= sizeof(a->path))
-		return hy_err_set(e, ENAMETOOLONG, "channel '%s:%s': a socket path has at most "
-				  "%zu bytes", chan_kind_name(a->kind), text,
-				  sizeof(a->path) - 1);
+	if (strlen(text) > HY_UNIX_PATH_MAX)
+		return hy_err_set(e, ENAMETOOLONG, "channel '%s:%s': a path has at most %zu bytes",
+				  chan_kind_name(a->kind), text, HY_UNIX_PATH_MAX);
 	snprintf(a->path, sizeof(a->path), "%s", text);
 	return 0;
 }
@@ -99,77 +98,6 @@ int chan_addr_parse(const char *text, enum msg_role role, struct chan_addr *addr
 	}
 	*addr = a;
 	return 0;
-}
-
-/* -- unix -- */
-
-static struct sockaddr_un unix_addr(const struct chan_addr *a)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-
-	memcpy(sun.sun_path, a->path, sizeof(a->path));
-	return sun;
-}
-
-static int unix_connect(const struct chan_addr *a, struct hy_err *e)
-{
-	struct sockaddr_un sun = unix_addr(a);
-	hy_autofd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return hy_err_set(e, errno, "channel '%s': socket", a->path);
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
-		return hy_err_set(e, errno, "channel '%s': connect", a->path);
-	return hy_fd_steal(&fd);
-}
-
-/*
- * A socket nobody listens on any more is a dead process's; it is replaced. Anything else at the
- * path is not ours to remove.
- */
-static int unix_clear_stale(const struct chan_addr *a, struct hy_err *e)
-{
-	struct sockaddr_un sun = unix_addr(a);
-	hy_autofd fd = -1;
-	struct stat st;
-
-	if (lstat(a->path, &st) < 0)
-		return errno == ENOENT ? 0 : hy_err_set(e, errno, "channel '%s'", a->path);
-	if (!S_ISSOCK(st.st_mode))
-		return hy_err_set(e, EEXIST, "channel '%s': there is something that is no socket; "
-				  "move it away", a->path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return hy_err_set(e, errno, "channel '%s': socket", a->path);
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 || errno != ECONNREFUSED)
-		return hy_err_set(e, EADDRINUSE, "channel '%s': another process listens there",
-				  a->path);
-	if (unlink(a->path) < 0)
-		return hy_err_set(e, errno, "channel '%s': remove a dead process's socket",
-				  a->path);
-	return 0;
-}
-
-static int unix_listen(const struct chan_addr *a, struct hy_err *e)
-{
-	struct sockaddr_un sun = unix_addr(a);
-	hy_autofd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t old;
-	int rc;
-
-	if (fd < 0)
-		return hy_err_set(e, errno, "channel '%s': socket", a->path);
-	rc = unix_clear_stale(a, e);
-	if (rc < 0)
-		return rc;
-	old = umask(0177);
-	rc = bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;
-	umask(old);
-	if (rc < 0)
-		return hy_err_set(e, -rc, "channel '%s': bind", a->path);
-	if (listen(fd, 1) < 0)
-		return hy_err_set(e, errno, "channel '%s': listen", a->path);
-	return hy_fd_steal(&fd);
 }
 
 /* -- vsock -- */
@@ -280,9 +208,13 @@ int chan_addr_open(const struct chan_addr *addr, enum msg_role role, struct hy_e
 {
 	switch (addr->kind) {
 	case CHAN_SERIAL:
-		return role == ROLE_GUEST ? port_open(addr, e) : unix_connect(addr, e);
+		if (role == ROLE_GUEST)
+			return port_open(addr, e);
+		return hy_unix_connect(addr->path, SOCK_STREAM | SOCK_NONBLOCK, e);
 	case CHAN_UNIX:
-		return role == ROLE_GUEST ? unix_connect(addr, e) : unix_listen(addr, e);
+		if (role == ROLE_HOST)
+			return hy_unix_listen(addr->path, SOCK_STREAM, 0600, 1, e);
+		return hy_unix_connect(addr->path, SOCK_STREAM | SOCK_NONBLOCK, e);
 	default:
 		return vsock_open(addr, role == ROLE_HOST, e);
 	}

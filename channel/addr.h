@@ -15,9 +15,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/un.h>
 
 #include "common/err.h"
+#include "common/unixsock.h"
 #include "proto/msg.h"
 
 #define CHAN_PORT_NAME "io.hylics.agent.0"
@@ -27,7 +27,7 @@ enum chan_kind { CHAN_SERIAL, CHAN_UNIX, CHAN_VSOCK };
 
 struct chan_addr {
 	enum chan_kind kind;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];	/* serial, unix */
+	char path[HY_UNIX_PATH_MAX + 1];	/* serial, unix */
 	uint32_t cid;		/* vsock: the guest's on the host, the host's in the guest */
 	uint32_t port;		/* vsock */
 };

@@ -56,14 +56,16 @@ static void end_session(struct chan *c, const char *why)
 	c->epoch = c->peer_epoch = 0;
 	c->paused = false;
 	tx_reset(&c->tx, 0);
+	if (was_up) {
+		hy_log_limited(c->log, &c->life_rate, HY_LOG_INFO, "channel down: %s", why);
+		c->ops->down(c->object, why);
+	}
+	if (c->over)
+		return;		/* the owner has closed it, perhaps in done() or down() */
 	if (chan_addr_listens(&c->cfg.addr, c->cfg.role))
 		c->state = CHAN_LISTENING;
 	else
 		pause_before_open(c);
-	if (!was_up)
-		return;
-	hy_log_limited(c->log, &c->life_rate, HY_LOG_INFO, "channel down: %s", why);
-	c->ops->down(c->object, why);
 }
 
 static void try_write(struct chan *c);
@@ -82,9 +84,13 @@ static void say_bye(struct chan *c, enum msg_bye_reason reason, const char *word
 		try_write(c);
 }
 
+static const char no_common_version[] = "no protocol version in common";
+
 /* The peer sent what cannot be followed: its session ends, the program goes on. */
-static void peer_fault(struct chan *c, enum msg_bye_reason reason, const char *why)
+static void peer_fault(struct chan *c, const char *why)
 {
+	enum msg_bye_reason reason = why == no_common_version ? BYE_VERSION : BYE_PROTOCOL;
+
 	c->count.faults++;
 	hy_log_limited(c->log, &c->fault_rate, HY_LOG_WARN,
 		       "channel closed, fault %llu of this peer: %s",
@@ -176,6 +182,8 @@ static void meet(struct chan *c, const struct msg_hello *peer)
 		hy_log_limited(c->log, &c->life_rate, HY_LOG_INFO,
 			       "channel down: the peer started anew");
 		c->ops->down(c->object, "the peer started anew");
+		if (c->over)
+			return;
 		start_greeting(c);
 	}
 	c->peer_epoch = peer->epoch;
@@ -196,10 +204,12 @@ static const char *take_hello(struct chan *c, const struct message *m)
 	if (peer.role == c->cfg.role)
 		return "hello from our own side";
 	if (msg_agree(&us, &peer) < 0)
-		return "no protocol version in common";
+		return no_common_version;
 	c->heard_mark = false;
 	if (peer.epoch != c->peer_epoch)
 		meet(c, &peer);
+	if (c->over)
+		return NULL;
 	assemble_reset(&c->in, peer.role, peer.epoch);
 	c->soak_got = 0;
 	if (peer.seen == c->epoch && c->state == CHAN_GREETING)
@@ -217,7 +227,9 @@ static const char *take_bye(struct chan *c, const struct message *m)
 		return "bye cannot be read";
 	hy_log_limited(c->log, &c->life_rate, HY_LOG_INFO, "the peer says goodbye: %s (%s)",
 		       msg_bye_name(bye.reason), bye.words);
-	end_session(c, "the peer said goodbye");
+	/* in the greeting it may be meant for a predecessor; if not, the stream ends by itself */
+	if (c->state == CHAN_UP)
+		end_session(c, "the peer said goodbye");
 	return NULL;
 }
 
@@ -261,7 +273,7 @@ static const char *give_to_owner(struct chan *c, const struct message *m)
 {
 	if (m->info->type == MSG_PONG && m->id == KEEPALIVE_ID)
 		return NULL;
-	return c->ops->message(c->object, m) < 0 ? "message refused" : NULL;
+	return c->ops->message(c->object, m) < 0 && c->fd >= 0 ? "message refused" : NULL;
 }
 
 static const char *dispatch(struct chan *c, const struct message *m)
@@ -276,8 +288,9 @@ static const char *dispatch(struct chan *c, const struct message *m)
 
 	if (m->info->type == MSG_HELLO)
 		return take_hello(c, m);
-	if (c->state != CHAN_UP)
-		return "message before the greeting was over";
+	/* a port still holds what was said to this side's predecessor */
+	if (c->state != CHAN_UP && m->info->type != MSG_BYE)
+		return NULL;
 	if (m->info->type < sizeof(own) / sizeof(own[0]) && own[m->info->type])
 		fault = own[m->info->type](c, m);
 	else
@@ -332,7 +345,7 @@ static void take_frames(struct chan *c)
 			fault = "malformed frame";
 	}
 	if (fault)
-		peer_fault(c, BYE_PROTOCOL, fault);
+		peer_fault(c, fault);
 }
 
 static void watch_for(struct chan *c, bool want_write)
@@ -397,15 +410,12 @@ static int stream_handle(void *object, int fd, uint32_t events)
 		end_session(c, "the other end was closed");
 		return 0;
 	}
-	take_frames(c);
-	if (c->fd >= 0)
-		try_write(c);
-	/* writing may have made room for answers to what was left in the buffer */
-	if (c->fd >= 0 && c->paused && tx_has_room(&c->tx)) {
+	/* writing makes room for answers to what is left in the buffer */
+	do {
 		take_frames(c);
 		if (c->fd >= 0)
 			try_write(c);
-	}
+	} while (c->fd >= 0 && c->paused && tx_has_room(&c->tx));
 	return 0;
 }
 
@@ -431,6 +441,10 @@ static int listener_handle(void *object, int fd, uint32_t events)
 	if (peer >= 0 && c->fd >= 0) {
 		say_bye(c, BYE_REPLACED, "another connection took this one's place");
 		end_session(c, "another connection took this one's place");
+	}
+	if (c->over) {
+		hy_fd_close(&peer);
+		return 0;
 	}
 	if (peer < 0 || start_session(c, peer, &e) < 0)
 		hy_log_limited(c->log, &c->life_rate, HY_LOG_WARN, "%s: %s", e.text,
@@ -552,6 +566,7 @@ int chan_open(struct chan *c, const struct chan_config *cfg, const struct chan_o
 
 void chan_close(struct chan *c)
 {
+	c->over = true;
 	say_bye(c, BYE_STOPPING, "the program ends");
 	if (c->fd >= 0)
 		end_session(c, "closed");

@@ -18,7 +18,7 @@
  * CLOSED	Nothing open, the pause runs. chan_send() gives -ENOTCONN.
  * LISTENING	Waits for a peer. chan_send() gives -ENOTCONN.
  * GREETING	Stream open; mark and hello are said, and said again should nothing come back.
- *		Only a mark with a hello is accepted from the peer.
+ *		Only a hello counts; other messages were meant for a predecessor and are dropped.
  * UP		Both have seen each other's session. Messages flow.
  *
  * Each opening of a stream is a session with an epoch of its own, a random number. A hello says
@@ -84,6 +84,7 @@ struct chan {
 	int listener, fd;
 	uint32_t events;		/* what epoll watches for on fd */
 	uint32_t epoch, peer_epoch;	/* 0: no session */
+	bool over;			/* chan_close() was called */
 	bool heard_mark;		/* the next frame must be a hello */
 	bool paused;			/* not reading: answers wait for the peer to read */
 	uint32_t soak_got;
@@ -118,7 +119,11 @@ struct chan {
 int chan_open(struct chan *c, const struct chan_config *cfg, const struct chan_ops *ops,
 	      void *object, struct ev_loop *loop, const struct hy_log *log, struct hy_err *e);
 
-/* Say goodbye as far as the transport takes it at once, and give everything back. */
+/**
+ * chan_close() - Say goodbye as far as the transport takes it at once, and give everything back
+ * @c:	Channel; may be called from up(), down(), message() and done(), but then the memory must
+ *	stay until the loop's round is over
+ */
 void chan_close(struct chan *c);
 
 /**

@@ -38,6 +38,7 @@ void tx_reset(struct chan_tx *tx, uint32_t epoch)
 		tx->lane[i].head = tx->lane[i].tail = 0;
 	tx->bulk_unpaid = 0;
 	tx->cur_len = tx->cur_off = 0;
+	tx->cur_ends_stream = false;
 	drop_streams(tx);
 }
 
@@ -134,8 +135,10 @@ static bool take_from_lane(struct chan_tx *tx, struct tx_lane *lane)
 	return true;
 }
 
-static void finish_stream(struct chan_tx *tx, struct chan_stream *s)
+static void finish_stream(struct chan_tx *tx)
 {
+	struct chan_stream *s = tx->first;
+
 	tx->first = s->next;
 	if (!tx->first)
 		tx->last = &tx->first;
@@ -159,8 +162,7 @@ static void take_from_stream(struct chan_tx *tx)
 	tx->cur_len = FRAME_HEADER_LEN + f.len;
 	tx->bulk_unpaid += f.len;
 	s->offset += f.len;
-	if (s->offset == s->total)
-		finish_stream(tx, s);
+	tx->cur_ends_stream = s->offset == s->total;
 }
 
 size_t tx_next(struct chan_tx *tx, const uint8_t **p)
@@ -178,4 +180,8 @@ size_t tx_next(struct chan_tx *tx, const uint8_t **p)
 void tx_written(struct chan_tx *tx, size_t n)
 {
 	tx->cur_off += n;
+	if (tx->cur_off == tx->cur_len && tx->cur_ends_stream) {
+		tx->cur_ends_stream = false;
+		finish_stream(tx);
+	}
 }

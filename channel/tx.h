@@ -41,6 +41,7 @@ struct chan_tx {
 	uint32_t bulk_unpaid;		/* bytes under way, not yet credited */
 	uint8_t cur[FRAME_LEN_MAX];	/* the frame being written */
 	size_t cur_len, cur_off;
+	bool cur_ends_stream;		/* with its last byte the first stream is done */
 };
 
 /* Forget everything; streams are told -ECONNRESET. */

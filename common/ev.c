@@ -246,12 +246,15 @@ void ev_child_forget(struct ev_child *c)
 static int child_handle(void *object, int fd, uint32_t events)
 {
 	struct ev_child *c = object;
-	int status;
+	int status = 0;
+	pid_t pid = waitpid(c->pid, &status, WNOHANG);
 
 	(void)fd;
 	(void)events;
-	if (waitpid(c->pid, &status, WNOHANG) != c->pid)
+	if (pid == 0 || (pid < 0 && errno == EINTR))
 		return 0;
+	if (pid < 0)
+		status = EV_CHILD_UNKNOWN;	/* somebody else has reaped it */
 	ev_child_forget(c);
 	c->fn(c->object, c->pid, status);
 	return 0;

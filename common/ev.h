@@ -45,8 +45,11 @@ struct ev_timer {
 	unsigned int pos;	/* 1-based place in the heap, 0: not set */
 };
 
+#define EV_CHILD_UNKNOWN (-1)	/* the child ended, but how was told to somebody else */
+
 struct ev_child {
-	void (*fn)(void *object, pid_t pid, int status);	/* status as waitpid() gives it */
+	/* status as waitpid() gives it, or EV_CHILD_UNKNOWN */
+	void (*fn)(void *object, pid_t pid, int status);
 	void *object;
 	pid_t pid;
 	int pidfd;

@@ -37,21 +37,36 @@ static struct {
 	unsigned long left;	/* times still to pass; 0: done */
 } order;
 
+/* All of @n characters are digits, at most nine of them. */
+static bool parse_number(const char *word, size_t n, unsigned long *number)
+{
+	if (n == 0 || n > 9 || strspn(word, "0123456789") < n)
+		return false;
+	*number = strtoul(word, NULL, 10);
+	return true;
+}
+
 static bool parse_action(const char *word, size_t n)
 {
-	char *end;
-
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strlen(actions[i].name) == n && strncmp(word, actions[i].name, n) == 0) {
 			order.action = actions[i].action;
 			return true;
 		}
 	}
-	if (strncmp(word, "delay-", 6) != 0)
+	if (n < 6 || strncmp(word, "delay-", 6) != 0)
 		return false;
-	order.delay_ms = strtoul(word + 6, &end, 10);
 	order.action = DELAY;
-	return end == word + n;
+	return parse_number(word + 6, n - 6, &order.delay_ms);
+}
+
+/* ":COUNT" or nothing */
+static bool parse_count(const char *text)
+{
+	order.left = 1;
+	if (!*text)
+		return true;
+	return parse_number(text + 1, strlen(text + 1), &order.left) && order.left > 0;
 }
 
 const char *hy_fault_init(void)
@@ -72,9 +87,14 @@ const char *hy_fault_init(void)
 		return "HYLICS_FAULT names no step; the steps are in common/fault.h";
 	text += n + (text[n] == ':');
 	n = strcspn(text, ":");
-	if (!parse_action(text, n))
+	if (!parse_action(text, n)) {
+		order.action = NONE;
 		return "HYLICS_FAULT: the action is kill, stop, fail, drop or delay-MS";
-	order.left = text[n] == ':' ? strtoul(text + n + 1, NULL, 10) : 1;
+	}
+	if (!parse_count(text + n)) {
+		order.action = NONE;
+		return "HYLICS_FAULT: the count is a number from 1";
+	}
 	return NULL;
 }
 

@@ -95,7 +95,8 @@ ssize_t hy_fds_recv(int sock, void *buf, size_t len, struct hy_fds *fds, unsigne
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 			came += take_rights(c, fds, max_fds);
 	}
-	if (came > max_fds || (msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
+	/* an empty packet reads like the end, where nobody looks for descriptors */
+	if (came > max_fds || (n == 0 && came) || (msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
 		hy_fds_close(fds);
 		return -EPROTO;
 	}

@@ -48,8 +48,8 @@ ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *
  * @max_fds:	How many this reader allows
  * @flags:	As of recv(2); MSG_CMSG_CLOEXEC is added
  *
- * Return: bytes received, 0 at the end, -errno; -EPROTO if the message brought more than
- * @max_fds descriptors or was cut
+ * Return: bytes received, 0 at the end (or for an empty packet), -errno; -EPROTO if the message
+ * brought more than @max_fds descriptors, or descriptors and no byte, or was cut
  */
 ssize_t hy_fds_recv(int sock, void *buf, size_t len, struct hy_fds *fds, unsigned int max_fds,
 		    int flags);

@@ -7,11 +7,13 @@
  */
 #include "common/sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -30,14 +32,31 @@
 #define SANITIZED 0
 #endif
 
+static int close_listed(unsigned int first, unsigned int last)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *d;
+
+	if (!dir)
+		return -errno;
+	while ((d = readdir(dir)) != NULL) {
+		unsigned long fd = strtoul(d->d_name, NULL, 10);
+
+		if (fd >= first && fd <= last && (int)fd != dirfd(dir))
+			close((int)fd);
+	}
+	closedir(dir);
+	return 0;
+}
+
 static int close_from(unsigned int first, unsigned int last)
 {
 	if (first > last)
 		return 0;
-	/* kernels before 5.9 do not have it; the guest's may be as old as that */
-	if (syscall(SYS_close_range, first, last, 0) == 0 || errno == ENOSYS)
+	if (syscall(SYS_close_range, first, last, 0) == 0)
 		return 0;
-	return -errno;
+	/* kernels before 5.9 do not have it; the guest's may be as old as that */
+	return errno == ENOSYS ? close_listed(first, last) : -errno;
 }
 
 /* A program started with stdin closed would get its first socket as descriptor 0. */

@@ -11,15 +11,12 @@
 #include "hylics-agent/local.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/fdpass.h"
 #include "common/own.h"
+#include "common/unixsock.h"
 
 static const struct ev_class listener_class;
 
@@ -103,47 +100,14 @@ static void listener_drop(void *object, int fd, int rc)
 
 static const struct ev_class listener_class = { "local listener", listener_handle, listener_drop };
 
-/* Another agent answers there: two would fight over the channel. A dead one's socket goes. */
-static int clear_path(const struct sockaddr_un *sun, struct hy_err *e)
-{
-	hy_autofd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct stat st;
-
-	if (fd < 0)
-		return hy_err_set(e, errno, "agent socket: socket");
-	if (lstat(sun->sun_path, &st) < 0 && errno == ENOENT)
-		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return hy_err_set(e, EEXIST, "agent socket '%s': there is something that is no "
-				  "socket; move it away", sun->sun_path);
-	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0)
-		return hy_err_set(e, EADDRINUSE, "agent socket '%s': another agent runs",
-				  sun->sun_path);
-	if (unlink(sun->sun_path) < 0)
-		return hy_err_set(e, errno, "agent socket '%s': remove a dead agent's",
-				  sun->sun_path);
-	return 0;
-}
-
 int local_open(struct agent_local *l, struct hy_err *e)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	hy_autofd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int rc;
 
+	/* every user of the guest may ask */
+	hy_autofd fd = hy_unix_listen(l->path, SOCK_SEQPACKET, 0666, HY_LOCAL_BACKLOG, e);
 	if (fd < 0)
-		return hy_err_set(e, errno, "agent socket: socket");
-	if (strlen(l->path) >= sizeof(sun.sun_path))
-		return hy_err_set(e, ENAMETOOLONG, "agent socket '%s': at most %zu bytes", l->path,
-				  sizeof(sun.sun_path) - 1);
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", l->path);
-	rc = clear_path(&sun, e);
-	if (rc < 0)
-		return rc;
-	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
-		return hy_err_set(e, errno, "agent socket '%s': bind", l->path);
-	if (chmod(l->path, 0666) < 0 || listen(fd, HY_LOCAL_BACKLOG) < 0)
-		return hy_err_set(e, errno, "agent socket '%s': listen", l->path);
+		return hy_err_add(e, "agent");
 	rc = ev_add(l->loop, fd, &listener_class, l, EPOLLIN, e);
 	if (rc < 0)
 		return rc;

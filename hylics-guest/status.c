@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 
 #include "channel/chan.h"
 #include "common/fdpass.h"
 #include "common/json.h"
 #include "common/own.h"
+#include "common/unixsock.h"
 #include "proto/local.h"
 
 #define OPTION(field) offsetof(struct status_values, field)
@@ -33,19 +33,16 @@ const struct hy_opt status_options[] = {
 static int connect_agent(const char *dir, struct hy_err *e)
 {
 	const struct timeval patience = { .tv_sec = 5 };
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	hy_autofd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	char path[HY_UNIX_PATH_MAX + 1];
+	int fd;
 
-	if (fd < 0)
-		return hy_err_set(e, errno, "socket");
-	if ((size_t)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/agent.sock", dir) >=
-	    sizeof(sun.sun_path))
+	if ((size_t)snprintf(path, sizeof(path), "%s/agent.sock", dir) >= sizeof(path))
 		return hy_err_set(e, ENAMETOOLONG, "run directory '%s'", dir);
+	fd = hy_unix_connect(path, SOCK_SEQPACKET, e);
+	if (fd < 0)
+		return hy_err_add(e, "agent not reached (does hylics-agent run?)");
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
-		return hy_err_set(e, errno, "agent at '%s' (does hylics-agent run?)",
-				  sun.sun_path);
-	return hy_fd_steal(&fd);
+	return fd;
 }
 
 static int ask(int fd, struct local_status *s, struct hy_err *e)
