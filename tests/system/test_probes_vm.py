@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The probes on the guest's kernel; and mmap on the share by file system and cache mode."""
 
+import pathlib
 import re
+import subprocess
+import tempfile
 
 import pytest
 
-from hylab import BUILD, wall
+from hylab import BUILD, WORK, wall
 from hylab.vm import Share, Spec, Vm
 
 PROBES = sorted(path.name for path in (BUILD / "tests/probes").glob("probe-*")
                 if path.is_file() and path.name != "probe-share_mmap")
 WRITER = Share("writer", "", "/run/share/writer", "9p", "none")
+DISK_BYTES = 450 << 20
+SWAP_PLACE = "/run/swap-place"
 # What each mode must keep; "fresh": seen at open() although this side has the old bytes cached.
 MODES = {
     "9p-none": ("9p", "none", {"mmap": "no"}),
@@ -29,13 +34,29 @@ def mounts(directory):
     return (Share(WRITER.tag, directory, WRITER.mount_point, WRITER.type, WRITER.cache), *shares)
 
 
+def swap_disk():
+    """A file system that a swap file can lie on: neither tmpfs nor the guest's overlay can."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=WORK, suffix=".img", delete=False) as image:
+        image.truncate(DISK_BYTES)
+    subprocess.run(["mkfs.ext4", "-q", image.name], check=True)
+    return pathlib.Path(image.name)
+
+
 @pytest.fixture(name="guest", scope="module")
-def _guest(tmp_path_factory):
+def _guest():
     wall.require()
     directory = wall.RUN / "probe-share"
     directory.mkdir(exist_ok=True)
-    with Vm(Spec(name="probes", memory="1G", shares=mounts(str(directory)))) as vm:
-        yield vm
+    disk = swap_disk()
+    try:
+        with Vm(Spec(name="probes", memory="1G", shares=mounts(str(directory)), disks=(disk,),
+                     env={"HY_PROBE_DIR": SWAP_PLACE})) as vm:
+            made = vm.run(f"mkdir -p {SWAP_PLACE} && mount -t ext4 /dev/vda {SWAP_PLACE}")
+            assert made.code == 0, made.stderr
+            yield vm
+    finally:
+        disk.unlink()
 
 
 def judge(result):

@@ -402,6 +402,23 @@ def test_one_ack_is_dropped_inside_each_freeze(place):
     assert stats["marks"] == {"freeze": 3, "thaw": 3}
 
 
+def test_a_mark_stands_behind_all_that_came_before_it(place):
+    place.quiet()
+    with place.wire("-e", "after mark now: drop dir=a proto=udp") as wire:
+        client, _ = place.udp()
+        # Far more than is taken in one turn: the command is read before the last of them.
+        os.kill(wire.process.pid, signal.SIGSTOP)
+        os.waitpid(wire.process.pid, os.WUNTRACED)
+        for _ in range(5000):
+            client.send(b"before")
+        wire.control.write("mark now\n")
+        os.kill(wire.process.pid, signal.SIGCONT)
+        assert wire.control.readline() == "ok\n"
+        client.send(b"after")
+        stats = wire.stats()["a"]
+    assert (stats["frames_in"], stats["frames_out"], stats["scripted"]) == (5001, 5000, 1)
+
+
 def test_held_datagrams_wait_for_their_mark(place):
     with place.wire("-e", "hold until mark go dir=a proto=udp len=4", "-e",
                     "mark seen dir=a proto=udp len=5") as wire:
