@@ -15,7 +15,7 @@
 
 /* A message whose payload is nothing but resync marks has a header every 16 bytes. */
 #define MESSAGE_COST_MAX                                                                           \
-	(HY_CHUNK_MAX + (HY_CHUNK_MAX / (FRAME_MARK_LEN - 1) + 2) * FRAME_HEADER_LEN)
+	(HY_CHUNK_MAX + (HY_CHUNK_MAX / (FRAME_MARK_LEN - 1) + 2) * FRAME_OVERHEAD)
 
 static void drop_streams(struct chan_tx *tx)
 {
@@ -44,17 +44,14 @@ void tx_reset(struct chan_tx *tx, uint32_t epoch)
 
 void tx_greet(struct chan_tx *tx, const struct msg_hello *hello)
 {
-	struct frame f = { .type = MSG_HELLO, .epoch = hello->epoch };
-	uint8_t *header = tx->cur + FRAME_MARK_LEN;
-	int len;
+	uint8_t payload[MSG_HELLO_MAX];
+	uint16_t len = (uint16_t)msg_hello_encode(hello, payload, sizeof(payload));
+	struct frame f = { .type = MSG_HELLO, .epoch = hello->epoch, .total = len, .len = len,
+			   .payload = payload };
 
 	tx_reset(tx, hello->epoch);
 	memcpy(tx->cur, FRAME_MARK, FRAME_MARK_LEN);
-	len = msg_hello_encode(hello, header + FRAME_HEADER_LEN, MSG_HELLO_MAX);
-	f.len = (uint16_t)len;
-	f.total = f.len;
-	frame_encode_header(&f, header);
-	tx->cur_len = FRAME_MARK_LEN + FRAME_HEADER_LEN + f.len;
+	tx->cur_len = FRAME_MARK_LEN + frame_encode(&f, tx->cur + FRAME_MARK_LEN);
 }
 
 static size_t lane_room(const struct tx_lane *lane)
@@ -69,14 +66,6 @@ bool tx_has_room(const struct chan_tx *tx)
 			return false;
 	}
 	return true;
-}
-
-static void lane_put(struct tx_lane *lane, struct frame *f, const uint8_t *payload)
-{
-	frame_encode_header(f, lane->buf + lane->tail);
-	if (f->len)
-		memcpy(lane->buf + lane->tail + FRAME_HEADER_LEN, payload, f->len);
-	lane->tail += FRAME_HEADER_LEN + f->len;
 }
 
 int tx_message(struct chan_tx *tx, const struct msg_info *info, uint32_t id, const void *payload,
@@ -97,10 +86,9 @@ int tx_message(struct chan_tx *tx, const struct msg_info *info, uint32_t id, con
 	}
 	f.total = (uint32_t)len;
 	do {
-		const uint8_t *rest = (const uint8_t *)payload + f.offset;
-
-		f.len = (uint16_t)frame_chunk_len(rest, len - f.offset, HY_CHUNK_MAX);
-		lane_put(lane, &f, rest);
+		f.payload = (const uint8_t *)payload + f.offset;
+		f.len = (uint16_t)frame_chunk_len(f.payload, len - f.offset, HY_CHUNK_MAX);
+		lane->tail += frame_encode(&f, lane->buf + lane->tail);
 		f.offset += f.len;
 	} while (f.offset < len);
 	return 0;
@@ -129,7 +117,7 @@ static bool take_from_lane(struct chan_tx *tx, struct tx_lane *lane)
 
 	if (lane->head == lane->tail || frame_decode_header(at, &f) < 0)
 		return false;
-	tx->cur_len = FRAME_HEADER_LEN + f.len;
+	tx->cur_len = FRAME_OVERHEAD + (size_t)f.len;
 	memcpy(tx->cur, at, tx->cur_len);
 	lane->head += tx->cur_len;
 	return true;
@@ -154,12 +142,10 @@ static void take_from_stream(struct chan_tx *tx)
 	if (!s || max == 0)
 		return;
 	f = (struct frame){ .type = s->type, .id = s->id, .epoch = tx->epoch, .total = s->total,
-			    .offset = s->offset };
-	f.len = (uint16_t)frame_chunk_len(s->data + s->offset, s->total - s->offset,
+			    .offset = s->offset, .payload = s->data + s->offset };
+	f.len = (uint16_t)frame_chunk_len(f.payload, s->total - s->offset,
 					  max < BULK_CHUNK ? max : BULK_CHUNK);
-	frame_encode_header(&f, tx->cur);
-	memcpy(tx->cur + FRAME_HEADER_LEN, s->data + s->offset, f.len);
-	tx->cur_len = FRAME_HEADER_LEN + f.len;
+	tx->cur_len = frame_encode(&f, tx->cur);
 	tx->bulk_unpaid += f.len;
 	s->offset += f.len;
 	tx->cur_ends_stream = s->offset == s->total;

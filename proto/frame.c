@@ -12,9 +12,9 @@
 
 #include "common/cursor.h"
 
-void frame_encode_header(const struct frame *f, uint8_t *out)
+size_t frame_encode(const struct frame *f, uint8_t *out)
 {
-	struct hy_wr w = { .p = out, .left = FRAME_HEADER_LEN };
+	struct hy_wr w = { .p = out, .left = FRAME_OVERHEAD + (size_t)f->len };
 
 	hy_wr_u8(&w, FRAME_MAGIC);
 	hy_wr_u8(&w, FRAME_VERSION);
@@ -25,6 +25,14 @@ void frame_encode_header(const struct frame *f, uint8_t *out)
 	hy_wr_le32(&w, f->offset);
 	hy_wr_le16(&w, f->len);
 	hy_wr_le16(&w, 0);
+	hy_wr_bytes(&w, f->payload, f->len);
+	hy_wr_u8(&w, 0);
+	return FRAME_OVERHEAD + (size_t)f->len;
+}
+
+bool frame_is_closed(const struct frame *f, const uint8_t *in)
+{
+	return in[FRAME_HEADER_LEN + f->len] == 0;
 }
 
 int frame_decode_header(const uint8_t *in, struct frame *f)
@@ -70,6 +78,15 @@ size_t frame_find_mark(const uint8_t *buf, size_t len)
 		p = hit + 1;
 	}
 	return len;
+}
+
+size_t frame_begun_mark(const uint8_t *buf, size_t len)
+{
+	size_t n = len < FRAME_MARK_LEN - 1 ? len : FRAME_MARK_LEN - 1;
+
+	while (n > 0 && memcmp(buf + len - n, FRAME_MARK, n) != 0)
+		n--;
+	return n;
 }
 
 size_t frame_chunk_len(const uint8_t *rest, size_t left, size_t max)

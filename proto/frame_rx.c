@@ -15,6 +15,7 @@ void frame_rx_reset(struct frame_rx *rx)
 	rx->head = rx->tail = rx->scanned = rx->mark = 0;
 	rx->has_mark = false;
 	rx->synced = false;
+	rx->broken = false;
 }
 
 uint8_t *frame_rx_room(struct frame_rx *rx, size_t *room)
@@ -62,7 +63,32 @@ static int take_mark(struct frame_rx *rx)
 	rx->scanned = rx->head;
 	rx->has_mark = false;
 	rx->synced = true;
+	rx->broken = false;
 	return FRAME_SYNC;
+}
+
+/* Half a frame with the beginning of a mark behind it is no fault; see proto/frame.h. */
+static int take_broken(struct frame_rx *rx)
+{
+	size_t begun;
+
+	if (rx->has_mark)
+		return take_mark(rx);
+	begun = frame_begun_mark(rx->buf + rx->head, rx->tail - rx->head);
+	if (!begun)
+		return -EPROTO;
+	discard_to(rx, rx->tail - begun);
+	rx->broken = true;
+	return FRAME_NONE;
+}
+
+static int take_before_sync(struct frame_rx *rx)
+{
+	if (rx->has_mark)
+		return take_mark(rx);
+	if (rx->scanned > rx->head)
+		discard_to(rx, rx->scanned);
+	return FRAME_NONE;
 }
 
 int frame_rx_next(struct frame_rx *rx, struct frame *f)
@@ -72,21 +98,20 @@ int frame_rx_next(struct frame_rx *rx, struct frame *f)
 
 	look_for_mark(rx);
 	end = rx->has_mark ? rx->mark : rx->tail;
-	if (!rx->synced) {
-		if (rx->has_mark)
-			return take_mark(rx);
-		if (rx->scanned > rx->head)
-			discard_to(rx, rx->scanned);
-		return FRAME_NONE;
-	}
+	if (!rx->synced)
+		return take_before_sync(rx);
+	if (rx->broken)
+		return take_broken(rx);
 	if (end - rx->head < FRAME_HEADER_LEN)
 		return rx->has_mark ? take_mark(rx) : FRAME_NONE;
 	if (frame_decode_header(rx->buf + rx->head, &got) < 0)
-		return -EPROTO;
-	if (end - rx->head - FRAME_HEADER_LEN < got.len)
+		return take_broken(rx);
+	if (end - rx->head < FRAME_OVERHEAD + (size_t)got.len)
 		return rx->has_mark ? take_mark(rx) : FRAME_NONE;
+	if (!frame_is_closed(&got, rx->buf + rx->head))
+		return take_broken(rx);
 	got.payload = rx->buf + rx->head + FRAME_HEADER_LEN;
-	rx->head += FRAME_HEADER_LEN + got.len;
+	rx->head += FRAME_OVERHEAD + (size_t)got.len;
 	*f = got;
 	return FRAME_READY;
 }

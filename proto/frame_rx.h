@@ -31,6 +31,7 @@ struct frame_rx {
 	size_t mark;		/* where one begins, if has_mark */
 	bool has_mark;
 	bool synced;		/* false: everything up to the next mark is thrown away */
+	bool broken;		/* what came is no frame: a mark must follow at once */
 	uint64_t discarded;	/* bytes thrown away, in all */
 };
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fuzz_local.c - any bytes as a packet on the agent's socket: refused, or written again the same
+ *
+ * Runs in: the fuzz tests
+ * Reads from: the fuzzer
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/local.h"
+
+/* Bytes of a status that are not used yet: sent as 0, not looked at. */
+#define STATUS_UNUSED_AT (LOCAL_HEADER_LEN + 2)
+#define STATUS_UNUSED_LEN 2
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static void require(int holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void try_status(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_status s;
+
+	if (local_decode_status(in, len, &s) < 0)
+		return;
+	require(local_encode_status(id, &s, out) == len);
+	memcpy(out + STATUS_UNUSED_AT, in + STATUS_UNUSED_AT, STATUS_UNUSED_LEN);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_error(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_error err;
+
+	if (local_decode_error(in, len, &err) < 0)
+		return;
+	require(local_encode_error(id, &err, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_header h;
+
+	if (local_decode_header(bytes, len, &h) < 0)
+		return 0;
+	require(len >= LOCAL_HEADER_LEN && len <= LOCAL_PACKET_MAX);
+	switch (h.type) {
+	case LOCAL_ASK_STATUS:
+		require(local_encode_ask_status(h.id, out) == LOCAL_HEADER_LEN);
+		require(memcmp(bytes, out, LOCAL_HEADER_LEN) == 0);
+		break;
+	case LOCAL_STATUS:
+		try_status(h.id, bytes, len);
+		break;
+	case LOCAL_ERROR:
+		try_error(h.id, bytes, len);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_local.c - packets between programs of the guest and their agent
+ *
+ * Runs in: the unit tests
+ * Reads from: no untrusted input
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/local.h"
+
+static const struct local_status status = {
+	.channel_state = 3, .transport = 1, .epoch = 0x11223344, .peer_epoch = 0x55667788,
+	.sessions = 1, .resyncs = 2, .faults = 3, .silences = 4, .uptime_ms = UINT64_MAX,
+	.software = "agent 1", .peer_software = "worker 2",
+};
+
+static void a_question_has_the_bytes_that_are_documented(void **state)
+{
+	static const uint8_t golden[] = { 1, 0, 1, 0, 0x44, 0x33, 0x22, 0x11 };
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_header h;
+
+	(void)state;
+	assert_int_equal(local_encode_ask_status(0x11223344, out), sizeof(golden));
+	assert_memory_equal(out, golden, sizeof(golden));
+	assert_int_equal(local_decode_header(golden, sizeof(golden), &h), 0);
+	assert_int_equal(h.type, LOCAL_ASK_STATUS);
+	assert_int_equal(h.id, 0x11223344);
+}
+
+static void a_status_goes_round(void **state)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	size_t len = local_encode_status(9, &status, out);
+	struct local_header h;
+	struct local_status s;
+
+	(void)state;
+	assert_int_equal(local_decode_header(out, len, &h), 0);
+	assert_int_equal(h.type, LOCAL_STATUS);
+	assert_int_equal(h.id, 9);
+	assert_int_equal(local_decode_status(out, len, &s), 0);
+	assert_int_equal(s.channel_state, status.channel_state);
+	assert_int_equal(s.transport, status.transport);
+	assert_int_equal(s.epoch, status.epoch);
+	assert_int_equal(s.peer_epoch, status.peer_epoch);
+	assert_int_equal(s.sessions, status.sessions);
+	assert_int_equal(s.resyncs, status.resyncs);
+	assert_int_equal(s.faults, status.faults);
+	assert_int_equal(s.silences, status.silences);
+	assert_true(s.uptime_ms == status.uptime_ms);
+	assert_string_equal(s.software, status.software);
+	assert_string_equal(s.peer_software, status.peer_software);
+}
+
+static void an_error_goes_round(void **state)
+{
+	static const uint8_t golden[] = { 1, 0, 3, 0, 5, 0, 0, 0, 22, 0, 2, 0, 'n', 'o' };
+	const struct local_error err = { .num = EINVAL, .words = "no" };
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_error got;
+
+	(void)state;
+	assert_int_equal(local_encode_error(5, &err, out), sizeof(golden));
+	assert_memory_equal(out, golden, sizeof(golden));
+	assert_int_equal(local_decode_error(golden, sizeof(golden), &got), 0);
+	assert_int_equal(got.num, EINVAL);
+	assert_string_equal(got.words, "no");
+}
+
+static void the_longest_packets_fit(void **state)
+{
+	struct local_status full = status, s;
+	struct local_error err = { .num = EIO }, got;
+	uint8_t out[LOCAL_PACKET_MAX];
+	size_t len;
+
+	(void)state;
+	memset(full.software, 's', sizeof(full.software) - 1);
+	memset(full.peer_software, 'p', sizeof(full.peer_software) - 1);
+	len = local_encode_status(1, &full, out);
+	assert_true(len < LOCAL_PACKET_MAX);
+	assert_int_equal(local_decode_status(out, len, &s), 0);
+	assert_string_equal(s.peer_software, full.peer_software);
+	memset(err.words, 'w', sizeof(err.words) - 1);
+	len = local_encode_error(1, &err, out);
+	assert_true(len < LOCAL_PACKET_MAX);
+	assert_int_equal(local_decode_error(out, len, &got), 0);
+	assert_string_equal(got.words, err.words);
+}
+
+static void a_header_of_another_version_or_length_is_refused(void **state)
+{
+	uint8_t packet[LOCAL_PACKET_MAX + 1] = { LOCAL_VERSION, 0, LOCAL_ASK_STATUS, 0 };
+	struct local_header h = { .id = 7 };
+
+	(void)state;
+	for (size_t len = 0; len < LOCAL_HEADER_LEN; len++)
+		assert_int_equal(local_decode_header(packet, len, &h), -EPROTO);
+	assert_int_equal(local_decode_header(packet, LOCAL_PACKET_MAX + 1, &h), -EPROTO);
+	packet[0] = LOCAL_VERSION + 1;
+	assert_int_equal(local_decode_header(packet, LOCAL_HEADER_LEN, &h), -EPROTO);
+	packet[0] = 0;
+	assert_int_equal(local_decode_header(packet, LOCAL_HEADER_LEN, &h), -EPROTO);
+	packet[0] = LOCAL_VERSION;
+	packet[1] = 1;
+	assert_int_equal(local_decode_header(packet, LOCAL_HEADER_LEN, &h), -EPROTO);
+	assert_int_equal(h.id, 7);
+	packet[1] = 0;
+	assert_int_equal(local_decode_header(packet, LOCAL_PACKET_MAX, &h), 0);
+}
+
+/* Every length but the right one, each in memory of its own size. */
+static void check_only_length(const uint8_t *packet, size_t right,
+			      int (*decodes)(const uint8_t *in, size_t len))
+{
+	for (size_t len = 0; len <= right + 1; len++) {
+		uint8_t *in = calloc(1, len ? len : 1);
+
+		assert_non_null(in);
+		memcpy(in, packet, len < right ? len : right);
+		assert_int_equal(decodes(in, len), len == right ? 0 : -EPROTO);
+		free(in);
+	}
+}
+
+static int decodes_status(const uint8_t *in, size_t len)
+{
+	struct local_status s = { .epoch = 7 };
+	int rc = local_decode_status(in, len, &s);
+
+	assert_int_equal(s.epoch, rc ? 7 : status.epoch);
+	return rc;
+}
+
+static int decodes_error(const uint8_t *in, size_t len)
+{
+	struct local_error err = { .num = 7 };
+	int rc = local_decode_error(in, len, &err);
+
+	assert_int_equal(err.num, rc ? 7 : EINVAL);
+	return rc;
+}
+
+static void packets_cut_short_or_with_bytes_left_are_refused(void **state)
+{
+	const struct local_error err = { .num = EINVAL, .words = "no" };
+	uint8_t out[LOCAL_PACKET_MAX];
+
+	(void)state;
+	check_only_length(out, local_encode_status(1, &status, out), decodes_status);
+	check_only_length(out, local_encode_error(1, &err, out), decodes_error);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_question_has_the_bytes_that_are_documented),
+		cmocka_unit_test(a_status_goes_round),
+		cmocka_unit_test(an_error_goes_round),
+		cmocka_unit_test(the_longest_packets_fit),
+		cmocka_unit_test(a_header_of_another_version_or_length_is_refused),
+		cmocka_unit_test(packets_cut_short_or_with_bytes_left_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
