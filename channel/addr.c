@@ -102,6 +102,23 @@ int chan_addr_parse(const char *text, enum msg_role role, struct chan_addr *addr
 
 /* -- vsock -- */
 
+/*
+ * From a port that only root of the guest can have: the host knows the agent by it, since any
+ * program of the guest may connect from the others.
+ */
+static int bind_reserved(int fd, struct hy_err *e)
+{
+	struct sockaddr_vm svm = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY,
+				   .svm_port = CHAN_VSOCK_RESERVED };
+
+	while (bind(fd, (struct sockaddr *)&svm, sizeof(svm)) < 0) {
+		if (errno != EADDRINUSE || svm.svm_port-- < CHAN_VSOCK_RESERVED / 2)
+			return hy_err_set(e, errno, "channel vsock: bind a port below %u (is this "
+					  "root?)", CHAN_VSOCK_RESERVED + 1);
+	}
+	return 0;
+}
+
 static int vsock_open(const struct chan_addr *a, bool listens, struct hy_err *e)
 {
 	struct sockaddr_vm svm = { .svm_family = AF_VSOCK, .svm_port = a->port,
@@ -118,9 +135,14 @@ static int vsock_open(const struct chan_addr *a, bool listens, struct hy_err *e)
 			return hy_err_set(e, errno, "channel vsock: bind port %u", a->port);
 		if (listen(fd, 1) < 0)
 			return hy_err_set(e, errno, "channel vsock: listen on port %u", a->port);
-	} else if (connect(fd, (struct sockaddr *)&svm, sizeof(svm)) < 0) {
-		return hy_err_set(e, errno, "channel vsock: connect to CID %u port %u", a->cid,
-				  a->port);
+	} else {
+		int rc = bind_reserved(fd, e);
+
+		if (rc < 0)
+			return rc;
+		if (connect(fd, (struct sockaddr *)&svm, sizeof(svm)) < 0)
+			return hy_err_set(e, errno, "channel vsock: connect to CID %u port %u",
+					  a->cid, a->port);
 	}
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 		return hy_err_set(e, errno, "channel vsock: O_NONBLOCK");
@@ -139,6 +161,9 @@ static int vsock_accept(const struct chan_addr *a, int listener, struct hy_err *
 	if (peer.svm_cid != a->cid)
 		return hy_err_set(e, EACCES, "channel vsock: CID %u is not this VM's, %u",
 				  peer.svm_cid, a->cid);
+	if (peer.svm_port > CHAN_VSOCK_RESERVED)
+		return hy_err_set(e, EACCES, "channel vsock: port %u of the guest is no agent's: "
+				  "any program there may have it", peer.svm_port);
 	return hy_fd_steal(&fd);
 }
 
@@ -194,7 +219,7 @@ static int port_open(const struct chan_addr *a, struct hy_err *e)
 		if (rc < 0)
 			return rc;
 	}
-	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 	if (fd < 0)
 		return hy_err_set(e, errno, "channel serial: open %s", path);
 	pfd.fd = fd;

@@ -21,6 +21,7 @@
 #include "proto/msg.h"
 
 #define CHAN_PORT_NAME "io.hylics.agent.0"
+#define CHAN_VSOCK_RESERVED 1023	/* up to here a port is root's */
 #define CHAN_VSOCK_PORT 4950	/* no meaning; not among the registered ones */
 
 enum chan_kind { CHAN_SERIAL, CHAN_UNIX, CHAN_VSOCK };
@@ -78,7 +79,7 @@ int chan_addr_open(const struct chan_addr *addr, enum msg_role role, struct hy_e
  * @listener:	Socket
  * @e:		Error
  *
- * A vsock peer with another CID than the address names is turned away.
+ * A vsock peer is turned away unless it has the CID the address names and a port of root's.
  *
  * Return: a non-blocking descriptor, the caller's, or -errno
  */

@@ -368,11 +368,11 @@ static void try_write(struct chan *c)
 {
 	const uint8_t *p;
 	size_t left;
-	ssize_t n = 0;
 
 	while ((left = tx_next(&c->tx, &p)) > 0) {
 		fault_half_frame(c, p, left);
-		n = write(c->fd, p, left);
+		ssize_t n = write(c->fd, p, left);
+
 		if (n <= 0)
 			break;
 		c->count.bytes_out += (uint64_t)n;

@@ -52,7 +52,7 @@ static const struct hy_opt options[] = {
 };
 
 static const char *const syscalls[] = {
-	"accept4", "brk", "chmod", "clock_gettime", "clock_nanosleep", "close", "connect",
+	"accept4", "bind", "brk", "chmod", "clock_gettime", "clock_nanosleep", "close", "connect",
 	"epoll_ctl", "epoll_wait", "exit", "exit_group", "fcntl", "fstat", "futex", "getdents64",
 	"getpid", "getrandom", "kill", "lseek", "madvise", "mmap", "mprotect", "munmap",
 	"nanosleep", "newfstatat", "open", "openat", "poll", "read", "recvmsg", "rt_sigreturn",

@@ -95,7 +95,7 @@ int status_run(const void *values, int argc, char **argv, struct hy_err *e)
 {
 	const struct status_values *v = values;
 	const char *dir = v->run_dir ? v->run_dir : getenv("HYLICS_RUN_DIR");
-	struct local_status s;
+	struct local_status s = { 0 };
 
 	(void)argc;
 	(void)argv;

@@ -6,7 +6,7 @@
  * Reads from: the fuzzer
  *
  * The first byte says how the stream is cut into reads, the second how often it is repeated, so
- * that a short input can fill the receiver's buffer. What follows goes the way of channel/chan.c:
+ * that a short input can make a long stream. What follows goes the way of channel/chan.c:
  * receiver, assembly, decoders.
  */
 #include <stdbool.h>
@@ -125,7 +125,7 @@ static bool take_all(void)
 	return true;
 }
 
-/* 0: as much as fits; 1: byte by byte; else of lengths that grow with it, but not evenly. */
+/* 0: as much as fits; 1: byte by byte; else lengths that grow with it, no two the same. */
 static size_t read_len(uint8_t cut, uint64_t fed)
 {
 	if (cut == 0)

@@ -109,9 +109,25 @@ def test_malformed_frame_from_the_guest_closes_the_channel_and_the_worker_comes_
             worker.wait_line(channel.UP)
 
 
-def test_vsock_inside_the_guest(guest):
+@pytest.fixture(name="vsock")
+def _vsock(guest):
     """This machine has no vhost-vsock; the guest's kernel has the loopback transport."""
     guest.run("modprobe vsock_loopback")
+    return guest
+
+
+def test_a_program_that_is_not_roots_cannot_pass_for_the_agent_on_vsock(vsock):
+    out = vsock.run(f"{channel.program('hylics-worker')} --channel vsock:1 2>/run/worker & "
+                    f"setpriv --reuid 65534 --clear-groups {channel.program('hylics-agent')} "
+                    "--channel vsock:1 --run-dir /tmp/other 2>/run/agent & "
+                    "until grep -q 'Permission denied' /run/agent; do sleep 0.05; done; "
+                    "killall hylics-worker hylics-agent; wait; cat /run/agent /run/worker")
+    assert "is this root?" in out
+    assert channel.UP not in out
+
+
+def test_vsock_inside_the_guest(vsock):
+    guest = vsock
     out = guest.run(f"{channel.program('hylics-agent')} --channel vsock:1 --run-dir /run/vsock & "
                     f"{channel.program('hylics-worker')} --channel vsock:1 --ping 50 --soak 1M "
                     "--timeout 60s; code=$?; kill $!; wait; exit $code")

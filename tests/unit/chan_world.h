@@ -76,7 +76,7 @@ void side_timer(struct side *s);
 int raw_listen(void);				/* a listening socket on the path, the caller's */
 void raw_accept(struct raw_peer *p, int listener, enum msg_role role);	/* waits for a side */
 void raw_connect(struct raw_peer *p, enum msg_role role);	/* to a listening side */
-void raw_attach(struct raw_peer *p, int fd, enum msg_role role);	/* takes over the descriptor */
+void raw_attach(struct raw_peer *p, int fd, enum msg_role role);	/* takes over @fd */
 void raw_close(struct raw_peer *p);
 
 /* Writes all of it; the socket must have room. */

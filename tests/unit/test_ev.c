@@ -310,7 +310,8 @@ static void timers_fire_in_order_and_never_early(void **state)
 		assert_int_equal(clocks[i].timer.pos, 0);
 		assert_true(clocks[i].fired_ns >= clocks[i].timer.due_ns);
 		if (i > 0)
-			assert_true(fired_order[i - 1]->timer.due_ns <= fired_order[i]->timer.due_ns);
+			assert_true(fired_order[i - 1]->timer.due_ns <=
+				    fired_order[i]->timer.due_ns);
 	}
 }
 

@@ -85,7 +85,7 @@ static void count_says_at_which_time(void **state)
 	for (int time = 1; time <= 5; time++) {
 		assert_int_equal(hy_fault_due(FAULT_SOAK_MIDDLE), time == 3);
 		assert_int_equal(hy_fault_due(FAULT_SOAK_MIDDLE), time == 3);	/* only looks */
-		assert_int_equal(hy_fault(FAULT_CHAN_UP), 0);	/* another step's time is not ours */
+		assert_int_equal(hy_fault(FAULT_CHAN_UP), 0);	/* another step's time */
 		assert_int_equal(hy_fault(FAULT_SOAK_MIDDLE), time == 3 ? -EIO : 0);
 	}
 }

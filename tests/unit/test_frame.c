@@ -249,7 +249,9 @@ static void send_bulk(uint32_t id, size_t len, uint32_t piece)
 	tx_stream(&tx, &s);
 	drain();
 	while (tx.bulk_unpaid) {
-		assert_int_equal(tx_credit(&tx, piece < tx.bulk_unpaid ? piece : tx.bulk_unpaid), 0);
+		uint32_t credit = piece < tx.bulk_unpaid ? piece : tx.bulk_unpaid;
+
+		assert_int_equal(tx_credit(&tx, credit), 0);
 		drain();
 	}
 	assert_null(s.object);

@@ -376,7 +376,8 @@ static void messages_the_table_does_not_allow_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(tx_message(&tx, msg_info(MSG_SOAK), 1, payload, 10), -EINVAL);
-	assert_int_equal(tx_message(&tx, msg_info(MSG_PING), 1, payload, MSG_PING_MAX + 1), -EINVAL);
+	assert_int_equal(tx_message(&tx, msg_info(MSG_PING), 1, payload, MSG_PING_MAX + 1),
+			 -EINVAL);
 	assert_int_equal(tx_message(&tx, msg_info(MSG_CREDIT), 1, payload, 7), -EINVAL);
 	assert_int_equal(tx_message(&tx, msg_info(MSG_PING), 1, NULL, 0), 0);
 	assert_int_equal(write_some(SIZE_MAX), FRAME_OVERHEAD);

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The smallest tree, and build folder, that no checker complains of; test_checkers.py spoils it."""
+
+_SPDX = "SPDX-License-Identifier: GPL-2.0-or-later"
+_TOP = """/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * {} - example
+ *
+ * Runs in: nothing
+ * Reads from: no untrusted input
+ */
+"""
+
+_PAGE = f""".\\" {_SPDX}
+.TH HYLICS 1 "" "Hylics" "Hylics"
+.SH NAME
+hylics \\- example
+.SH SYNOPSIS
+.BR hylics ,
+.BR "hylics vm" ,
+.BR hylics-worker ,
+.BR hylics-agent ,
+.BR hylics-guest ,
+.B hylics-wire
+.SH OPTIONS
+.TP
+.B -h, --help
+Help.
+.TP
+.B --level LEVEL
+A level.
+.TP
+.B --all
+All of it.
+.TP
+.B --n N
+A number.
+"""
+
+TREE = {
+    "common/a.h": _TOP.format("a.h") + """#ifndef A_H
+#define A_H
+
+#include <stddef.h>
+
+/**
+ * a_take() - Take bytes
+ * @r:	Cursor
+ * @n:	How many
+ *
+ * Return: 0
+ */
+int a_take(int r, size_t n);
+int a_more(int r);	/* shares the contract above */
+
+/* Closes it. */
+void a_close(void);
+
+#endif
+""",
+    "common/a.c": _TOP.format("a.c") + """#include <stdbool.h>
+#include <string.h>
+
+#include "common/a.h"
+
+const char *const run_dir = "HYLICS_RUN_DIR";
+
+static bool same(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+int a_take(int r, size_t n)
+{
+	return same(run_dir, "x") ? r : (int)n;
+}
+""",
+    "common/README.md": "# common/\n",
+    "proto/p.h": _TOP.format("p.h") + '#include <stdint.h>\n#include "common/a.h"\n',
+    "proto/README.md": "# proto/\n",
+    "hylicsd/d.h": _TOP.format("d.h") + '#include "common/a.h"\n#include <sys/socket.h>\n',
+    "hylicsd/README.md": "# hylicsd/\n",
+    "cli/main.c": _TOP.format("main.c") + """#include "proto/p.h"
+
+int main(void)
+{
+	return 0;
+}
+""",
+    "cli/README.md": "# cli/\n",
+    "libhylics/README.md": "# libhylics/\n",
+    "twin/README.md": "# twin/\n",
+    "lab/README.md": "# lab/\n",
+    "lab/hylab/experiments/ping.py": f'# {_SPDX}\n"""An experiment\n\tof tabs."""\n',
+    "tests/README.md": "# tests/\n",
+    "tests/static/cppcheck-suppressions.txt": "# variables are at the top\nvariableScope\n",
+    "tests/unit/test_d.c": _TOP.format("test_d.c") + '#include "hylicsd/d.h"\n',
+    "meson.build": f"# {_SPDX}\n# builds nothing\nif true\n\tx = 1\nendif\n",
+    "demo": f"#!/bin/sh\n# {_SPDX}\n# demo - shows nothing\ncat <<END\n         spaces\nEND\n",
+    ".clang-tidy": """# What is off:
+# -bugprone-easily-swappable-parameters: callbacks have their signature
+Checks: >
+  -*,
+  bugprone-*,
+  -bugprone-easily-swappable-parameters
+WarningsAsErrors: '*'
+""",
+    "docs/wire.md": """# Bytes
+
+## Messages
+
+| type | name | lane | by | least | most | what |
+|---|---|---|---|---|---|---|
+| 1 | hello | control | both | 28 | 154 | begins |
+| 2 | bye | control | both | 4 | 131 | ends |
+
+## Reasons of a bye
+
+| reason | name | |
+|---|---|---|
+| 1 | stopping | |
+
+## Numbers
+
+| name | value |
+|---|---|
+| FRAME_HEADER_LEN | 24 |
+""",
+    "docs/contracts.md": """# Contracts
+
+## Exit codes
+
+| code | name | |
+|---|---|---|
+| 0 | HY_EXIT_OK | |
+| 1 | HY_EXIT_FAILED | |
+
+## Error codes
+
+| code | errno | exit |
+|---|---|---|
+| not-found | ENOENT | 3 |
+
+## Fault steps
+
+| step | when |
+|---|---|
+| chan.open | before |
+
+## Limits
+
+| name | value |
+|---|---|
+| HY_CHUNK_MAX | 16384 |
+| HY_NAME_MAX | 63 |
+
+## Environment
+
+| variable | |
+|---|---|
+| HYLICS_RUN_DIR | |
+""",
+    "docs/map.md": """# Map
+
+## Folders
+
+| folder | |
+|---|---|
+| `common/` | [bytes](wire.md#reasons-of-a-bye) |
+| `proto/` | [folder](../proto/) |
+| `hylicsd/` | `[not a link](nowhere)` |
+| `cli/` | [web](https://example.org/x) |
+| `libhylics/` | |
+| `twin/` | |
+| `lab/` | |
+| `tests/` | |
+| `docs/` | |
+""",
+    "docs/spec.md": """# Promises
+
+| promise | proof |
+|---|---|
+| one | `common/a.c: run_dir` |
+| two | `hylics lab run ping` |
+| three | *pending* |
+""",
+    "docs/man/hylics.1": _PAGE,
+    "docs/man/hylics-wire.1": _PAGE,
+    "docs/man/hylics-guest.1": _PAGE,
+    "docs/man/hylics-worker.8": _PAGE,
+    "docs/man/hylics-agent.8": _PAGE,
+}
+
+_TABLES = """message	1	hello	control	both	28	154	begins
+message	2	bye	control	both	4	131	ends
+bye	1	stopping
+wire	FRAME_HEADER_LEN	24
+exit	0	HY_EXIT_OK
+exit	1	HY_EXIT_FAILED
+error	not-found	ENOENT	3
+step	chan.open	before
+limit	HY_CHUNK_MAX	16384
+limit	HY_NAME_MAX	63
+"""
+
+
+def _prints(text):
+    return f"#!/bin/sh\ncat <<'END'\n{text}END\n"
+
+
+def _options(program, *commands):
+    rest = "-\toptional\t-\t-\thelp\n"
+    lines = [f"{program}\t-\t-\tgroup\t-\t-\t-\t-\texample\n",
+             f"{program}\t--help\t-h\tflag\t{rest}",
+             f"{program}\t--level\t-\tstring\tLEVEL\toptional\t-\t-\ta level\n",
+             f"{program}\t--all\t-\tflag\t{rest}",
+             f"{program}\t--n\t-\tint\tN\toptional\t-\t-\ta number\n"]
+    lines += [f"{command}\t-\t-\tcommand\t-\t-\t-\t-\texample\n" for command in commands]
+    return _prints("".join(lines))
+
+
+BUILD = {
+    "tests/static/print_tables": _prints(_TABLES),
+    "hylics": _options("hylics", "hylics vm"),
+    "hylics-wire": _options("hylics-wire"),
+    "hylics-worker/hylics-worker": _options("hylics-worker"),
+    "hylics-agent/hylics-agent": _options("hylics-agent"),
+    "hylics-guest/hylics-guest": _options("hylics-guest"),
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * print_tables.c - prints the tables of the code that the documentation repeats
+ *
+ * Runs in: tests/static/check_docs.py
+ * Reads from: no untrusted input
+ *
+ * One row per line, fields with tabs between them; the first field names the table.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/fault.h"
+#include "common/limits.h"
+#include "proto/frame.h"
+#include "proto/local.h"
+#include "proto/msg.h"
+
+static const char *sender_words(uint8_t senders)
+{
+	if (senders == (ROLE_HOST | ROLE_GUEST))
+		return "both";
+	return senders == ROLE_HOST ? "host" : "guest";
+}
+
+static void print_messages(void)
+{
+	static const char *const lanes[LANES] = { "control", "urgent", "bulk" };
+	const struct msg_info *row;
+	size_t n;
+
+	row = msg_table(&n);
+	for (const struct msg_info *end = row + n; row < end; row++)
+		printf("message\t%u\t%s\t%s\t%s\t%u\t%u\t%s\n", row->type, row->name,
+		       lanes[row->lane], sender_words(row->senders), row->min, row->max,
+		       row->what);
+}
+
+static void print_byes(void)
+{
+	for (unsigned int reason = BYE_STOPPING; reason <= BYE_REPLACED; reason++)
+		printf("bye\t%u\t%s\n", reason, msg_bye_name((uint16_t)reason));
+}
+
+static void print_steps(void)
+{
+#define X(step, name, what) printf("step\t%s\t%s\n", name, what);
+	HY_FAULT_STEPS(X)
+#undef X
+}
+
+static void print_exits(void)
+{
+	static const struct {
+		const char *name;
+		enum hy_exit code;
+	} exits[] = {
+		{ "HY_EXIT_OK", HY_EXIT_OK },
+		{ "HY_EXIT_FAILED", HY_EXIT_FAILED },
+		{ "HY_EXIT_USAGE", HY_EXIT_USAGE },
+		{ "HY_EXIT_NO_OBJECT", HY_EXIT_NO_OBJECT },
+		{ "HY_EXIT_NO_DAEMON", HY_EXIT_NO_DAEMON },
+		{ "HY_EXIT_REFUSED", HY_EXIT_REFUSED },
+		{ "HY_EXIT_SKIPPED", HY_EXIT_SKIPPED },
+	};
+
+	for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++)
+		printf("exit\t%d\t%s\n", exits[i].code, exits[i].name);
+}
+
+/* The words of failures that have one of their own. */
+static void print_errors(void)
+{
+	const struct hy_err unknown = { .num = -1 };
+
+	for (int num = 1; num < 200; num++) {
+		const struct hy_err e = { .num = num };
+		const char *name = strerrorname_np(num);
+
+		if (name && strcmp(hy_err_code(&e), hy_err_code(&unknown)) != 0)
+			printf("error\t%s\t%s\t%d\n", hy_err_code(&e), name, hy_err_exit(&e));
+	}
+}
+
+static void print_limits(void)
+{
+#define ROW(name) printf("limit\t%s\t%llu\n", #name, (unsigned long long)(name));
+#include "tests/static/limit_rows.h"
+#undef ROW
+}
+
+/* Numbers of the wire formats that docs/wire.md gives by name. */
+static void print_wire(void)
+{
+#define ROW(name) printf("wire\t%s\t%llu\n", #name, (unsigned long long)(name));
+	ROW(FRAME_MAGIC)
+	ROW(FRAME_VERSION)
+	ROW(FRAME_HEADER_LEN)
+	ROW(FRAME_OVERHEAD)
+	ROW(FRAME_MARK_LEN)
+	ROW(MSG_PROTO_MIN)
+	ROW(MSG_PROTO_MAX)
+	ROW(MSG_BULK_WINDOW)
+	ROW(LOCAL_VERSION)
+	ROW(LOCAL_HEADER_LEN)
+	ROW(LOCAL_PACKET_MAX)
+	ROW(LOCAL_ASK_STATUS)
+	ROW(LOCAL_STATUS)
+	ROW(LOCAL_ERROR)
+#undef ROW
+}
+
+int main(void)
+{
+	print_messages();
+	print_byes();
+	print_steps();
+	print_exits();
+	print_errors();
+	print_limits();
+	print_wire();
+	return 0;
+}
