@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Line coverage of the decoders in proto/ by the fuzz targets and their corpus alone; prints TAP."""
+"""Line coverage of the decoders in proto/ by fuzz targets and corpus alone; prints TAP."""
 
 import json
 import pathlib

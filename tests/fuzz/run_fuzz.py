@@ -39,7 +39,8 @@ def fuzz(program, seconds, faults):
     with tempfile.TemporaryDirectory(prefix="hylics-fuzz-") as folder:
         copy = pathlib.Path(folder) / "corpus"
         shutil.copytree(CORPUS / name, copy)
-        command = [program, f"-max_total_time={seconds}", f"-max_len={INPUT_MAX.get(name, INPUT_MAX_ELSE)}",
+        longest = INPUT_MAX.get(name, INPUT_MAX_ELSE)
+        command = [program, f"-max_total_time={seconds}", f"-max_len={longest}",
                    f"-timeout={INPUT_TIMEOUT_S}", "-print_final_stats=1",
                    f"-artifact_prefix={faults}/{name}-", copy]
         try:

@@ -27,7 +27,8 @@ def test_help(command):
 def test_typing_mistake_is_wrong_use_and_starts_nothing(command):
     done = run(command, "--hepl")
     assert done.returncode == 2
-    assert "--help" in done.stderr
+    assert "unknown" in done.stderr and "'--hepl'" in done.stderr
+    assert f"usage: ./{command}" in done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
