@@ -42,6 +42,8 @@
 
 /* Agent: programs of the guest that ask at the same time; the next waits in the listen queue. */
 #define HY_LOCAL_CLIENTS_MAX 64
+/* Of them one user's, root's too: four users who hold all of theirs for ever still leave places. */
+#define HY_LOCAL_CLIENTS_PER_USER_MAX 15
 #define HY_LOCAL_BACKLOG 64
 
 /* Worker: raw samples of one measurement are kept in memory, 8 bytes each. */

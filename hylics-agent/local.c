@@ -6,7 +6,8 @@
  * Reads from: any program of the guest (hostile)
  *
  * A client that sends what is not a packet of ours is closed. One that does not read its answers
- * is closed too: an answer is sent without waiting, and there is always room for one.
+ * is closed too: an answer is sent without waiting, and there is always room for one. A user who
+ * has his share of the places gets no more; when all are taken, the next client waits.
  */
 #include "hylics-agent/local.h"
 
@@ -56,6 +57,30 @@ static int client_handle(void *object, int fd, uint32_t events)
 	return n < 0 ? (int)n : 0;
 }
 
+static void forget_client(struct agent_local *l, int fd)
+{
+	unsigned int i = 0;
+
+	while (l->clients[i].fd != fd)
+		i++;
+	l->clients[i] = l->clients[--l->n_clients];
+}
+
+/* Who the kernel says it is; may he have another place? */
+static bool may_come_in(const struct agent_local *l, int fd, uid_t *user)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	unsigned int n = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return false;
+	for (unsigned int i = 0; i < l->n_clients; i++)
+		n += l->clients[i].user == peer.uid;
+	*user = peer.uid;
+	return n < HY_LOCAL_CLIENTS_PER_USER_MAX;
+}
+
 static void client_drop(void *object, int fd, int rc)
 {
 	struct agent_local *l = object;
@@ -63,10 +88,11 @@ static void client_drop(void *object, int fd, int rc)
 	if (rc == -EPROTO)
 		hy_log_limited(l->log, &l->rate, HY_LOG_WARN,
 			       "a local client sent what is no request of ours");
+	if (l->n_clients == HY_LOCAL_CLIENTS_MAX)
+		(void)ev_mod(l->loop, l->listener, EPOLLIN);
+	forget_client(l, fd);
 	ev_del(l->loop, fd);
 	hy_fd_close(&fd);
-	if (l->n_clients-- == HY_LOCAL_CLIENTS_MAX)
-		(void)ev_mod(l->loop, l->listener, EPOLLIN);
 }
 
 static const struct ev_class client_class = { "local client", client_handle, client_drop };
@@ -76,16 +102,24 @@ static int listener_handle(void *object, int fd, uint32_t events)
 	struct agent_local *l = object;
 	hy_autofd client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct hy_err e;
+	uid_t user;
 
 	(void)events;
 	if (client < 0)
 		return 0;
+	if (!may_come_in(l, client, &user)) {
+		hy_log_limited(l->log, &l->rate, HY_LOG_WARN,
+			       "a local user has all places he may have, %d",
+			       HY_LOCAL_CLIENTS_PER_USER_MAX);
+		return 0;
+	}
 	if (ev_add(l->loop, client, &client_class, l, EPOLLIN, &e) < 0) {
 		hy_log_limited(l->log, &l->rate, HY_LOG_WARN, "%s", e.text);
 		return 0;
 	}
-	hy_fd_steal(&client);
-	if (++l->n_clients == HY_LOCAL_CLIENTS_MAX)
+	l->clients[l->n_clients++] = (struct agent_client){ .fd = hy_fd_steal(&client),
+							     .user = user };
+	if (l->n_clients == HY_LOCAL_CLIENTS_MAX)
 		(void)ev_mod(l->loop, fd, 0);	/* the others wait their turn */
 	return 0;
 }

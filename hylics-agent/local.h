@@ -8,9 +8,16 @@
 #ifndef AGENT_LOCAL_H
 #define AGENT_LOCAL_H
 
+#include <sys/types.h>
+
 #include "common/ev.h"
 #include "common/log.h"
 #include "proto/local.h"
+
+struct agent_client {
+	int fd;
+	uid_t user;
+};
 
 struct agent_local {
 	struct ev_loop *loop;
@@ -18,6 +25,7 @@ struct agent_local {
 	struct hy_log_rate rate;
 	const char *path;
 	int listener;
+	struct agent_client clients[HY_LOCAL_CLIENTS_MAX];
 	unsigned int n_clients;
 	/* fills in what a status request is answered with */
 	void (*status)(void *object, struct local_status *s);

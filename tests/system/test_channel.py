@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The channel between real processes: a worker, and an agent in a guest that is no VM."""
 
+import contextlib
 import signal
 import socket
 
@@ -44,6 +45,35 @@ def test_status_tells_the_state_and_the_peer(place):
     assert said["transport"] == "unix"
     assert said["sessions"] == 1
     assert said["peer_software"].startswith("hylics-worker ")
+
+
+def local_socket(place):
+    """A program of the guest, connected to the agent."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.settimeout(30)
+    client.connect(str(place / "agent.sock"))
+    return client
+
+
+def test_one_user_cannot_take_all_places_at_the_agent(place):
+    with channel.agent(f"unix:{place}/c.sock", place) as agent, contextlib.ExitStack() as held:
+        agent.wait_line("trying again")
+        for _ in range(15):
+            held.enter_context(local_socket(place))
+        with local_socket(place) as refused:
+            assert refused.recv(1) == b""
+        agent.wait_line("all places he may have")
+        held.close()
+        assert channel.status(place)["channel"] == "closed"
+
+
+def test_local_client_that_sends_garbage_is_closed_and_others_are_served(place):
+    with channel.agent(f"unix:{place}/c.sock", place) as agent:
+        agent.wait_line("trying again")
+        with local_socket(place) as hostile:
+            hostile.send(b"\xff" * 100)
+            assert hostile.recv(1) == b""
+        assert channel.status(place)["channel"] == "closed"
 
 
 def test_agent_waits_for_a_worker_that_comes_later(place):

@@ -197,11 +197,20 @@ void raw_attach(struct raw_peer *p, int fd, enum msg_role role)
 	frame_rx_reset(&p->rx);
 }
 
+static bool accept_one(int listener, int *fd)
+{
+	struct sockaddr_un sun;
+	socklen_t len = sizeof(sun);
+
+	*fd = accept4(listener, (struct sockaddr *)&sun, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	return *fd >= 0;
+}
+
 void raw_accept(struct raw_peer *p, int listener, enum msg_role role)
 {
 	int fd;
 
-	RUN_UNTIL((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0);
+	RUN_UNTIL(accept_one(listener, &fd));
 	raw_attach(p, fd, role);
 }
 

@@ -127,13 +127,14 @@ static void watch(int fd, struct watched *w)
 static void an_event_for_a_removed_descriptor_is_thrown_away(void **state)
 {
 	int a[2], b[2], readers[2];
-	struct watched both = { .victims = readers };
+	struct watched both = { 0 };
 
 	(void)state;
 	ready_pipe(a);
 	ready_pipe(b);
 	readers[0] = a[0];
 	readers[1] = b[0];
+	both.victims = readers;
 	watch(a[0], &both);
 	watch(b[0], &both);
 	serve_one_batch();
@@ -146,7 +147,7 @@ static void a_reused_number_does_not_get_its_predecessors_event(void **state)
 {
 	int a[2], b[2], fresh[2], readers[2];
 	struct watched heir = { 0 };
-	struct watched both = { .victims = readers, .reuse_as = &heir };
+	struct watched both = { .reuse_as = &heir };
 
 	(void)state;
 	ready_pipe(a);
@@ -154,6 +155,7 @@ static void a_reused_number_does_not_get_its_predecessors_event(void **state)
 	assert_int_equal(pipe2(fresh, O_CLOEXEC), 0);
 	readers[0] = a[0];
 	readers[1] = b[0];
+	both.victims = readers;
 	both.reuse_fd = fresh[0];
 	watch(a[0], &both);
 	watch(b[0], &both);
@@ -546,12 +548,12 @@ static void signals_come_as_events(void **state)
 	assert_int_equal(ev_signals(&loop, wanted, on_signal, &signals_seen, &e), 0);
 	serve_one_batch();
 	assert_int_equal(signals_seen, 0);
-	raise(SIGUSR1);		/* blocked: it would end the process otherwise */
+	kill(getpid(), SIGUSR1);	/* blocked: it would end the process otherwise */
 	assert_int_equal(signals_seen, 0);
 	serve_until(&signals_seen, 1);
 	assert_int_equal(last_signal, SIGUSR1);
-	raise(SIGUSR2);
-	raise(SIGUSR1);
+	kill(getpid(), SIGUSR2);
+	kill(getpid(), SIGUSR1);
 	serve_until(&signals_seen, 3);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }

@@ -82,7 +82,7 @@ static bool same_file(int a, int b)
 /* Sends @n copies of our standard input, whatever the kernel takes, as a hostile peer would. */
 static void send_many(unsigned int n, size_t bytes)
 {
-	static const char text[16];
+	static const char text[16] = { 0 };
 	union {
 		char bytes[CMSG_SPACE(KERNEL_FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
@@ -199,10 +199,10 @@ static void an_empty_packet_cannot_pass_for_the_end(void **state)
 /* The lowest number that is free: with a limit of one more, one descriptor has room. */
 static int lowest_free_fd(void)
 {
-	int fd = dup(STDIN_FILENO);
+	int fd = 0;
 
-	assert_true(fd >= 0);
-	close(fd);
+	while (fcntl(fd, F_GETFD) >= 0)
+		fd++;
 	return fd;
 }
 
