@@ -18,8 +18,9 @@ fi
 rm -rf "$root/hylics"
 git clone -q --no-hardlinks "$tree" "$root/hylics"
 cp /etc/resolv.conf "$root/etc/"
+mkdir -p "$root/old"
 
-# Mounts and processes of the run end with it.
+# Mounts and processes of the run end with it. Not chroot: in one, user namespaces are refused.
 export ROOT="$root"
 # shellcheck disable=SC2016 # expanded by the inner shell
 exec unshare --mount --pid --fork --kill-child sh -ec '
@@ -28,7 +29,9 @@ exec unshare --mount --pid --fork --kill-child sh -ec '
 	mount --rbind /sys "$ROOT/sys"
 	mount --rbind /dev "$ROOT/dev"
 	mount -t tmpfs tmpfs "$ROOT/run"
-	cd "$ROOT/hylics"
-	exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 ${CI:+CI=$CI} \
-		chroot "$ROOT" sh -c "cd /hylics && exec \"\$@\"" sh "$@"
+	cd "$ROOT"
+	pivot_root . old
+	umount -l /old
+	cd /hylics
+	exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 ${CI:+CI=$CI} "$@"
 ' sh "$@"
