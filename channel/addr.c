@@ -219,7 +219,7 @@ static int port_open(const struct chan_addr *a, struct hy_err *e)
 		if (rc < 0)
 			return rc;
 	}
-	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return hy_err_set(e, errno, "channel serial: open %s", path);
 	pfd.fd = fd;

@@ -491,7 +491,8 @@ static void greet_again(struct chan *c)
 	/* what cannot be written need not be doubled */
 	if (tx_next(&c->tx, &p) == 0)
 		greet(c);
-	c->hello_pause_ms *= 2;
+	if (c->hello_pause_ms < HY_CHAN_HELLO_PAUSE_MAX_MS)
+		c->hello_pause_ms *= 2;
 	set_timer(c, c->hello_pause_ms);
 	try_write(c);
 }
@@ -593,8 +594,12 @@ int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *paylo
 
 int chan_send_stream(struct chan *c, struct chan_stream *s)
 {
+	const struct msg_info *info = msg_info(s->type);
+
 	if (c->state != CHAN_UP)
 		return -ENOTCONN;
+	if (!info || info->lane != LANE_BULK || s->total < info->min || s->total > info->max)
+		return -EINVAL;
 	tx_stream(&c->tx, s);
 	try_write(c);
 	return 0;

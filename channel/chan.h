@@ -134,6 +134,9 @@ void chan_close(struct chan *c);
  * @payload:	Copied
  * @len:	Length of @payload
  *
+ * Whoever asks (pings) keeps few questions open: two sides that both ask until -EAGAIN, before
+ * they read an answer, stop each other.
+ *
  * Return: 0, -ENOTCONN, -EAGAIN if too much is waiting already, -EINVAL
  */
 int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *payload, size_t len);
@@ -143,7 +146,7 @@ int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *paylo
  * @c:	Channel
  * @s:	The caller's until its done() is called, which happens exactly once
  *
- * Return: 0, -ENOTCONN (then done() is not called)
+ * Return: 0, -ENOTCONN, -EINVAL if it is no message of that lane (then done() is not called)
  */
 int chan_send_stream(struct chan *c, struct chan_stream *s);
 

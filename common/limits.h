@@ -35,6 +35,7 @@
 /* Whole messages that wait for the wire in one lane; a peer that reads nothing fills this. */
 #define HY_CHAN_QUEUE_MAX (4u * HY_CHUNK_MAX)
 #define HY_CHAN_HELLO_TIMEOUT_MS 1000	/* then the greeting is said again, then after twice that */
+#define HY_CHAN_HELLO_PAUSE_MAX_MS 32000	/* and from here on no more rarely */
 #define HY_CHAN_KEEPALIVE_MS 5000	/* silence after which a peer is asked whether it lives */
 #define HY_CHAN_DEAD_MS 15000		/* silence after which it is taken for dead */
 #define HY_CHAN_BACKOFF_MIN_MS 20	/* first pause before a transport is opened again */

@@ -59,7 +59,6 @@ mount_root()
 	mount -t tmpfs -o mode=755 tmpfs /rw
 	mkdir /rw/upper /rw/work
 	try mount -t overlay -o lowerdir=/ro,upperdir=/rw/upper,workdir=/rw/work overlay /new
-	mount -t tmpfs -o mode=1777 tmpfs /new/tmp
 	mount -t tmpfs -o mode=755 tmpfs /new/run
 	mkdir -p /new/run/lock "/new$EXCHANGE"
 	mkdir -p /dev/pts /dev/shm

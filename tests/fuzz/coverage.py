@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Line coverage of the decoders in proto/ by fuzz targets and corpus alone; prints TAP."""
 
+import argparse
 import json
 import pathlib
 import subprocess
@@ -67,7 +68,11 @@ def report(number, name, lines):
 
 def main():
     """Build, run, measure; the exit code."""
-    with tempfile.TemporaryDirectory(prefix="hylics-coverage-") as folder:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path,
+                        help="where to make the temporary folder [the system's place for them]")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="coverage-", dir=args.build) as folder:
         build(folder)
         for name in TARGETS:
             run(folder, f"./fuzz_{name}", HERE / "corpus" / name)

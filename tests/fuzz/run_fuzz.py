@@ -36,7 +36,7 @@ def is_fuzzer(program):
 def fuzz(program, seconds, faults):
     """One time-boxed run; (succeeded, executions, executions per second, output)."""
     name = program.name.removeprefix("fuzz_")
-    with tempfile.TemporaryDirectory(prefix="hylics-fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=faults.parent) as folder:
         copy = pathlib.Path(folder) / "corpus"
         shutil.copytree(CORPUS / name, copy)
         longest = INPUT_MAX.get(name, INPUT_MAX_ELSE)
@@ -47,7 +47,8 @@ def fuzz(program, seconds, faults):
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   cwd=folder, timeout=seconds + GRACE_S, check=False)
         except subprocess.TimeoutExpired as late:
-            return False, 0, 0, f"{late.stdout or b''}\nno end {GRACE_S} s after its time"
+            output = (late.stdout or b"").decode(errors="replace")
+            return False, 0, 0, f"{output}\nno end {GRACE_S} s after its time"
     output = done.stdout.decode(errors="replace")
     return done.returncode == 0, *figures(output), output
 

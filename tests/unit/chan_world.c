@@ -42,7 +42,7 @@ int world_open(void **state)
 
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
-	snprintf(dir, sizeof(dir), "/tmp/hylics-chan-XXXXXX");
+	snprintf(dir, sizeof(dir), "hylics-chan-XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
 	snprintf(path, sizeof(path), "%s/channel.sock", dir);

@@ -21,14 +21,14 @@
 
 #include "channel/addr.h"
 
-static char dir[] = "/tmp/hylics-addr-XXXXXX";
+static char dir[] = "hylics-addr-XXXXXX";	/* in the build folder */
 static char sock_path[64];
 static struct hy_err e;
 
 static int make_dir(void **state)
 {
 	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/hylics-addr-XXXXXX");
+	snprintf(dir, sizeof(dir), "hylics-addr-XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
 	snprintf(sock_path, sizeof(sock_path), "%s/s", dir);

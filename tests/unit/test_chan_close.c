@@ -160,6 +160,7 @@ static void closing_from_a_message_that_is_refused(void **state)
 	RUN_UNTIL(guest.messages == 1);
 	check_closed(&guest);
 	assert_int_equal(guest.downs, 1);
+	assert_int_equal(guest.chan.count.faults, 0);
 	close(listener);
 }
 

@@ -92,37 +92,51 @@ static void check_bounds(const struct frame *f)
 	assert_true(rx->head <= rx->tail && rx->tail <= sizeof(rx->buf));
 }
 
-static void take_all(void)
+/* Whether there was something to take. */
+static bool take_one(void)
 {
 	struct frame f = { 0 };
 
-	while ((last_rc = frame_rx_next(rx, &f)) > FRAME_NONE) {
-		assert_true(n_seen < SEEN_MAX);
-		seen[n_seen] = (struct seen){ .event = last_rc };
-		if (last_rc == FRAME_READY) {
-			check_bounds(&f);
-			seen[n_seen].type = f.type;
-			seen[n_seen].len = f.len;
-			seen[n_seen].id = f.id;
-			seen[n_seen].sum = sum_of(f.payload, f.len);
-		}
-		n_seen++;
+	last_rc = frame_rx_next(rx, &f);
+	if (last_rc <= FRAME_NONE)
+		return false;
+	assert_true(n_seen < SEEN_MAX);
+	seen[n_seen] = (struct seen){ .event = last_rc };
+	if (last_rc == FRAME_READY) {
+		check_bounds(&f);
+		seen[n_seen].type = f.type;
+		seen[n_seen].len = f.len;
+		seen[n_seen].id = f.id;
+		seen[n_seen].sum = sum_of(f.payload, f.len);
 	}
+	n_seen++;
+	return true;
 }
 
-/* One read of at most @n bytes; returns how many fitted. */
-static size_t read_once(const uint8_t *p, size_t n)
+/* One read of at most @n bytes of which nothing is taken yet; returns how many fitted. */
+static size_t only_read(const uint8_t *p, size_t n)
 {
 	size_t room;
 	uint8_t *into = frame_rx_room(rx, &room);
 
-	assert_true(room >= FRAME_LEN_MAX);
 	assert_true(into + room <= rx->buf + sizeof(rx->buf));
 	if (n > room)
 		n = room;
 	memcpy(into, p, n);
 	frame_rx_filled(rx, n);
-	take_all();
+	return n;
+}
+
+/* One read of at most @n bytes, of which all is taken; returns how many fitted. */
+static size_t read_once(const uint8_t *p, size_t n)
+{
+	size_t room;
+
+	frame_rx_room(rx, &room);
+	assert_true(room >= FRAME_LEN_MAX);
+	n = only_read(p, n);
+	while (take_one())
+		;
 	for (size_t i = 0; i < sizeof(guarded.canary); i++)
 		assert_int_equal(guarded.canary[i], 0x5a);
 	return n;
@@ -255,6 +269,26 @@ static void a_long_stream_in_random_reads_gives_the_same(void **state)
 	start();
 	read_in_steps(1);
 	check_seen();
+}
+
+/* As a channel does that has no room for more answers. */
+static void what_is_not_taken_yet_is_there_after_the_next_read(void **state)
+{
+	(void)state;
+	make_short_stream();
+	start();
+	read_range(0, stream_len);
+	expect_what_was_seen();
+	for (size_t split = 1; split < stream_len; split++) {
+		for (unsigned int taken = 0; taken <= n_expected; taken++) {
+			start();
+			only_read(stream, split);
+			for (unsigned int i = 0; i < taken; i++)
+				take_one();
+			read_range(split, stream_len);
+			check_seen();
+		}
+	}
 }
 
 static void there_is_room_for_a_frame_behind_any_part_of_one(void **state)
@@ -461,6 +495,7 @@ int main(void)
 		cmocka_unit_test(two_reads_split_anywhere_give_the_same),
 		cmocka_unit_test(reads_of_any_one_size_give_the_same),
 		cmocka_unit_test(a_long_stream_in_random_reads_gives_the_same),
+		cmocka_unit_test(what_is_not_taken_yet_is_there_after_the_next_read),
 		cmocka_unit_test(there_is_room_for_a_frame_behind_any_part_of_one),
 		cmocka_unit_test(what_comes_before_the_first_mark_is_thrown_away),
 		cmocka_unit_test(a_reset_believes_nothing_before_the_next_mark),

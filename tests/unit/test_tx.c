@@ -351,7 +351,7 @@ static void one_full_lane_does_not_stop_the_other(void **state)
 	assert_int_equal(tx_message(&tx, msg_info(MSG_SOAK_DONE), 1, count, sizeof(count)), 0);
 }
 
-/* As long as there is said to be room, a message of nothing but marks fits too. */
+/* A message of nothing but marks fits where there is said to be room, and nowhere else. */
 static void room_is_room_for_the_most_costly_message(void **state)
 {
 	static const struct msg_info row = { .type = 7, .lane = LANE_URGENT,
@@ -361,13 +361,18 @@ static void room_is_room_for_the_most_costly_message(void **state)
 	(void)state;
 	for (size_t at = 0; at < sizeof(payload); at++)
 		payload[at] = (uint8_t)FRAME_MARK[at % FRAME_MARK_LEN];
-	for (size_t small = 0; tx_has_room(&tx); small += 3) {
-		assert_int_equal(tx_message(&tx, &row, 1, payload, sizeof(payload)), 0);
-		assert_true(tx.lane[LANE_URGENT].tail <= HY_CHAN_QUEUE_MAX);
+	for (size_t small = 0; small < HY_CHAN_QUEUE_MAX / FRAME_HEADER_LEN; small += 3) {
+		bool has_room;
+
 		tx_reset(&tx, 5);
 		for (size_t i = 0; i < small; i++)
 			tx_message(&tx, &row, 1, payload, 7);
+		has_room = tx_has_room(&tx);
+		assert_int_equal(tx_message(&tx, &row, 1, payload, sizeof(payload)),
+				 has_room ? 0 : -EAGAIN);
+		assert_true(tx.lane[LANE_URGENT].tail <= HY_CHAN_QUEUE_MAX);
 	}
+	assert_false(tx_has_room(&tx));
 }
 
 static void messages_the_table_does_not_allow_are_refused(void **state)
