@@ -52,11 +52,12 @@ static const struct hy_opt options[] = {
 };
 
 static const char *const syscalls[] = {
-	"accept4", "bind", "brk", "chmod", "clock_gettime", "clock_nanosleep", "close", "connect",
-	"epoll_ctl", "epoll_wait", "exit", "exit_group", "fcntl", "fstat", "futex", "getdents64",
-	"getpid", "getrandom", "getsockopt", "kill", "lseek", "madvise", "mmap", "mprotect", "munmap",
-	"nanosleep", "newfstatat", "open", "openat", "poll", "read", "recvmsg", "rt_sigreturn",
-	"sendmsg", "setsockopt", "socket", "uname", "unlink", "write", NULL,
+	"accept4", "bind", "brk", "chmod", "clock_gettime", "clock_nanosleep", "close",
+	"connect", "epoll_ctl", "epoll_wait", "exit", "exit_group", "fcntl", "fstat",
+	"futex", "getdents64", "getpid", "getrandom", "getsockopt", "kill", "lseek",
+	"madvise", "mmap", "mprotect", "munmap", "nanosleep", "newfstatat", "open",
+	"openat", "poll", "read", "recvmsg", "rt_sigreturn", "sendmsg", "setsockopt",
+	"socket", "uname", "unlink", "write", NULL,
 };
 
 struct agent {
