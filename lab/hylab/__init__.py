@@ -17,6 +17,13 @@ class LabError(Exception):
         self.code = code
 
 
+class MissingRight(LabError):
+    """What this user may not do here; a test that needs it is skipped with this as its reason."""
+
+    def __init__(self, message):
+        super().__init__(message, 77)
+
+
 def hylics_program():
     """The `hylics` command that makes QEMU command lines: $HYLICS, else the build's own."""
     path = os.environ.get("HYLICS", str(BUILD / "hylics"))

@@ -14,7 +14,7 @@ import pathlib
 import signal
 import time
 
-from hylab import LabError, wall
+from hylab import LabError, MissingRight, wall
 
 CONTROLLERS = ("cpu", "cpuacct", "memory")
 PERIOD_US = 100000
@@ -72,6 +72,8 @@ class Cgroup:
                 self._make(controller, path)
         except OSError as error:
             self._remove_directories()
+            if isinstance(error, PermissionError):
+                raise MissingRight(f"cgroup '{top}/{own}': {error}") from error
             raise LabError(f"cgroup '{top}/{own}': {error}") from error
 
     def _make(self, controller, path):

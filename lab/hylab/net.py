@@ -23,7 +23,7 @@ import os
 import signal
 import subprocess
 
-from hylab import LabError
+from hylab import LabError, MissingRight
 from hylab.vm import Tap
 
 RUN_TIMEOUT_S = 60
@@ -126,7 +126,10 @@ def _ip_batch(lines, options=()):
     done = subprocess.run(["ip", *options, "-batch", "-"], input="\n".join(lines) + "\n",
                           capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False)
     if done.returncode:
-        raise LabError(f"ip {' '.join(options)}: {done.stderr.strip()}")
+        said = f"ip {' '.join(options)}: {done.stderr.strip()}"
+        if "ermission denied" in said or "not permitted" in said:
+            raise MissingRight(f"{said} (taps take access to /dev/net/tun)")
+        raise LabError(said)
 
 
 class Net:

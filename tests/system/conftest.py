@@ -110,6 +110,16 @@ def _skip(report):
     return "ok", f" # SKIP {_plain(reason.removeprefix('Skipped: '))}"
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What this user has no right to is skipped, and says so; see hylab.MissingRight."""
+    from hylab import MissingRight
+    report = (yield).get_result()
+    if call.excinfo and call.excinfo.errisinstance(MissingRight):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1], str(call.excinfo.value))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     """Put TAP in the place of pytest's own report."""
