@@ -20,18 +20,6 @@
 
 #include "common/own.h"
 
-/* A sanitizer needs system calls of its own, and its leak check attaches to the process. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 static int close_listed(unsigned int first, unsigned int last)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -86,7 +74,7 @@ int hy_sandbox_started(int keep_fd, struct hy_err *e)
 		return hy_err_set(e, -rc, "sandbox: close inherited descriptors");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return hy_err_set(e, errno, "sandbox: no new privileges");
-	if (!SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	if (!HY_SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return hy_err_set(e, errno, "sandbox: not dumpable");
 	signal(SIGPIPE, SIG_IGN);
 	return 0;
@@ -127,7 +115,7 @@ int hy_sandbox_bare(uint64_t keep, struct hy_err *e)
 	return 0;
 }
 
-#if SANITIZED
+#if HY_SANITIZED
 
 int hy_sandbox_sealed(const char *const *names, struct hy_err *e)
 {

@@ -25,6 +25,18 @@
 
 #include "common/err.h"
 
+/* A sanitizer needs system calls of its own, and its leak check attaches to the process. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HY_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HY_SANITIZED 1
+#endif
+#endif
+#ifndef HY_SANITIZED
+#define HY_SANITIZED 0
+#endif
+
 /**
  * hy_sandbox_started() - First stage
  * @keep_fd:	A descriptor above 2 that was handed over on purpose, or -1

@@ -32,17 +32,6 @@
 
 #define CAP_BIT(cap) (UINT64_C(1) << (cap))
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 /* Runs @stage in a child: it returns the number of the first check that did not hold, or 0. */
 static int status_of(int (*stage)(void))
 {
@@ -163,7 +152,7 @@ static int process_gives_up(void)
 		return 1;
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return 2;
-	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != SANITIZED)
+	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != HY_SANITIZED)
 		return 3;
 	if (sigaction(SIGPIPE, NULL, &pipe_action) < 0 || pipe_action.sa_handler != SIG_IGN)
 		return 4;
@@ -267,7 +256,7 @@ static void naming_a_capability_does_not_give_it(void **state)
 
 /* -- sealed -- */
 
-#if SANITIZED
+#if HY_SANITIZED
 
 #define NOT_SEALED " # SKIP nothing is sealed in a build with a sanitizer"
 
