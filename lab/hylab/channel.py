@@ -67,9 +67,9 @@ class Process:
         """Send a signal."""
         self._process.send_signal(signo)
 
-    def wait_end(self):
-        """Its exit code; minus the signal if one ended it."""
-        return self._process.wait(WORKER_TIMEOUT_S)
+    def wait_end(self, timeout_s=WORKER_TIMEOUT_S):
+        """Its exit code; minus the signal if one ended it. TimeoutExpired if it lives longer."""
+        return self._process.wait(timeout_s)
 
     def wait_stopped(self):
         """Wait until a stop signal has taken hold."""

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kills a worker or an agent at every named step: the other goes on, a successor takes over."""
 
+import os
 import pathlib
+import random
 import re
 import signal
+import subprocess
 
 import pytest
 from port import Port
@@ -22,6 +25,7 @@ WHO = {
     "ping.answered": ("worker",),
     "soak.middle": ("agent",),
 }
+LONGEST_LIFE_S = 0.03
 CASES = [(step, who) for step in STEPS for who in WHO.get(step, ("nobody",))]
 
 
@@ -32,11 +36,11 @@ def _port():
         yield port
 
 
-def start(who, port, fault=None):
+def start(who, port, fault=None, pings=200):
     """One side; the worker measures, so that it comes to every step."""
     if who == "agent":
         return channel.agent(port.guest, port.directory, fault=fault)
-    return channel.worker(port.host, "--ping", "200", "--soak", "256K", fault=fault)
+    return channel.worker(port.host, "--ping", str(pings), "--soak", "256K", fault=fault)
 
 
 def test_table_of_steps_is_read_and_has_no_step_too_many():
@@ -66,6 +70,28 @@ def test_stop_at_step_then_go_on(port, step, who):
         stopped.kill(signal.SIGCONT)
         worker = stopped if who == "worker" else peer
         assert worker.wait_end() == 0
+
+
+@pytest.mark.parametrize("who", ["agent", "worker"])
+def test_kill_at_random_moments(port, who):
+    """Between the named steps too: 25 kills, or HYLICS_KILLS, on one port that never closes."""
+    moments = random.Random(f"{os.environ.get('HYLICS_SEED', '1')} {who}")
+    other = "worker" if who == "agent" else "agent"
+    with start(other, port, pings=1000000 if who == "agent" else 200) as survivor:
+        for _ in range(int(os.environ.get("HYLICS_KILLS", "25"))):
+            with start(who, port) as victim:
+                try:
+                    victim.wait_end(moments.uniform(0, LONGEST_LIFE_S))
+                except subprocess.TimeoutExpired:
+                    victim.kill()
+        with start(who, port) as successor:
+            if who == "worker":
+                assert successor.wait_end() == 0
+            else:
+                successor.wait_line(channel.UP)
+                assert channel.status(port.directory)["faults"] == 0
+        survivor.kill(signal.SIGTERM)
+        survivor.wait_end()
 
 
 def test_wrong_step_or_action_is_refused(port):
