@@ -13,8 +13,6 @@
 #include "common/fault.h"
 #include "common/sandbox.h"
 
-const char *const hy_daemon_levels[] = { "error", "warning", "info", "debug", NULL };
-
 static void on_signal(void *object, int signo)
 {
 	struct hy_daemon *d = object;

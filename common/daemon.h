@@ -16,9 +16,6 @@ struct hy_daemon {
 	struct ev_loop loop;
 };
 
-/* The words of an option --log-level, in the order of enum hy_log_level. */
-extern const char *const hy_daemon_levels[];
-
 /**
  * hy_daemon_open() - Begin: sandbox stage "started", fault steps, an empty loop
  * @d:		Filled; must stay where it is

@@ -18,20 +18,25 @@
 #include "common/clock.h"
 #include "common/limits.h"
 
-static const struct {
-	const char *word;
-	int priority;	/* syslog's, for the journal */
-} levels[HY_LOG_LEVELS] = {
-	[HY_LOG_ERR] = { "error", 3 },
-	[HY_LOG_WARN] = { "warning", 4 },
-	[HY_LOG_INFO] = { "info", 6 },
-	[HY_LOG_DEBUG] = { "debug", 7 },
+const char *const hy_log_words[HY_LOG_LEVELS + 1] = {
+	[HY_LOG_ERR] = "error",
+	[HY_LOG_WARN] = "warning",
+	[HY_LOG_INFO] = "info",
+	[HY_LOG_DEBUG] = "debug",
+};
+
+/* syslog's, for the journal */
+static const int priorities[HY_LOG_LEVELS] = {
+	[HY_LOG_ERR] = 3,
+	[HY_LOG_WARN] = 4,
+	[HY_LOG_INFO] = 6,
+	[HY_LOG_DEBUG] = 7,
 };
 
 int hy_log_level_parse(const char *word, enum hy_log_level *level)
 {
 	for (unsigned int i = 0; i < HY_LOG_LEVELS; i++) {
-		if (strcmp(word, levels[i].word) == 0) {
+		if (strcmp(word, hy_log_words[i]) == 0) {
 			*level = i;
 			return 0;
 		}
@@ -59,13 +64,13 @@ static void write_line(const struct hy_log *l, enum hy_log_level level, const ch
 	size_t n = 0;
 
 	if (getenv("JOURNAL_STREAM"))
-		n = (size_t)snprintf(line, sizeof(line), "<%d>", levels[level].priority);
+		n = (size_t)snprintf(line, sizeof(line), "<%d>", priorities[level]);
 	n += (size_t)snprintf(line + n, sizeof(line) - n, "%s: %s%s", l->program,
 			      l->object ? l->object : "", l->object ? ": " : "");
 	if (n > sizeof(line) / 2)
 		n = sizeof(line) / 2;
 	if (level <= HY_LOG_WARN)
-		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s: ", levels[level].word);
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s: ", hy_log_words[level]);
 	n += escape(line + n, sizeof(line) - n - 1, words);
 	line[n++] = '\n';
 	/* One write, so that lines of several processes do not mix; nobody to tell if it fails. */

@@ -15,6 +15,9 @@
 
 enum hy_log_level { HY_LOG_ERR, HY_LOG_WARN, HY_LOG_INFO, HY_LOG_DEBUG, HY_LOG_LEVELS };
 
+/* Their words, ended by NULL: the choices of an option --log-level. */
+extern const char *const hy_log_words[];
+
 struct hy_log {
 	const char *program;
 	const char *object;		/* "vm web1"; NULL for the program itself */

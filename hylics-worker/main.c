@@ -59,7 +59,7 @@ static const struct hy_opt options[] = {
 	{ .name = "dead", .type = HY_OPT_DURATION, .offset = OPTION(dead_ms), .arg = "TIME",
 	  .help = "give a silent guest up after TIME (default 15s)", .min = 1 },
 	{ .name = "log-level", .type = HY_OPT_CHOICE, .offset = OPTION(log_level), .arg = "LEVEL",
-	  .help = "error, warning, info or debug (default info)", .choices = hy_daemon_levels },
+	  .help = "error, warning, info or debug (default info)", .choices = hy_log_words },
 	{ 0 },
 };
 
