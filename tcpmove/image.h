@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * image.h - takes an established TCP connection out of a socket and puts it into another
+ *
+ * Runs in: hylics-agent (guest), hylics-worker (host)
+ * Reads from: the kernel; a record that came from a peer was checked by tcp_record_decode()
+ *
+ * DOC: The steps of a move, and the state of both sockets after each
+ *
+ *	source				copy
+ *	tcp_freeze()			-			source drops all that arrives
+ *	tcp_dump()			-			source in repair mode, sends nothing new
+ *	(frozen)			tcp_restore()		copy is there, in repair mode: silent
+ *	(frozen)			tcp_live()		copy speaks
+ *	tcp_silence()			(lives)			source is a descriptor, no connection
+ *
+ * and home again, into the very socket that was silenced:
+ *
+ *	copy				kept socket
+ *	tcp_freeze(), tcp_dump()	tcp_rebuild()		both in repair mode, both frozen
+ *	tcp_vanish()			(frozen)		copy is gone without a segment
+ *					tcp_thaw(), tcp_live()	kept socket speaks
+ *
+ * Between tcp_dump() and tcp_silence() (or tcp_vanish()) the source may be taken back at any time
+ * with tcp_undo(): it goes on as if nothing had happened but some lost segments.
+ *
+ * A segment that arrives at a frozen socket is lost, and sent again by its sender.
+ * docs/kernel.md says which behaviour of the kernel each step depends on.
+ */
+#ifndef HY_TCPMOVE_IMAGE_H
+#define HY_TCPMOVE_IMAGE_H
+
+#include "common/err.h"
+#include "tcpmove/record.h"
+
+/* A record with its queues: first the unread bytes, then the send queue. */
+struct tcp_image {
+	struct tcp_record rec;
+	uint8_t *bytes;			/* the caller's */
+	size_t room;			/* of @bytes */
+};
+
+/* Why a connection cannot be carried; the words are those of docs/contracts.md. */
+enum tcp_refusal {
+	TCP_MOVABLE,
+	TCP_NOT_TCP,
+	TCP_NOT_ESTABLISHED,		/* SYN states, half-closed, closing */
+	TCP_UNREAD_BYTES,		/* more of them than the caller allows */
+	TCP_MPTCP,
+	TCP_ULP,
+	TCP_URGENT_DATA,
+	TCP_OWN_FILTER,
+	TCP_QUEUE_TOO_LONG,
+	TCP_REFUSALS,
+};
+
+/**
+ * tcp_refusal_name() - "not-tcp", "unread-bytes", ...: as in docs/contracts.md
+ * @r:	One of the enum
+ *
+ * Return: a constant; "" for TCP_MOVABLE
+ */
+const char *tcp_refusal_name(enum tcp_refusal r);
+
+/**
+ * tcp_check() - Whether a connection can be carried at all; changes nothing
+ * @sock:	Any descriptor of a program
+ * @unread_max:	Unread bytes the caller is ready to carry
+ *
+ * Return: TCP_MOVABLE or the first reason against it
+ */
+enum tcp_refusal tcp_check(int sock, size_t unread_max);
+
+/**
+ * tcp_freeze() - From now on the socket drops everything that arrives
+ * @sock:	Established
+ * @e:		Error
+ *
+ * Return: 0, -errno; -EPERM without CAP_NET_ADMIN over its network namespace
+ */
+int tcp_freeze(int sock, struct hy_err *e);
+
+/**
+ * tcp_thaw() - Take back tcp_freeze()
+ * @sock:	Frozen or not
+ * @e:		Error
+ */
+int tcp_thaw(int sock, struct hy_err *e);
+
+/**
+ * tcp_dump() - Take everything out of a frozen socket
+ * @sock:	Frozen; left in repair mode, with SEND_QUEUE chosen so that nothing new leaves
+ * @img:	bytes and room set; the rest filled
+ * @e:		Error
+ *
+ * May be called again with more room: img->rec.recv_len and send_len say how much it takes.
+ *
+ * Return: 0, -ENOBUFS if the queues need more room, -errno
+ */
+int tcp_dump(int sock, struct tcp_image *img, struct hy_err *e);
+
+/**
+ * tcp_undo() - A dumped socket goes on as if nothing had been
+ * @sock:	From tcp_dump(), whether or not it succeeded; or only frozen
+ * @e:		Error
+ */
+int tcp_undo(int sock, struct hy_err *e);
+
+/**
+ * tcp_restore() - Put a connection into a fresh socket
+ * @sock:	Unconnected, of the record's family, in the network namespace it shall live in
+ * @img:	From tcp_dump(), perhaps of another machine
+ * @e:		Error
+ *
+ * Works without CAP_NET_ADMIN of the initial user namespace: buffers grow as far as the
+ * namespace's own limits let them. The copy is silent until tcp_live().
+ *
+ * Return: 0, -errno: the socket is good for nothing but tcp_vanish()
+ */
+int tcp_restore(int sock, const struct tcp_image *img, struct hy_err *e);
+
+/**
+ * tcp_live() - Leave repair mode: the connection speaks from here
+ * @sock:	From tcp_restore() or tcp_rebuild(), thawed
+ * @img:	The same
+ * @e:		Error
+ *
+ * The unsent part of the send queue is queued as plain data. Sets all carried options.
+ */
+int tcp_live(int sock, const struct tcp_image *img, struct hy_err *e);
+
+/**
+ * tcp_silence() - End a connection without a segment, and keep the descriptor for tcp_rebuild()
+ * @sock:	Frozen, in repair mode; stays frozen
+ * @e:		Error
+ *
+ * epoll sees a transient error and hang-up on it; SO_ERROR is left clear.
+ */
+int tcp_silence(int sock, struct hy_err *e);
+
+/**
+ * tcp_rebuild() - Put a connection into a socket that tcp_silence() was called for
+ * @sock:	Silenced; left in repair mode and frozen: tcp_thaw() and tcp_live() wake it
+ * @img:	From tcp_dump() of the copy
+ * @e:		Error
+ */
+int tcp_rebuild(int sock, const struct tcp_image *img, struct hy_err *e);
+
+/**
+ * tcp_vanish() - Close a socket without a segment and without a TIME_WAIT
+ * @sock:	Any state; closed and set to -1
+ */
+void tcp_vanish(int *sock);
+
+/**
+ * tcp_stream_counts() - How much has passed through a living copy since tcp_restore()
+ * @sock:	From tcp_live(); changed in nothing
+ * @queued:	Set: bytes put into the socket by send() or sendfile(), acknowledged or not; the
+ *		restored send queue does not count
+ * @read:	Set: bytes a reader has taken out, the restored unread ones included
+ * @img_send_len: send_len of the record it was restored from
+ * @e:		Error
+ *
+ * Whoever takes a socket over after another process's death learns here, from the kernel and
+ * exactly, how far that one had come. Uses no repair mode: that would disturb a living socket.
+ */
+int tcp_stream_counts(int sock, uint32_t img_send_len, uint64_t *queued, uint64_t *read,
+		      struct hy_err *e);
+
+#endif
