@@ -69,6 +69,7 @@ static void end_session(struct chan *c, const char *why)
 }
 
 static void try_write(struct chan *c);
+static void write_all(struct chan *c);
 
 static void say_bye(struct chan *c, enum msg_bye_reason reason, const char *words)
 {
@@ -81,7 +82,7 @@ static void say_bye(struct chan *c, enum msg_bye_reason reason, const char *word
 	snprintf(bye.words, sizeof(bye.words), "%s", words);
 	len = msg_bye_encode(&bye, buf, sizeof(buf));
 	if (len > 0 && tx_message(&c->tx, msg_info(MSG_BYE), 0, buf, (size_t)len) == 0)
-		try_write(c);
+		write_all(c);		/* from a done(), too: there is no later */
 }
 
 static const char no_common_version[] = "no protocol version in common";
@@ -322,6 +323,13 @@ static const char *take_frame(struct chan *c, const struct frame *f)
 	return rc > 0 ? dispatch(c, &m) : NULL;
 }
 
+/* Whether there is room for an answer to whatever the peer may send; see "Who waits for whom". */
+static bool can_answer(const struct chan *c)
+{
+	return tx_has_room(&c->tx, LANE_CONTROL) &&
+	       (c->cfg.role == ROLE_GUEST || tx_has_room(&c->tx, LANE_URGENT));
+}
+
 /* Takes what is in the buffer, as long as there is room for the answers. */
 static void take_frames(struct chan *c)
 {
@@ -331,7 +339,7 @@ static void take_frames(struct chan *c)
 	int rc;
 
 	while (c->fd == session_fd && c->fd >= 0 && !fault) {
-		c->paused = !tx_has_room(&c->tx);
+		c->paused = !can_answer(c);
 		if (c->paused)
 			return;
 		rc = frame_rx_next(&c->rx, &f);
@@ -364,22 +372,52 @@ static void fault_half_frame(const struct chan *c, const uint8_t *p, size_t left
 	hy_fault(FAULT_CHAN_HALF_FRAME);
 }
 
-static void try_write(struct chan *c)
+/* Returns whether the transport did not take all. */
+static bool write_some(struct chan *c)
 {
 	const uint8_t *p;
 	size_t left;
 
-	while ((left = tx_next(&c->tx, &p)) > 0) {
+	while (c->fd >= 0 && (left = tx_next(&c->tx, &p)) > 0) {
 		fault_half_frame(c, p, left);
 		ssize_t n = write(c->fd, p, left);
 
+		/* an error other than a full pipe shows as EPOLLHUP or at the next read */
 		if (n <= 0)
-			break;
+			return true;
 		c->count.bytes_out += (uint64_t)n;
 		tx_written(&c->tx, (size_t)n);
 	}
-	/* a write error other than a full pipe shows as EPOLLHUP or at the next read */
-	watch_for(c, left > 0);
+	return false;
+}
+
+/* What the loop does in stream_handle() also when there is nothing to write. */
+static bool loop_has_work(const struct chan *c)
+{
+	return tx_room_is_due(&c->tx) || (c->paused && can_answer(c));
+}
+
+static void write_all(struct chan *c)
+{
+	bool left = write_some(c);
+
+	watch_for(c, left || loop_has_work(c));
+}
+
+static void try_write(struct chan *c)
+{
+	/* a done() that sends: the round it was called from goes on with it */
+	if (c->writing)
+		return;
+	c->writing = true;
+	write_all(c);
+	c->writing = false;
+}
+
+static void tell_room(struct chan *c)
+{
+	if (tx_take_room(&c->tx) && c->state == CHAN_UP && c->ops->room)
+		c->ops->room(c->object);
 }
 
 static int stream_read(struct chan *c)
@@ -415,7 +453,11 @@ static int stream_handle(void *object, int fd, uint32_t events)
 		take_frames(c);
 		if (c->fd >= 0)
 			try_write(c);
-	} while (c->fd >= 0 && c->paused && tx_has_room(&c->tx));
+	} while (c->fd >= 0 && c->paused && can_answer(c));
+	tell_room(c);
+	/* what was watched for may have been done, or be due anew */
+	if (c->fd >= 0)
+		try_write(c);
 	return 0;
 }
 

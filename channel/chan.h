@@ -35,8 +35,19 @@
  * - a frame that cannot be understood, a message out of place, a handler that refuses one:
  *   counted by reason, logged within the rate limit, bye said if it can be, then as above.
  * - silence: after HY_CHAN_KEEPALIVE_MS the peer is pinged, after HY_CHAN_DEAD_MS it is dead.
- * - the peer asks but does not read the answers: it is not read from until it does.
+ * - the peer asks but does not read the answers: it is not read from until it does (below).
  * - the transport cannot be opened: logged once per reason, tried again after the pause.
+ *
+ * DOC: Who waits for whom
+ *
+ * A side that does not read because it cannot send, and a peer that does the same, would stop each
+ * other for ever. So what stops a side from reading are answers alone: those the channel gives
+ * itself (LANE_CONTROL), and in the host also LANE_URGENT, where all the host says answers the
+ * guest. Questions, and everything in LANE_STREAM, never do: whoever has more to say than a lane
+ * takes keeps it himself, gets -EAGAIN, and is told by room() when it is worth trying again. For
+ * the host this means that in message() one message of LANE_URGENT is always taken.
+ *
+ * chan_send() and chan_send_stream() may be called from up(), message(), room() and done().
  */
 #ifndef CHANNEL_CHAN_H
 #define CHANNEL_CHAN_H
@@ -56,6 +67,12 @@ struct chan_ops {
 	void (*down)(void *object, const char *why);
 	/* every message the channel does not answer itself; < 0 ends the session as a fault */
 	int (*message)(void *object, const struct message *m);
+	/*
+	 * A lane that chan_send() had found full takes a message of any length again; which
+	 * one, the owner finds out by trying. Called from the loop, never from within
+	 * chan_send(). May be NULL.
+	 */
+	void (*room)(void *object);
 };
 
 struct chan_counters {
@@ -87,6 +104,7 @@ struct chan {
 	bool over;			/* chan_close() was called */
 	bool heard_mark;		/* the next frame must be a hello */
 	bool paused;			/* not reading: answers wait for the peer to read */
+	bool writing;			/* within try_write(), perhaps in a done() */
 	uint32_t soak_got;
 	uint64_t heard_ms;		/* when the peer last sent anything */
 	uint64_t open_pause_ms;		/* before the next opening */
@@ -121,13 +139,13 @@ int chan_open(struct chan *c, const struct chan_config *cfg, const struct chan_o
 
 /**
  * chan_close() - Say goodbye as far as the transport takes it at once, and give everything back
- * @c:	Channel; may be called from up(), down(), message() and done(), but then the memory must
- *	stay until the loop's round is over
+ * @c:	Channel; may be called from up(), down(), message(), room() and done(), but then the
+ *	memory must stay until the loop's round is over
  */
 void chan_close(struct chan *c);
 
 /**
- * chan_send() - Queue a message of an urgent lane
+ * chan_send() - Queue a message of any lane but the bulk lane, and write what can be written
  * @c:		Channel
  * @type:	Its type
  * @id:		Its id; 0 is the channel's own
@@ -137,7 +155,7 @@ void chan_close(struct chan *c);
  * Whoever asks (pings) keeps few questions open: two sides that both ask until -EAGAIN, before
  * they read an answer, stop each other.
  *
- * Return: 0, -ENOTCONN, -EAGAIN if too much is waiting already, -EINVAL
+ * Return: 0, -ENOTCONN, -EINVAL, -EAGAIN if too much is waiting already: room() will be called
  */
 int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *payload, size_t len);
 

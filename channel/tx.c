@@ -14,8 +14,7 @@
 #define BULK_CHUNK (MSG_BULK_WINDOW / 2)
 
 /* A message whose payload is nothing but resync marks has a header every 16 bytes. */
-#define MESSAGE_COST_MAX                                                                           \
-	(HY_CHUNK_MAX + (HY_CHUNK_MAX / (FRAME_MARK_LEN - 1) + 2) * FRAME_OVERHEAD)
+#define COST_MAX(len) ((len) + ((len) / (FRAME_MARK_LEN - 1) + 2) * FRAME_OVERHEAD)
 
 static void drop_streams(struct chan_tx *tx)
 {
@@ -36,7 +35,8 @@ void tx_reset(struct chan_tx *tx, uint32_t epoch)
 	tx->epoch = epoch;
 	for (unsigned int i = 0; i < LANE_BULK; i++)
 		tx->lane[i].head = tx->lane[i].tail = 0;
-	tx->bulk_unpaid = 0;
+	tx->bulk_unpaid = tx->stream_turn = 0;
+	tx->refused = 0;
 	tx->cur_len = tx->cur_off = 0;
 	tx->cur_ends_stream = false;
 	drop_streams(tx);
@@ -59,39 +59,80 @@ static size_t lane_room(const struct tx_lane *lane)
 	return sizeof(lane->buf) - (lane->tail - lane->head);
 }
 
-bool tx_has_room(const struct chan_tx *tx)
+bool tx_has_room(const struct chan_tx *tx, enum msg_lane lane)
 {
-	for (unsigned int i = 0; i < LANE_BULK; i++) {
-		if (lane_room(&tx->lane[i]) < MESSAGE_COST_MAX)
-			return false;
+	return lane_room(&tx->lane[lane]) >= COST_MAX(HY_CHUNK_MAX);
+}
+
+/* Of the lanes that have refused a message those that would not now. */
+static uint8_t lanes_due(const struct chan_tx *tx)
+{
+	uint8_t due = 0;
+
+	for (unsigned int i = 0; i < LANE_BULK && tx->refused; i++) {
+		if ((tx->refused & (1u << i)) && tx_has_room(tx, i))
+			due |= (uint8_t)(1u << i);
 	}
+	return due;
+}
+
+bool tx_room_is_due(const struct chan_tx *tx)
+{
+	return lanes_due(tx) != 0;
+}
+
+bool tx_take_room(struct chan_tx *tx)
+{
+	uint8_t due = lanes_due(tx);
+
+	tx->refused &= (uint8_t)~due;
+	return due != 0;
+}
+
+/* Moves what waits to the front of the buffer unless @need bytes follow it anyway. */
+static void make_room(struct tx_lane *lane, size_t need)
+{
+	if (lane->head == 0 || sizeof(lane->buf) - lane->tail >= need)
+		return;
+	memmove(lane->buf, lane->buf + lane->head, lane->tail - lane->head);
+	lane->tail -= lane->head;
+	lane->head = 0;
+}
+
+/* Behind what waits; false if it does not fit, and then nothing has changed. */
+static bool append(struct tx_lane *lane, struct frame f, const uint8_t *payload)
+{
+	size_t at = lane->tail;
+
+	do {
+		f.payload = payload + f.offset;
+		f.len = (uint16_t)frame_chunk_len(f.payload, f.total - f.offset, HY_CHUNK_MAX);
+		if (sizeof(lane->buf) - at < FRAME_OVERHEAD + (size_t)f.len)
+			return false;
+		at += frame_encode(&f, lane->buf + at);
+		f.offset += f.len;
+	} while (f.offset < f.total);
+	lane->tail = at;
 	return true;
 }
 
 int tx_message(struct chan_tx *tx, const struct msg_info *info, uint32_t id, const void *payload,
 	       size_t len)
 {
-	struct frame f = { .type = info->type, .id = id, .epoch = tx->epoch };
+	struct frame f = { .type = info->type, .id = id, .epoch = tx->epoch,
+			   .total = (uint32_t)len };
 	struct tx_lane *lane;
 
 	if (info->lane == LANE_BULK || len < info->min || len > info->max)
 		return -EINVAL;
 	lane = &tx->lane[info->lane];
-	if (lane_room(lane) < MESSAGE_COST_MAX)
-		return -EAGAIN;
-	if (lane->head) {
-		memmove(lane->buf, lane->buf + lane->head, lane->tail - lane->head);
-		lane->tail -= lane->head;
-		lane->head = 0;
+	if (lane_room(lane) >= FRAME_OVERHEAD + len) {
+		make_room(lane, COST_MAX(len));
+		if (append(lane, f, len ? payload : ""))
+			return 0;
 	}
-	f.total = (uint32_t)len;
-	do {
-		f.payload = (const uint8_t *)payload + f.offset;
-		f.len = (uint16_t)frame_chunk_len(f.payload, len - f.offset, HY_CHUNK_MAX);
-		lane->tail += frame_encode(&f, lane->buf + lane->tail);
-		f.offset += f.len;
-	} while (f.offset < len);
-	return 0;
+	tx->refused |= (uint8_t)(1u << info->lane);
+	return -EAGAIN;
 }
 
 void tx_stream(struct chan_tx *tx, struct chan_stream *s)
@@ -120,6 +161,8 @@ static bool take_from_lane(struct chan_tx *tx, struct tx_lane *lane)
 	tx->cur_len = FRAME_OVERHEAD + (size_t)f.len;
 	memcpy(tx->cur, at, tx->cur_len);
 	lane->head += tx->cur_len;
+	if (lane->head == lane->tail)
+		lane->head = lane->tail = 0;
 	return true;
 }
 
@@ -133,22 +176,37 @@ static void finish_stream(struct chan_tx *tx)
 	s->done(s, 0);
 }
 
-static void take_from_stream(struct chan_tx *tx)
+static void take_from_bulk(struct chan_tx *tx)
 {
 	struct chan_stream *s = tx->first;
 	size_t max = MSG_BULK_WINDOW - tx->bulk_unpaid;
-	struct frame f;
+	struct frame f = { .type = s->type, .id = s->id, .epoch = tx->epoch, .total = s->total,
+			   .offset = s->offset, .payload = s->data + s->offset };
 
-	if (!s || max == 0)
-		return;
-	f = (struct frame){ .type = s->type, .id = s->id, .epoch = tx->epoch, .total = s->total,
-			    .offset = s->offset, .payload = s->data + s->offset };
 	f.len = (uint16_t)frame_chunk_len(f.payload, s->total - s->offset,
 					  max < BULK_CHUNK ? max : BULK_CHUNK);
 	tx->cur_len = frame_encode(&f, tx->cur);
 	tx->bulk_unpaid += f.len;
 	s->offset += f.len;
 	tx->cur_ends_stream = s->offset == s->total;
+	tx->stream_turn = 0;
+}
+
+static bool bulk_is_ready(const struct chan_tx *tx)
+{
+	return tx->first && tx->bulk_unpaid < MSG_BULK_WINDOW;
+}
+
+/* LANE_STREAM, or a chunk of LANE_BULK whose turn it is. */
+static void take_from_stream_or_bulk(struct chan_tx *tx)
+{
+	bool ready = bulk_is_ready(tx);
+
+	if (!(ready && tx->stream_turn >= TX_STREAM_TURN) &&
+	    take_from_lane(tx, &tx->lane[LANE_STREAM]))
+		tx->stream_turn += ready ? (uint32_t)tx->cur_len : 0;
+	else if (ready)
+		take_from_bulk(tx);
 }
 
 size_t tx_next(struct chan_tx *tx, const uint8_t **p)
@@ -157,7 +215,7 @@ size_t tx_next(struct chan_tx *tx, const uint8_t **p)
 		tx->cur_off = tx->cur_len = 0;
 		if (!take_from_lane(tx, &tx->lane[LANE_CONTROL]) &&
 		    !take_from_lane(tx, &tx->lane[LANE_URGENT]))
-			take_from_stream(tx);
+			take_from_stream_or_bulk(tx);
 	}
 	*p = tx->cur + tx->cur_off;
 	return tx->cur_len - tx->cur_off;

@@ -6,16 +6,22 @@
  * Reads from: no untrusted input, but for the credit, which is checked here
  *
  * A frame that was begun is finished; after it the most urgent lane that has one is next. Messages
- * of LANE_CONTROL and LANE_URGENT are copied into a fixed buffer per lane. Those of LANE_BULK stay
+ * of all lanes but the last are copied into a fixed buffer per lane. Those of LANE_BULK stay
  * in their owner's memory and are cut into chunks as they go, and no more than MSG_BULK_WINDOW
  * bytes of them are under way before the peer has said that it took them: whatever a transport
  * buffers in between, a ping has one chunk's worth of bulk before it and not more.
+ *
+ * LANE_STREAM may have something to say for ever. When TX_STREAM_TURN bytes of it have gone while
+ * a bulk message was ready, one chunk of that is next.
  */
 #ifndef CHANNEL_TX_H
 #define CHANNEL_TX_H
 
 #include "proto/frame.h"
 #include "proto/msg.h"
+
+/* In so many bytes of LANE_STREAM one chunk of LANE_BULK may take 8192: an eighth. */
+#define TX_STREAM_TURN (4 * HY_CHUNK_MAX)
 
 struct chan_stream {
 	uint16_t type;			/* of LANE_BULK */
@@ -39,6 +45,8 @@ struct chan_tx {
 	struct tx_lane lane[LANE_BULK];
 	struct chan_stream *first, **last;
 	uint32_t bulk_unpaid;		/* bytes under way, not yet credited */
+	uint32_t stream_turn;		/* bytes of LANE_STREAM since bulk last had its turn */
+	uint8_t refused;		/* lanes that had no room for a message, 1 << lane each */
 	uint8_t cur[FRAME_LEN_MAX];	/* the frame being written */
 	size_t cur_len, cur_off;
 	bool cur_ends_stream;		/* with its last byte the first stream is done */
@@ -55,20 +63,26 @@ void tx_reset(struct chan_tx *tx, uint32_t epoch);
 void tx_greet(struct chan_tx *tx, const struct msg_hello *hello);
 
 /**
- * tx_message() - Queue a message of an urgent lane
+ * tx_message() - Queue a message of any lane but LANE_BULK
  * @tx:		Queue
  * @info:	Its row of the table
  * @id:		Its id
  * @payload:	Copied
  * @len:	Within the row's limits
  *
- * Return: 0, -EAGAIN if the lane is full, -EINVAL if the message is not one of such a lane
+ * Return: 0, -EAGAIN if the lane has no room for it, -EINVAL if it is no message of such a lane
  */
 int tx_message(struct chan_tx *tx, const struct msg_info *info, uint32_t id, const void *payload,
 	       size_t len);
 
-/* Whether each urgent lane can take a message of any length. */
-bool tx_has_room(const struct chan_tx *tx);
+/* Whether a lane, not LANE_BULK, can take a message of any length and any bytes. */
+bool tx_has_room(const struct chan_tx *tx, enum msg_lane lane);
+
+/* Whether a lane that has refused a message has room for any again. */
+bool tx_room_is_due(const struct chan_tx *tx);
+
+/* The same, and forget what those lanes have refused: their senders are going to be told. */
+bool tx_take_room(struct chan_tx *tx);
 
 /**
  * tx_stream() - Queue a message of the bulk lane

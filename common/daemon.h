@@ -14,21 +14,31 @@
 struct hy_daemon {
 	struct hy_log log;
 	struct ev_loop loop;
+	/* what SIGTERM and SIGINT do; NULL: stop the loop at once with exit code 0 */
+	void (*on_stop)(void *object);
+	void *object;
 };
 
 /**
  * hy_daemon_open() - Begin: sandbox stage "started", fault steps, an empty loop
- * @d:		Filled; must stay where it is
+ * @d:		Filled but for on_stop and object; must stay where it is
  * @log:	Copied
  * @max_fds:	Of the loop
+ * @keep_fd:	A descriptor the starter handed over on purpose, or -1
  * @e:		Error
  *
- * SIGTERM and SIGINT stop the loop with exit code 0.
+ * SIGTERM and SIGINT call on_stop(), which may be set before or after.
  *
  * Return: 0, -errno
  */
 int hy_daemon_open(struct hy_daemon *d, const struct hy_log *log, unsigned int max_fds,
-		   struct hy_err *e);
+		   int keep_fd, struct hy_err *e);
 
+/**
+ * hy_daemon_files() - Allow this process, and what it starts, many open descriptors
+ * @log:	Told if the machine does not allow as many
+ * @n:		So many would be enough for everything; with fewer, fewer connections are taken
+ */
+void hy_daemon_files(const struct hy_log *log, unsigned int n);
 
 #endif

@@ -20,7 +20,32 @@
 	X(FAULT_CHAN_UP, "chan.up", "both sides have seen each other")                             \
 	X(FAULT_CHAN_HALF_FRAME, "chan.half-frame", "half of a frame is written")                  \
 	X(FAULT_PING_ANSWERED, "ping.answered", "the worker has taken a pong")                     \
-	X(FAULT_SOAK_MIDDLE, "soak.middle", "in the middle of a bulk message")
+	X(FAULT_SOAK_MIDDLE, "soak.middle", "in the middle of a bulk message")                     \
+	X(FAULT_MOVE_RESTORE, "move.restore", "before the worker makes a copy")                    \
+	X(FAULT_MOVE_KEEP, "move.keep", "copy made and silent, before the keeper gets it")         \
+	X(FAULT_MOVE_LIVE, "move.live", "before the copy speaks")                                  \
+	X(FAULT_MOVE_ADOPTED, "move.adopted", "copy speaks, before the guest is told")             \
+	X(FAULT_SEND_FIRST, "send.first", "before the first byte of the first item")               \
+	X(FAULT_SEND_MIDDLE, "send.middle", "a slice is sent in part")                             \
+	X(FAULT_UP_SENT, "up.sent", "bytes of the client are on their way to the guest")           \
+	X(FAULT_UP_TAKEN, "up.taken", "the guest has them, and they are read out of the copy")     \
+	X(FAULT_HOME_FREEZE, "home.freeze", "before a copy is frozen")                             \
+	X(FAULT_HOME_OFFER, "home.offer", "copy dumped, before it is offered")                     \
+	X(FAULT_HOME_CLOSE, "home.close", "the guest has it, before the copy is closed")           \
+	X(FAULT_HOME_DONE, "home.done", "copy closed, before the guest is told")                   \
+	X(FAULT_RESUME_ANSWER, "resume.answer", "before a resume is answered")                     \
+	X(FAULT_MOVE_FREEZE, "move.freeze", "before the agent freezes a connection")               \
+	X(FAULT_MOVE_DUMP, "move.dump", "frozen, before it is dumped")                             \
+	X(FAULT_MOVE_OFFER, "move.offer", "dumped, before it is offered")                          \
+	X(FAULT_MOVE_SILENCE, "move.silence", "before the kept socket is silenced")                \
+	X(FAULT_PAIR_SENT, "pair.sent", "before an item is on its way to the host")                \
+	X(FAULT_PAIR_TAKE, "pair.take", "before what was sent is taken out of the pair")           \
+	X(FAULT_HOME_REBUILD, "home.rebuild", "before the kept socket is rebuilt")                 \
+	X(FAULT_HOME_TAKEN, "home.taken", "rebuilt or refused, before the host is told")           \
+	X(FAULT_HOME_LIVE, "home.live", "before the kept socket speaks again")                     \
+	X(FAULT_GIVE_BACK, "give.back", "before a program gets its socket back")                   \
+	X(FAULT_UP_DELIVER, "up.deliver", "bytes of the client are in the pair, before it is noted") \
+	X(FAULT_RESUME_ASK, "resume.ask", "before the host is asked about a connection")
 
 #define X(step, name, what) step,
 enum hy_fault_step { HY_FAULT_STEPS(X) FAULT_STEPS };

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * fdpass.c - messages that carry descriptors over a unix socket, done right once
  *
@@ -31,7 +31,8 @@ void hy_fds_close(struct hy_fds *fds)
 		hy_fd_close(&fds->fd[--fds->n]);
 }
 
-ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *fds, int flags)
+ssize_t hy_fds_send_once(int sock, const void *buf, size_t len, const struct hy_fds *fds,
+			 int flags)
 {
 	union control ctl = { 0 };
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
@@ -50,10 +51,18 @@ ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *
 		c->cmsg_len = CMSG_LEN(bytes);
 		memcpy(CMSG_DATA(c), fds->fd, bytes);
 	}
-	do {
-		n = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
+	n = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
 	return n < 0 ? -errno : n;
+}
+
+ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *fds, int flags)
+{
+	ssize_t n;
+
+	do {
+		n = hy_fds_send_once(sock, buf, len, fds, flags);
+	} while (n == -EINTR);
+	return n;
 }
 
 /* Keeps up to max descriptors of one control message, closes the rest; returns how many came. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * fdpass.h - messages that carry descriptors over a unix socket, done right once
  *
@@ -38,6 +38,10 @@ void hy_fds_close(struct hy_fds *fds);
  * Return: bytes sent (on a stream perhaps fewer; the descriptors went with the first), -errno
  */
 ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *fds, int flags);
+
+/* The same, but a signal that comes while it waits ends it: -EINTR. */
+ssize_t hy_fds_send_once(int sock, const void *buf, size_t len, const struct hy_fds *fds,
+			 int flags);
 
 /**
  * hy_fds_recv() - Receive bytes and the descriptors that came with them

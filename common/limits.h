@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * limits.h - every maximum of the project, with its reason
  *
@@ -30,7 +30,7 @@
  * below 16 KB the cost per byte of a virtio-serial port doubles.
  */
 #define HY_CHUNK_MAX 16384
-/* The largest message: both queues of a connection with the largest default buffers (6 + 4 MB). */
+/* The largest message: HY_TCP_QUEUE_MAX, the rest of a connection's queues, and room to grow. */
 #define HY_MESSAGE_MAX (16u << 20)
 /* Whole messages that wait for the wire in one lane; a peer that reads nothing fills this. */
 #define HY_CHAN_QUEUE_MAX (4u * HY_CHUNK_MAX)
@@ -41,11 +41,87 @@
 #define HY_CHAN_BACKOFF_MIN_MS 20	/* first pause before a transport is opened again */
 #define HY_CHAN_BACKOFF_MAX_MS 1000	/* a machine that lost its peer wakes once a second */
 
+/*
+ * Moved connections of one VM: two descriptors each in agent and worker, a few KB of table. The
+ * experiments go up to 10,000.
+ */
+#define HY_CONNS_MAX 16384
+/* What a program may be ahead of the wire: items in its pair, and bytes of a file in one. */
+#define HY_ITEMS_MAX 16
+#define HY_SLICE_MAX (32u << 20)
+/* While others stand before it in the pair: together they are not much more than one alone. */
+#define HY_SLICE_NEXT_MAX (2u << 20)
+/* Files of the share that the worker has open for its guest at the same time. */
+#define HY_FILES_MAX 4096
+#define HY_PATH_MAX 1023	/* of a file beneath the share; longer ones are read in the guest */
+/* Both queues of a connection with the largest default buffers (6 + 4 MB), and some room. */
+#define HY_TCP_QUEUE_MAX (12u << 20)
+/* Bytes nobody has read yet that a connection may take along; more is an upload in progress. */
+#define HY_UNREAD_MAX (64u << 10)
+/* Addresses of all NICs of a VM together. */
+#define HY_TWIN_ADDRS_MAX 32
+/*
+ * The twin's programs: remote addresses whose next hop is remembered (those of moved connections
+ * are kept with their sockets besides), and datagrams in pieces at the same time.
+ */
+#define HY_SPLICE_HOPS_MAX 4096
+#define HY_SPLICE_PIECES_MAX 256
+/* NICs of a VM with a twin; each is a veth, two interfaces of the machine. */
+#define HY_TWIN_NICS_MAX 8
+/* The kept socket outlives the adoption by this: acknowledgements may be in tap and virtio. */
+#define HY_SILENCE_MS 100
+/* A moved connection without a session: an agent or worker that was killed is back much earlier. */
+#define HY_ALONE_MS 60000
+/* On the way home: unacknowledged bytes that travel at once, how long the rest is waited for. */
+#define HY_DRAIN_BYTES (64u << 10)
+/* Segments in flight with which a restored connection, whose congestion window is 10, can go on. */
+#define HY_AGAIN_SEGMENTS 8
+#define HY_DRAIN_LOOK_MS 5		/* a round trip of a near client, many times */
+#define HY_DRAIN_QUIET_MS 20
+#define HY_DRAIN_WAIT_MS 200
+/* The memfd with the worker's table of connections: 64 bytes each, and its counters. */
+#define HY_WORKER_TABLE_BYTES (HY_CONNS_MAX * 64u + 65536u)
+/* Connections whose long queues are on their way, to the host or home, at the same time. */
+#define HY_MOVES_MAX 16
+/* Of a worker that brings everything home: connections it asks for at the same time. */
+#define HY_HOMES_MAX 64
+/* How long it tries before it leaves the rest to the next worker. */
+#define HY_WORKER_LEAVE_MS 10000
+/* Turns of sending before messages are looked at again: 4 MB, about a millisecond. */
+#define HY_SEND_TURNS 8
+/* Bytes one connection may send before the next one gets its turn. */
+#define HY_SEND_TURN_BYTES (512u << 10)
+
 /* Agent: programs of the guest that ask at the same time; the next waits in the listen queue. */
-#define HY_LOCAL_CLIENTS_MAX 64
-/* Of them one user's, root's too: four users who hold all of theirs for ever still leave places. */
-#define HY_LOCAL_CLIENTS_PER_USER_MAX 15
+#define HY_LOCAL_CLIENTS_MAX 1024	/* each process of a server that uses the library is one */
+/* Of them one user's, root's too: three users who hold all of theirs still leave places. */
+#define HY_LOCAL_CLIENTS_PER_USER_MAX 300
 #define HY_LOCAL_BACKLOG 64
+/* Users with connections at the agent, and one user's connections: others keep a quarter. */
+#define HY_LOCAL_USERS_MAX 256
+#define HY_CONNS_PER_USER_MAX 12288
+/* An offer the host has not answered: it is told to forget it. */
+#define HY_OFFER_WAIT_MS 2000
+/* A file no slice has named for so long is closed: the next response opens it again. */
+#define HY_FILE_IDLE_MS 1000
+/* A connection comes home after so many plain pieces, or bytes up, since its last slice. */
+#define HY_HOME_PLAIN_ITEMS 64
+#define HY_HOME_UP_BYTES (1u << 20)
+/* An agent that stops waits no longer for its connections. */
+#define HY_LEAVE_MS 5000
+
+/* libhylics: numbers of descriptors it knows, as many as a process of ours may have open. */
+#define HY_LIB_FDS_MAX 131072
+/* Epolls of one program that watch the same socket; servers have one per thread, sockets in one. */
+#define HY_LIB_EPOLLS_MAX 16
+/* What is waited for an answer of the agent, which has nothing to do that takes so long. */
+#define HY_LIB_ANSWER_MS 100
+/* A program looks for an agent, or offers a refused connection again, no more often. */
+#define HY_LIB_AGAIN_MS 1000
+/* A slot of the page is used again only when the agent has surely heard of its last use. */
+#define HY_LIB_SLOT_MS 10000
+/* From here on a marker costs no more than the bytes, on a connection that has been moved. */
+#define HY_LIB_MARK_MIN 16384
 
 /* Worker: raw samples of one measurement are kept in memory, 8 bytes each. */
 #define HY_PING_COUNT_MAX 1000000

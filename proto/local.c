@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * local.c - what programs in the guest say to their agent: packets on agent.sock
  *
@@ -8,6 +8,7 @@
 #include "proto/local.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "common/cursor.h"
 
@@ -101,5 +102,69 @@ int local_decode_error(const uint8_t *in, size_t len, struct local_error *err)
 	if (r.bad || r.left)
 		return -EPROTO;
 	*err = got;
+	return 0;
+}
+
+/* -- moved connections -- */
+
+size_t local_encode_join(uint32_t id, uint8_t *out)
+{
+	return LOCAL_PACKET_MAX - begin(LOCAL_JOIN, id, out).left;
+}
+
+size_t local_encode_joined(uint32_t id, uint8_t *out)
+{
+	return LOCAL_PACKET_MAX - begin(LOCAL_JOINED, id, out).left;
+}
+
+size_t local_encode_slot(enum local_type type, uint32_t id, const struct local_slot *s,
+			 uint8_t *out)
+{
+	struct hy_wr w = begin((uint16_t)type, id, out);
+
+	hy_wr_le32(&w, s->slot);
+	return LOCAL_PACKET_MAX - w.left;
+}
+
+int local_decode_slot(const uint8_t *in, size_t len, struct local_slot *s)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct local_slot got;
+
+	hy_rd_take(&r, LOCAL_HEADER_LEN);
+	got.slot = hy_rd_le32(&r);
+	if (r.bad || r.left || got.slot >= HY_PAGE_SLOTS)
+		return -EPROTO;
+	*s = got;
+	return 0;
+}
+
+void local_encode_marker(const struct local_marker *m, uint8_t *out)
+{
+	struct hy_wr w = { .p = out, .left = LOCAL_MARKER_LEN };
+
+	hy_wr_bytes(&w, LOCAL_MARKER_MAGIC, LOCAL_MARKER_MAGIC_LEN);
+	hy_wr_le64(&w, m->offset);
+	hy_wr_le64(&w, m->len);
+	hy_wr_le32(&w, m->flags);
+	hy_wr_le32(&w, 0);
+}
+
+int local_decode_marker(const uint8_t *in, size_t len, struct local_marker *m)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	const uint8_t *magic = hy_rd_take(&r, LOCAL_MARKER_MAGIC_LEN);
+	struct local_marker got = { .offset = hy_rd_le64(&r), .len = hy_rd_le64(&r) };
+	uint32_t zero;
+
+	got.flags = hy_rd_le32(&r);
+	zero = hy_rd_le32(&r);
+	if (r.bad || r.left || memcmp(magic, LOCAL_MARKER_MAGIC, LOCAL_MARKER_MAGIC_LEN) != 0)
+		return -EPROTO;
+	if (zero || (got.flags & ~LOCAL_MARK_TELL) || got.len == 0 || got.len > HY_SLICE_MAX)
+		return -EPROTO;
+	if (got.offset > INT64_MAX - got.len)
+		return -EPROTO;
+	*m = got;
 	return 0;
 }

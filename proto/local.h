@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * local.h - what programs in the guest say to their agent: packets on agent.sock
  *
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/limits.h"
+#include "proto/page.h"
 
 #define LOCAL_VERSION 1
 #define LOCAL_HEADER_LEN 8
@@ -24,7 +25,31 @@ enum local_type {
 	LOCAL_ASK_STATUS = 1,	/* no payload */
 	LOCAL_STATUS = 2,	/* struct local_status */
 	LOCAL_ERROR = 3,	/* struct local_error */
+	LOCAL_JOIN = 4,		/* no payload: a program wants its connections moved */
+	LOCAL_JOINED = 5,	/* no payload; with the page's descriptor (proto/page.h) */
+	LOCAL_MOVE = 6,		/* struct local_slot; TCP socket and pair end; not answered */
+	LOCAL_TAKE_BACK = 7,	/* struct local_slot */
+	LOCAL_TAKEN = 8,	/* struct local_slot; with the TCP socket */
 };
+
+/* A program numbers its moved connections itself, below HY_PAGE_SLOTS. */
+struct local_slot {
+	uint32_t slot;
+};
+
+/*
+ * What goes down the pair between plain bytes: "here belong so many bytes of this file". Travels
+ * with the file's descriptor, and with an eventfd if LOCAL_MARK_TELL is set.
+ */
+struct local_marker {
+	uint64_t offset, len;
+	uint32_t flags;
+};
+
+#define LOCAL_MARKER_LEN 32
+#define LOCAL_MARKER_MAGIC "hy-slice"
+#define LOCAL_MARKER_MAGIC_LEN 8
+#define LOCAL_MARK_TELL 1u	/* write 1 to the eventfd when the bytes are in the host's socket */
 
 struct local_header {
 	uint16_t type;
@@ -77,5 +102,31 @@ int local_decode_header(const uint8_t *in, size_t len, struct local_header *h);
  */
 int local_decode_status(const uint8_t *in, size_t len, struct local_status *s);
 int local_decode_error(const uint8_t *in, size_t len, struct local_error *err);
+
+/* Packets without a payload; that nothing follows the header is the reader's to check. */
+size_t local_encode_join(uint32_t id, uint8_t *out);
+size_t local_encode_joined(uint32_t id, uint8_t *out);
+
+/**
+ * local_encode_slot() - Write a LOCAL_MOVE, LOCAL_TAKE_BACK or LOCAL_TAKEN packet
+ * @type:	One of them
+ * @id:		Of the request
+ * @s:		Slot
+ * @out:	LOCAL_PACKET_MAX bytes
+ *
+ * Return: its length
+ */
+size_t local_encode_slot(enum local_type type, uint32_t id, const struct local_slot *s,
+			 uint8_t *out);
+
+/* Likewise; the slot is below HY_PAGE_SLOTS on success. */
+int local_decode_slot(const uint8_t *in, size_t len, struct local_slot *s);
+
+/*
+ * A marker is LOCAL_MARKER_LEN bytes. On success its span is one a file can have, 1 to HY_SLICE_MAX
+ * bytes long, and its flags are known ones.
+ */
+void local_encode_marker(const struct local_marker *m, uint8_t *out);
+int local_decode_marker(const uint8_t *in, size_t len, struct local_marker *m);
 
 #endif

@@ -10,8 +10,12 @@
 #include <errno.h>
 
 #include "common/cursor.h"
+#include "proto/move.h"
 
 #define BOTH (ROLE_HOST | ROLE_GUEST)
+
+/* Both queues of a connection are one message. */
+_Static_assert(HY_TCP_QUEUE_MAX <= HY_MESSAGE_MAX, "queues fit into a message");
 
 static const struct msg_info table[] = {
 	{ MSG_HELLO, "hello", LANE_CONTROL, BOTH, MSG_HELLO_MIN, MSG_HELLO_MAX,
@@ -26,8 +30,50 @@ static const struct msg_info table[] = {
 	  "so many bytes of the bulk lane were taken" },
 	{ MSG_SOAK, "soak", LANE_BULK, BOTH, 1, HY_MESSAGE_MAX,
 	  "bytes to be counted and thrown away: measures the bulk lane" },
-	{ MSG_SOAK_DONE, "soak-done", LANE_URGENT, BOTH, MSG_COUNT_LEN, MSG_COUNT_LEN,
+	{ MSG_SOAK_DONE, "soak-done", LANE_CONTROL, BOTH, MSG_COUNT_LEN, MSG_COUNT_LEN,
 	  "a soak arrived whole: same id, its length" },
+	{ MSG_OFFER, "offer", LANE_URGENT, ROLE_GUEST, MOVE_OFFER_MIN + 1, MOVE_OFFER_MAX,
+	  "a connection for the host: its record, the first bytes of its queues" },
+	{ MSG_QUEUE, "queue", LANE_BULK, BOTH, 1, HY_TCP_QUEUE_MAX,
+	  "the rest of its queues" },
+	{ MSG_ADOPTED, "adopted", LANE_URGENT, ROLE_HOST, 0, 0,
+	  "the host has the connection" },
+	{ MSG_REFUSED, "refused", LANE_URGENT, ROLE_HOST, MOVE_ANSWER_LEN, MOVE_ANSWER_LEN,
+	  "the host does not take it, and why" },
+	{ MSG_CANCEL, "cancel", LANE_URGENT, ROLE_GUEST, 0, 0,
+	  "the offer does not stand any more" },
+	{ MSG_FILE_OPEN, "file-open", LANE_URGENT, ROLE_GUEST, MOVE_FILE_MIN + 1, MOVE_FILE_MAX,
+	  "open this file of the share under this number" },
+	{ MSG_FILE_OPENED, "file-opened", LANE_URGENT, ROLE_HOST, MOVE_OPENED_LEN, MOVE_OPENED_LEN,
+	  "it is open, or why not" },
+	{ MSG_FILE_CLOSE, "file-close", LANE_STREAM, ROLE_GUEST, 0, 0,
+	  "no later item names this file" },
+	{ MSG_ITEM, "item", LANE_STREAM, ROLE_GUEST, MOVE_ITEM_MIN, MOVE_ITEM_MAX,
+	  "the next piece of what goes to the client" },
+	{ MSG_SENT, "sent", LANE_STREAM, ROLE_HOST, MOVE_POS_LEN, MOVE_POS_LEN,
+	  "all up to here is in the send queue" },
+	{ MSG_STUCK, "stuck", LANE_STREAM, ROLE_HOST, MOVE_POS_LEN, MOVE_POS_LEN,
+	  "the item here cannot be read: send it again, as bytes" },
+	{ MSG_UP, "up", LANE_STREAM, ROLE_HOST, MOVE_UP_MIN, MOVE_UP_MAX,
+	  "bytes from the client, or its end" },
+	{ MSG_TAKEN, "taken", LANE_STREAM, ROLE_GUEST, MOVE_POS_LEN, MOVE_POS_LEN,
+	  "all up to here is delivered" },
+	{ MSG_ENDED, "ended", LANE_STREAM, ROLE_HOST, MOVE_END_LEN, MOVE_END_LEN,
+	  "the connection is gone" },
+	{ MSG_RESUME, "resume", LANE_URGENT, ROLE_GUEST, MOVE_RESUME_LEN, MOVE_RESUME_LEN,
+	  "what the guest has of a connection of an earlier session" },
+	{ MSG_RESUMED, "resumed", LANE_URGENT, ROLE_HOST, MOVE_RESUME_LEN, MOVE_RESUME_LEN,
+	  "what the host has of it" },
+	{ MSG_HOME, "home", LANE_URGENT, ROLE_GUEST, 0, 0,
+	  "give the connection back" },
+	{ MSG_HOME_OFFER, "home-offer", LANE_STREAM, ROLE_HOST, MOVE_OFFER_MIN + 1, MOVE_OFFER_MAX,
+	  "a connection for the guest: as in an offer" },
+	{ MSG_HOME_TAKEN, "home-taken", LANE_URGENT, ROLE_GUEST, MOVE_ANSWER_LEN, MOVE_ANSWER_LEN,
+	  "the guest has it, or why not" },
+	{ MSG_HOME_DONE, "home-done", LANE_URGENT, ROLE_HOST, 0, 0,
+	  "the host has let go of it" },
+	{ MSG_ADDRESSES, "addresses", LANE_URGENT, ROLE_GUEST, 2, MOVE_ADDRESSES_MAX,
+	  "the addresses of all NICs of the guest" },
 };
 
 const struct msg_info *msg_table(size_t *n)

@@ -27,10 +27,37 @@ enum msg_type {
 	MSG_CREDIT = 5,
 	MSG_SOAK = 6,
 	MSG_SOAK_DONE = 7,
+	/* moved connections: proto/move.h */
+	MSG_OFFER = 8,
+	MSG_QUEUE = 9,
+	MSG_ADOPTED = 10,
+	MSG_REFUSED = 11,
+	MSG_CANCEL = 12,
+	MSG_FILE_OPEN = 13,
+	MSG_FILE_OPENED = 14,
+	MSG_FILE_CLOSE = 15,
+	MSG_ITEM = 16,
+	MSG_SENT = 17,
+	MSG_STUCK = 18,
+	MSG_UP = 19,
+	MSG_TAKEN = 20,
+	MSG_ENDED = 21,
+	MSG_RESUME = 22,
+	MSG_RESUMED = 23,
+	MSG_HOME = 24,
+	MSG_HOME_OFFER = 25,
+	MSG_HOME_TAKEN = 26,
+	MSG_HOME_DONE = 27,
+	MSG_ADDRESSES = 28,
 };
 
-/* Lanes in falling urgency. A frame never waits for one of a less urgent lane. */
-enum msg_lane { LANE_CONTROL, LANE_URGENT, LANE_BULK, LANES };
+/*
+ * Lanes in falling urgency. A frame waits for none of a less urgent lane, except that LANE_STREAM
+ * lets a chunk of LANE_BULK pass from time to time, which would never have its turn otherwise.
+ * LANE_CONTROL is the channel's own, LANE_URGENT makes and ends connections, LANE_STREAM carries
+ * what they say, LANE_BULK their long queues.
+ */
+enum msg_lane { LANE_CONTROL, LANE_URGENT, LANE_STREAM, LANE_BULK, LANES };
 
 enum msg_role { ROLE_HOST = 1, ROLE_GUEST = 2 };
 

@@ -4,6 +4,8 @@
  *
  * Runs in: the fuzz tests
  * Reads from: the fuzzer
+ *
+ * Every input is tried as a marker, too: its magic is no header's version.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -47,18 +49,61 @@ static void try_error(uint32_t id, const uint8_t *in, size_t len)
 	require(memcmp(in, out, len) == 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+static void try_slot(const struct local_header *h, const uint8_t *in, size_t len)
 {
 	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_slot s;
+
+	if (local_decode_slot(in, len, &s) < 0)
+		return;
+	require(s.slot < HY_PAGE_SLOTS);
+	require(local_encode_slot((enum local_type)h->type, h->id, &s, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_marker(const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_MARKER_LEN];
+	struct local_marker m;
+
+	if (local_decode_marker(in, len, &m) < 0)
+		return;
+	require(len == LOCAL_MARKER_LEN);
+	require(m.len > 0 && m.len <= HY_SLICE_MAX && m.offset <= INT64_MAX - m.len);
+	local_encode_marker(&m, out);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void check_bare(const uint8_t *in, size_t (*encode)(uint32_t id, uint8_t *out), uint32_t id)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+
+	require(encode(id, out) == LOCAL_HEADER_LEN);
+	require(memcmp(in, out, LOCAL_HEADER_LEN) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
 	struct local_header h;
 
+	try_marker(bytes, len);
 	if (local_decode_header(bytes, len, &h) < 0)
 		return 0;
 	require(len >= LOCAL_HEADER_LEN && len <= LOCAL_PACKET_MAX);
 	switch (h.type) {
 	case LOCAL_ASK_STATUS:
-		require(local_encode_ask_status(h.id, out) == LOCAL_HEADER_LEN);
-		require(memcmp(bytes, out, LOCAL_HEADER_LEN) == 0);
+		check_bare(bytes, local_encode_ask_status, h.id);
+		break;
+	case LOCAL_JOIN:
+		check_bare(bytes, local_encode_join, h.id);
+		break;
+	case LOCAL_JOINED:
+		check_bare(bytes, local_encode_joined, h.id);
+		break;
+	case LOCAL_MOVE:
+	case LOCAL_TAKE_BACK:
+	case LOCAL_TAKEN:
+		try_slot(&h, bytes, len);
 		break;
 	case LOCAL_STATUS:
 		try_status(h.id, bytes, len);

@@ -16,7 +16,8 @@ MAP = "docs/map.md"
 SPEC = "docs/spec.md"
 MAN = "docs/man"
 PAGES = {"hylics": "hylics.1", "hylics-worker": "hylics-worker.8", "hylics-agent": "hylics-agent.8",
-         "hylics-guest": "hylics-guest.1", "hylics-wire": "hylics-wire.1"}
+         "hylics-guest": "hylics-guest.1", "hylics-wire": "hylics-wire.1",
+         "hylics-talk": "hylics-talk.1"}
 LIMIT_S = 60
 # Folders that hold no code of ours, or whose files each speak for themselves.
 NO_README = {"docs"}
@@ -256,6 +257,8 @@ RULES = (
     ("contracts.md lists the exit codes", _same(CONTRACTS, "Exit codes", "exit", 2)),
     ("contracts.md lists the error codes", _same(CONTRACTS, "Error codes", "error", 3)),
     ("contracts.md lists the fault steps", _same(CONTRACTS, "Fault steps", "step", 2)),
+    ("contracts.md lists why a connection was not moved",
+     _same(CONTRACTS, "Why a connection was not moved", "reason", 2)),
     ("contracts.md lists the limits", _same(CONTRACTS, "Limits", "limit", 2)),
     ("contracts.md lists the environment variables", environment),
     ("links point to what is there", links),

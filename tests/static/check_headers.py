@@ -13,6 +13,11 @@ GPL = "GPL-2.0-or-later"
 LGPL = "LGPL-2.1-or-later"
 TOP_BLOCK_LINE = 2
 LGPL_FOLDERS = ("include/", "libhylics/", "preload/")
+# What libhylics is linked with; LICENSES/README.md has the same list.
+LGPL_FILES = {f"common/{name}.{end}" for end in "ch"
+              for name in ("clock", "cursor", "err", "fdpass", "json", "own", "unixsock")} | {
+    "common/limits.h", "proto/local.c", "proto/local.h", "proto/page.h", "proto/reason.c",
+    "proto/reason.h"}
 # Called by the C library or the fuzzer, not by us.
 NO_CONTRACT = {"main", "LLVMFuzzerTestOneInput", "LLVMFuzzerInitialize",
                "LLVMFuzzerCustomMutator"}
@@ -21,7 +26,7 @@ RUN_PARAMS = ("values", "argc", "argv", "e")
 
 
 def _licence(path):
-    return LGPL if path.startswith(LGPL_FOLDERS) else GPL
+    return LGPL if path.startswith(LGPL_FOLDERS) or path in LGPL_FILES else GPL
 
 
 def _without_shebang(tree, path):
@@ -30,7 +35,7 @@ def _without_shebang(tree, path):
 
 
 def licence(tree):
-    """The first line (behind #!) names the licence of its folder."""
+    """The first line (behind #!) names the licence of its folder, or its own."""
     forms = {"c": "/* {} */", "python": "# {}", "shell": "# {}", "meson": "# {}", "man": '.\\" {}'}
     for path in tree.of_kind(*forms):
         want = forms[tree.kind(path)].format(f"SPDX-License-Identifier: {_licence(path)}")

@@ -19,9 +19,11 @@ LAYERS = {
     "channel": {"common", "proto", "tcpmove", "twin", "control"},
 }
 LIBRARIES = set(LAYERS)
+# A program that is built with parts of another one: the watch reads frames as the wire does.
+PARTS = {"lab/talk": {"lab/wire"}}
 PURE = ("proto", "control")
 PURE_HEADERS = {"assert.h", "endian.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h",
-                "stdbool.h", "stddef.h", "stdint.h", "string.h"}
+                "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"}
 GENERATED = {"version.h", "tests/static/limit_rows.h"}
 GENERATED_ENDS = (".skel.h",)		# made of BPF programs
 
@@ -67,7 +69,7 @@ def program_headers(tree):
     """A program's headers are its own; tests may include what they test."""
     for path, line, name in _quoted(tree):
         own, other = folder(path), folder(name)
-        if name in tree and other not in LIBRARIES and other != own and \
+        if name in tree and other not in LIBRARIES | PARTS.get(own, set()) and other != own and \
                 not own.startswith("tests/"):
             yield Complaint(path, line, f'"{name}" belongs to {other}/')
 

@@ -21,6 +21,7 @@ hylics \\- example
 .BR hylics-worker ,
 .BR hylics-agent ,
 .BR hylics-guest ,
+.BR hylics-talk ,
 .B hylics-wire
 .SH OPTIONS
 .TP
@@ -154,6 +155,12 @@ WarningsAsErrors: '*'
 | HY_CHUNK_MAX | 16384 |
 | HY_NAME_MAX | 63 |
 
+## Why a connection was not moved
+
+| number | reason |
+|---|---|
+| 0 | moved |
+
 ## Environment
 
 | variable | |
@@ -186,6 +193,7 @@ WarningsAsErrors: '*'
 """,
     "docs/man/hylics.1": _PAGE,
     "docs/man/hylics-wire.1": _PAGE,
+    "docs/man/hylics-talk.1": _PAGE,
     "docs/man/hylics-guest.1": _PAGE,
     "docs/man/hylics-worker.8": _PAGE,
     "docs/man/hylics-agent.8": _PAGE,
@@ -194,6 +202,7 @@ WarningsAsErrors: '*'
 _TABLES = """message	1	hello	control	both	28	154	begins
 message	2	bye	control	both	4	131	ends
 bye	1	stopping
+reason	0	moved
 wire	FRAME_HEADER_LEN	24
 exit	0	HY_EXIT_OK
 exit	1	HY_EXIT_FAILED
@@ -223,6 +232,7 @@ BUILD = {
     "tests/static/print_tables": _prints(_TABLES),
     "hylics": _options("hylics", "hylics vm"),
     "hylics-wire": _options("hylics-wire"),
+    "hylics-talk": _options("hylics-talk"),
     "hylics-worker/hylics-worker": _options("hylics-worker"),
     "hylics-agent/hylics-agent": _options("hylics-agent"),
     "hylics-guest/hylics-guest": _options("hylics-guest"),

@@ -16,7 +16,11 @@
 #include "common/limits.h"
 #include "proto/frame.h"
 #include "proto/local.h"
+#include "proto/move.h"
 #include "proto/msg.h"
+#include "proto/page.h"
+#include "proto/reason.h"
+#include "tcpmove/record.h"
 
 static const char *sender_words(uint8_t senders)
 {
@@ -27,7 +31,7 @@ static const char *sender_words(uint8_t senders)
 
 static void print_messages(void)
 {
-	static const char *const lanes[LANES] = { "control", "urgent", "bulk" };
+	static const char *const lanes[LANES] = { "control", "urgent", "stream", "bulk" };
 	const struct msg_info *row;
 	size_t n;
 
@@ -42,6 +46,12 @@ static void print_byes(void)
 {
 	for (unsigned int reason = BYE_STOPPING; reason <= BYE_REPLACED; reason++)
 		printf("bye\t%u\t%s\n", reason, msg_bye_name((uint16_t)reason));
+}
+
+static void print_reasons(void)
+{
+	for (unsigned int reason = 0; reason < MOVE_REASONS; reason++)
+		printf("reason\t%u\t%s\n", reason, move_reason_name(reason));
 }
 
 static void print_steps(void)
@@ -103,12 +113,33 @@ static void print_wire(void)
 	ROW(MSG_PROTO_MIN)
 	ROW(MSG_PROTO_MAX)
 	ROW(MSG_BULK_WINDOW)
+	ROW(MOVE_OFFER_MIN)
+	ROW(MOVE_ANSWER_LEN)
+	ROW(MOVE_FILE_MIN)
+	ROW(MOVE_OPENED_LEN)
+	ROW(MOVE_ITEM_MIN)
+	ROW(MOVE_POS_LEN)
+	ROW(MOVE_UP_MIN)
+	ROW(MOVE_END_LEN)
+	ROW(MOVE_RESUME_LEN)
+	ROW(MOVE_ADDRESS_LEN)
+	ROW(TCP_RECORD_VERSION)
+	ROW(TCP_RECORD_MAX)
 	ROW(LOCAL_VERSION)
 	ROW(LOCAL_HEADER_LEN)
 	ROW(LOCAL_PACKET_MAX)
 	ROW(LOCAL_ASK_STATUS)
 	ROW(LOCAL_STATUS)
 	ROW(LOCAL_ERROR)
+	ROW(LOCAL_JOIN)
+	ROW(LOCAL_JOINED)
+	ROW(LOCAL_MOVE)
+	ROW(LOCAL_TAKE_BACK)
+	ROW(LOCAL_TAKEN)
+	ROW(LOCAL_MARKER_LEN)
+	ROW(LOCAL_MARK_TELL)
+	ROW(HY_PAGE_VERSION)
+	ROW(HY_PAGE_SLOTS)
 #undef ROW
 }
 
@@ -116,6 +147,7 @@ int main(void)
 {
 	print_messages();
 	print_byes();
+	print_reasons();
 	print_steps();
 	print_exits();
 	print_errors();

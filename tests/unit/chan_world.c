@@ -109,7 +109,16 @@ static int side_message(void *object, const struct message *m)
 	return s->refuse;
 }
 
-static const struct chan_ops side_ops = { side_up, side_down, side_message };
+static void side_room(void *object)
+{
+	struct side *s = object;
+
+	s->rooms++;
+	if (s->on_room)
+		s->on_room(s);
+}
+
+static const struct chan_ops side_ops = { side_up, side_down, side_message, side_room };
 
 void side_open_with(struct side *s, const struct chan_config *cfg)
 {

@@ -18,15 +18,16 @@
 
 struct side {
 	struct chan chan;
-	int ups, downs, messages;
+	int ups, downs, messages, rooms;
 	char why[64];			/* of the last down() */
 	int refuse;			/* what message() returns */
 	uint16_t last_type;
 	uint32_t last_id, last_len;
 	uint8_t last_payload[MSG_PING_MAX];
 	char peer_software[HY_VERSION_TEXT_MAX];
-	/* called from up(), down(), message() if set */
+	/* called from up(), down(), message(), room() if set */
 	void (*on_up)(struct side *s), (*on_down)(struct side *s), (*on_message)(struct side *s);
+	void (*on_room)(struct side *s);
 };
 
 struct raw_peer {

@@ -107,12 +107,14 @@ static void the_buffer_of_a_lane_takes_the_longest_message(void **state)
 	(void)state;
 	assert_true(sizeof(a.whole[0]) >= ASSEMBLE_WHOLE_MAX);
 	for (uint16_t type = 1; msg_info(type); type++) {
+		enum msg_role sender = msg_info(type)->senders & ROLE_HOST ? ROLE_HOST : ROLE_GUEST;
 		const struct msg_info *info = msg_info(type);
 		struct message m = { 0 };
 		uint16_t rest = (uint16_t)(info->max - 1);
 
 		if (info->lane == LANE_BULK || info->max < 2)
 			continue;
+		assemble_reset(&a, sender, EPOCH);
 		assert_int_equal(feed(chunk(type, 1, info->max, 0, 1), &m), 0);
 		assert_int_equal(feed(chunk(type, 1, info->max, 1, rest), &m), 1);
 		assert_true(m.payload >= a.whole[info->lane]);
@@ -126,15 +128,20 @@ static void lanes_do_not_disturb_each_other(void **state)
 
 	(void)state;
 	assert_int_equal(feed(chunk(MSG_PING, 1, 10, 0, 4), &m), 0);
-	assert_int_equal(feed(chunk(MSG_SOAK_DONE, 2, 8, 0, 3), &m), 0);
+	assert_int_equal(feed(chunk(MSG_RESUME, 2, 17, 0, 3), &m), 0);
+	assert_int_equal(feed(chunk(MSG_ITEM, 4, 16000, 0, 9000), &m), 0);
 	assert_int_equal(feed(chunk(MSG_SOAK, 3, 100, 0, 60), &m), 1);
 	assert_int_equal(feed(chunk(MSG_PING, 1, 10, 4, 6), &m), 1);
 	assert_int_equal(m.id, 1);
 	assert_memory_equal(m.payload, bytes, 10);
 	assert_int_equal(feed(chunk(MSG_SOAK, 3, 100, 60, 40), &m), 1);
-	assert_int_equal(feed(chunk(MSG_SOAK_DONE, 2, 8, 3, 5), &m), 1);
+	assert_int_equal(feed(chunk(MSG_RESUME, 2, 17, 3, 14), &m), 1);
 	assert_int_equal(m.id, 2);
-	assert_memory_equal(m.payload, bytes, 8);
+	assert_memory_equal(m.payload, bytes, 17);
+	assert_int_equal(feed(chunk(MSG_ITEM, 4, 16000, 9000, 7000), &m), 1);
+	assert_int_equal(m.id, 4);
+	assert_int_equal(m.len, 16000);
+	assert_memory_equal(m.payload, bytes, 16000);
 }
 
 static void bulk_chunks_are_passed_on_as_they_come(void **state)
@@ -156,7 +163,7 @@ static void bulk_chunks_are_passed_on_as_they_come(void **state)
 
 static void unknown_types_are_refused(void **state)
 {
-	static const uint16_t types[] = { 0, MSG_SOAK_DONE + 1, 255, 256, UINT16_MAX };
+	static const uint16_t types[] = { 0, MSG_ADDRESSES + 1, 255, 256, UINT16_MAX };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
@@ -168,6 +175,12 @@ static void types_the_peer_may_not_send_are_refused(void **state)
 	(void)state;
 	assemble_reset(&a, (enum msg_role)(ROLE_HOST | ROLE_GUEST) + 1, EPOCH);
 	check_refused(chunk(MSG_PING, 1, 8, 0, 8), "message type not for this side");
+	assemble_reset(&a, ROLE_GUEST, EPOCH);
+	check_refused(chunk(MSG_ADOPTED, 1, 0, 0, 0), "message type not for this side");
+	check_refused(chunk(MSG_UP, 1, 8, 0, 8), "message type not for this side");
+	assemble_reset(&a, ROLE_HOST, EPOCH);
+	check_refused(chunk(MSG_OFFER, 1, 100, 0, 100), "message type not for this side");
+	check_refused(chunk(MSG_ITEM, 1, 9, 0, 9), "message type not for this side");
 }
 
 static void frames_of_another_session_are_refused(void **state)

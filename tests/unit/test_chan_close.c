@@ -149,6 +149,22 @@ static void closing_from_message(void **state)
 	assert_int_equal(host.downs, 1);
 }
 
+static void closing_from_room(void **state)
+{
+	static const uint8_t bytes[1000];
+	struct frame f;
+
+	(void)state;
+	open_host();
+	host.on_room = close_side;
+	while (chan_send(&host.chan, MSG_UP, 1, bytes, sizeof(bytes)) == 0)
+		;
+	RUN_UNTIL((raw_take(&raw, &f), host.rooms > 0));
+	check_closed(&host);
+	assert_int_equal(host.rooms, 1);
+	assert_int_equal(host.downs, 1);
+}
+
 static void closing_from_a_message_that_is_refused(void **state)
 {
 	int listener;
@@ -189,12 +205,14 @@ static void queue_stream(struct side *side, struct chan_stream *s, uint32_t tota
 static void closing_from_done_of_a_stream_that_was_sent(void **state)
 {
 	struct chan_stream s;
+	struct frame f;
 
 	(void)state;
 	done_calls = 0;
 	open_host();
 	queue_stream(&host, &s, 100);
 	assert_int_equal(done_calls, 1);
+	raw_expect(&raw, MSG_BYE, &f);
 	check_closed(&host);
 	assert_int_equal(host.downs, 1);
 }
@@ -255,6 +273,7 @@ int main(void)
 		WORLD_TEST(closing_from_down_when_the_peer_starts_anew),
 		WORLD_TEST(closing_from_down_when_the_peer_is_replaced),
 		WORLD_TEST(closing_from_message),
+		WORLD_TEST(closing_from_room),
 		WORLD_TEST(closing_from_a_message_that_is_refused),
 		WORLD_TEST(closing_from_done_of_a_stream_that_was_sent),
 		WORLD_TEST(closing_from_done_when_the_stream_ends),

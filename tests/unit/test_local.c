@@ -163,6 +163,146 @@ static void packets_cut_short_or_with_bytes_left_are_refused(void **state)
 	check_only_length(out, len, decodes_error);
 }
 
+/* -- moved connections -- */
+
+static void joining_has_the_bytes_that_are_documented(void **state)
+{
+	static const uint8_t join[] = { 1, 0, 4, 0, 7, 0, 0, 0 };
+	static const uint8_t joined[] = { 1, 0, 5, 0, 7, 0, 0, 0 };
+	uint8_t out[LOCAL_PACKET_MAX];
+
+	(void)state;
+	assert_int_equal(local_encode_join(7, out), sizeof(join));
+	assert_memory_equal(out, join, sizeof(join));
+	assert_int_equal(local_encode_joined(7, out), sizeof(joined));
+	assert_memory_equal(out, joined, sizeof(joined));
+}
+
+static void a_slot_goes_round_in_every_packet_that_has_one(void **state)
+{
+	static const uint8_t golden[] = { 1, 0, 6, 0, 9, 0, 0, 0, 0xff, 0x3f, 0, 0 };
+	const struct local_slot slot = { .slot = HY_PAGE_SLOTS - 1 };
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_header h;
+
+	(void)state;
+	assert_int_equal(local_encode_slot(LOCAL_MOVE, 9, &slot, out), sizeof(golden));
+	assert_memory_equal(out, golden, sizeof(golden));
+	for (enum local_type type = LOCAL_MOVE; type <= LOCAL_TAKEN; type++) {
+		struct local_slot got = { 0 };
+		size_t len = local_encode_slot(type, 9, &slot, out);
+
+		assert_int_equal(local_decode_header(out, len, &h), 0);
+		assert_int_equal(h.type, type);
+		assert_int_equal(local_decode_slot(out, len, &got), 0);
+		assert_int_equal(got.slot, slot.slot);
+	}
+}
+
+static int decodes_slot(const uint8_t *in, size_t len)
+{
+	struct local_slot s = { .slot = 7 };
+	int rc = local_decode_slot(in, len, &s);
+
+	assert_int_equal(s.slot, rc ? 7 : 1);
+	return rc;
+}
+
+static void a_slot_beyond_the_page_or_of_another_length_is_refused(void **state)
+{
+	const struct local_slot one = { .slot = 1 };
+	uint8_t out[LOCAL_PACKET_MAX] = { 0 };
+	size_t len = local_encode_slot(LOCAL_TAKEN, 1, &one, out);
+
+	(void)state;
+	check_only_length(out, len, decodes_slot);
+	out[LOCAL_HEADER_LEN] = 0;
+	out[LOCAL_HEADER_LEN + 1] = HY_PAGE_SLOTS >> 8;
+	assert_int_equal(decodes_slot(out, len), -EPROTO);
+	memset(out + LOCAL_HEADER_LEN, 0xff, 4);
+	assert_int_equal(decodes_slot(out, len), -EPROTO);
+}
+
+static const struct local_marker marker = { .offset = 0x0102030405060708, .len = HY_SLICE_MAX,
+					    .flags = LOCAL_MARK_TELL };
+
+static const uint8_t golden_marker[] = {
+	'h', 'y', '-', 's', 'l', 'i', 'c', 'e',		/* magic */
+	8, 7, 6, 5, 4, 3, 2, 1,				/* offset */
+	0, 0, 0, 2, 0, 0, 0, 0,				/* length */
+	1, 0, 0, 0,					/* flags */
+	0, 0, 0, 0,
+};
+
+static int decodes_marker(const uint8_t *in, size_t len)
+{
+	struct local_marker m = { .offset = 7 };
+	int rc = local_decode_marker(in, len, &m);
+
+	assert_int_equal(m.offset, rc ? 7 : marker.offset);
+	return rc;
+}
+
+static void a_marker_has_the_bytes_that_are_documented(void **state)
+{
+	uint8_t out[LOCAL_MARKER_LEN];
+	struct local_marker m;
+
+	(void)state;
+	assert_int_equal(sizeof(golden_marker), LOCAL_MARKER_LEN);
+	local_encode_marker(&marker, out);
+	assert_memory_equal(out, golden_marker, sizeof(out));
+	assert_int_equal(local_decode_marker(out, sizeof(out), &m), 0);
+	assert_true(m.offset == marker.offset && m.len == marker.len);
+	assert_int_equal(m.flags, LOCAL_MARK_TELL);
+	check_only_length(out, sizeof(out), decodes_marker);
+}
+
+static void bytes_that_are_no_marker_are_refused(void **state)
+{
+	static const struct {
+		size_t at;
+		uint8_t byte;
+	} cases[] = {
+		{ 0, 'H' }, { 7, 0 },			/* magic */
+		{ 15, 0x80 },				/* offset of 2^63 and more */
+		{ 19, 0 }, { 19, 3 }, { 16, 1 }, { 23, 0x80 },	/* length */
+		{ 24, 2 }, { 24, 3 }, { 27, 0x80 },	/* flags */
+		{ 28, 1 }, { 31, 1 },			/* unused */
+	};
+	struct local_marker m = { .offset = INT64_MAX, .len = 1 };
+	uint8_t in[LOCAL_MARKER_LEN];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memcpy(in, golden_marker, sizeof(in));
+		in[cases[i].at] = cases[i].byte;
+		assert_int_equal(decodes_marker(in, sizeof(in)), -EPROTO);
+	}
+	local_encode_marker(&m, in);			/* its end is 2^63 */
+	assert_int_equal(local_decode_marker(in, sizeof(in), &m), -EPROTO);
+	m.offset--;
+	local_encode_marker(&m, in);
+	assert_int_equal(local_decode_marker(in, sizeof(in), &m), 0);
+	assert_true(m.offset == INT64_MAX - 1 && m.len == 1 && m.flags == 0);
+}
+
+/* Both sides map the same bytes, and may be of different releases. */
+static void the_page_lies_as_documented(void **state)
+{
+	(void)state;
+	assert_int_equal(offsetof(struct hy_page, version), 0);
+	assert_int_equal(offsetof(struct hy_page, slots), 4);
+	assert_int_equal(offsetof(struct hy_page, possible), 8);
+	assert_int_equal(offsetof(struct hy_page, reason), 12);
+	assert_int_equal(offsetof(struct hy_page, threshold), 16);
+	assert_int_equal(offsetof(struct hy_page, share_dev), 24);
+	assert_int_equal(offsetof(struct hy_page, slice_max), 32);
+	assert_int_equal(offsetof(struct hy_page, slice_alone), 40);
+	assert_int_equal(offsetof(struct hy_page, slot), 48);
+	assert_int_equal(sizeof(struct hy_page), 48 + 4 * HY_PAGE_SLOTS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +312,12 @@ int main(void)
 		cmocka_unit_test(the_longest_packets_fit),
 		cmocka_unit_test(a_header_of_another_version_or_length_is_refused),
 		cmocka_unit_test(packets_cut_short_or_with_bytes_left_are_refused),
+		cmocka_unit_test(joining_has_the_bytes_that_are_documented),
+		cmocka_unit_test(a_slot_goes_round_in_every_packet_that_has_one),
+		cmocka_unit_test(a_slot_beyond_the_page_or_of_another_length_is_refused),
+		cmocka_unit_test(a_marker_has_the_bytes_that_are_documented),
+		cmocka_unit_test(bytes_that_are_no_marker_are_refused),
+		cmocka_unit_test(the_page_lies_as_documented),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "channel/tx.h"
+#include "proto/move.h"
 #include "tests/unit/prng.h"
 
 #define BULK_TOTAL (4u << 20)
@@ -217,15 +218,18 @@ static void a_ping_waits_for_the_frame_that_was_begun_and_no_longer(void **state
 
 static void lanes_go_in_the_order_of_their_urgency(void **state)
 {
-	static const uint8_t count[MSG_COUNT_LEN];
-	static const uint16_t expected[] = { MSG_PING, MSG_PING, MSG_SOAK_DONE, MSG_SOAK };
+	static const uint8_t zeros[MOVE_RESUME_LEN];
+	static const uint16_t expected[] = { MSG_PING, MSG_PING, MSG_RESUME, MSG_TAKEN, MSG_ITEM,
+					     MSG_SOAK };
 	struct told told;
 	struct chan_stream s = stream_of(10, &told);
 	struct frame f;
 
 	(void)state;
 	tx_stream(&tx, &s);
-	assert_int_equal(tx_message(&tx, msg_info(MSG_SOAK_DONE), 1, count, sizeof(count)), 0);
+	assert_int_equal(tx_message(&tx, msg_info(MSG_TAKEN), 1, zeros, MOVE_POS_LEN), 0);
+	assert_int_equal(tx_message(&tx, msg_info(MSG_ITEM), 1, bulk, MOVE_ITEM_MAX), 0);
+	assert_int_equal(tx_message(&tx, msg_info(MSG_RESUME), 1, zeros, sizeof(zeros)), 0);
 	assert_int_equal(queue_ping(0), 0);
 	assert_int_equal(queue_ping(1), 0);
 	write_some(SIZE_MAX);
@@ -306,6 +310,58 @@ static void streams_follow_each_other(void **state)
 	}
 }
 
+/* Items without end, and a queue that must arrive nevertheless; neither stops the other. */
+static void a_stream_without_end_lets_bulk_pass(void **state)
+{
+	size_t before = 0;
+	struct told told;
+	struct chan_stream s = stream_of(BULK_TOTAL / 16, &told);
+	struct frame f;
+
+	(void)state;
+	tx_stream(&tx, &s);
+	while (!told.times) {
+		while (tx_message(&tx, msg_info(MSG_ITEM), 1, bulk, 1000) == 0)
+			;
+		assert_int_equal(write_some(5000), 5000);
+		while (peer_takes(&f)) {
+			if (f.type == MSG_ITEM) {
+				before += FRAME_OVERHEAD + f.len;
+				continue;
+			}
+			assert_true(before >= TX_STREAM_TURN);
+			/* the frame that fills the turn, and what goes while credit is on its way */
+			assert_true(before <= TX_STREAM_TURN + FRAME_LEN_MAX);
+			assert_int_equal(tx_credit(&tx, f.len), 0);
+			before = 0;
+		}
+	}
+}
+
+/* What is not ready does not collect turns: the stream goes on while bulk waits for credit. */
+static void bulk_without_credit_has_no_turn(void **state)
+{
+	struct told told;
+	struct chan_stream s = stream_of(BULK_TOTAL / 16, &told);
+	size_t seen = 0;
+	struct frame f;
+
+	(void)state;
+	tx_stream(&tx, &s);
+	write_some(SIZE_MAX);			/* the window is full */
+	for (int i = 0; i < 10 * TX_STREAM_TURN / 1000; i++) {
+		assert_int_equal(tx_message(&tx, msg_info(MSG_ITEM), 1, bulk, 1000), 0);
+		write_some(SIZE_MAX);
+	}
+	assert_int_equal(s.offset, MSG_BULK_WINDOW);
+	assert_int_equal(tx_message(&tx, msg_info(MSG_ITEM), 2, bulk, 1000), 0);
+	assert_int_equal(tx_credit(&tx, MSG_BULK_WINDOW), 0);
+	write_some(FRAME_OVERHEAD + 1000);
+	while (peer_takes(&f))
+		seen = f.id;
+	assert_int_equal(seen, 2);		/* the item was first */
+}
+
 /* -- full lanes -- */
 
 static void a_full_lane_refuses_and_loses_nothing(void **state)
@@ -325,7 +381,7 @@ static void a_full_lane_refuses_and_loses_nothing(void **state)
 			accepted += rc == 0;
 		}
 		assert_int_equal(rc, -EAGAIN);
-		assert_false(tx_has_room(&tx));
+		assert_false(tx_has_room(&tx, LANE_CONTROL));
 		write_some(prng_below(&random, HY_CHAN_QUEUE_MAX));
 		while (peer_takes(&f)) {
 			assert_int_equal(f.id, seen);
@@ -338,17 +394,69 @@ static void a_full_lane_refuses_and_loses_nothing(void **state)
 	while (peer_takes(&f))
 		assert_int_equal(f.id, seen++);
 	assert_int_equal(seen, accepted);
-	assert_true(tx_has_room(&tx));
+	assert_true(tx_has_room(&tx, LANE_CONTROL));
 }
 
-static void one_full_lane_does_not_stop_the_other(void **state)
+static const struct msg_info *const one_per_lane[LANE_BULK] = {
+	&(const struct msg_info){ .type = MSG_PING, .lane = LANE_CONTROL, .max = HY_CHUNK_MAX },
+	&(const struct msg_info){ .type = MSG_OFFER, .lane = LANE_URGENT, .max = HY_CHUNK_MAX },
+	&(const struct msg_info){ .type = MSG_ITEM, .lane = LANE_STREAM, .max = HY_CHUNK_MAX },
+};
+
+static void one_full_lane_does_not_stop_the_others(void **state)
 {
-	static const uint8_t count[MSG_COUNT_LEN];
+	(void)state;
+	for (enum msg_lane full = 0; full < LANE_BULK; full++) {
+		tx_reset(&tx, 5);
+		while (tx_message(&tx, one_per_lane[full], 1, bulk, 100) == 0)
+			;
+		for (enum msg_lane other = 0; other < LANE_BULK; other++) {
+			assert_int_equal(tx_has_room(&tx, other), other != full);
+			assert_int_equal(tx_message(&tx, one_per_lane[other], 1, bulk, 100),
+					 other != full ? 0 : -EAGAIN);
+		}
+	}
+}
+
+/* Nobody is told of room who was not refused, and who was is told once. */
+static void room_is_told_to_whom_was_refused_and_once(void **state)
+{
+	struct frame f;
 
 	(void)state;
-	while (queue_ping(0) == 0)
+	for (enum msg_lane lane = 0; lane < LANE_BULK; lane++) {
+		unsigned int queued = 0;
+
+		tx_reset(&tx, 5);
+		wire.len = wire.taken = 0;
+		while (tx_message(&tx, one_per_lane[lane], queued, bulk, 100) == 0) {
+			assert_false(tx_room_is_due(&tx));
+			queued++;
+		}
+		assert_false(tx_take_room(&tx));	/* it is full */
+		while (!tx_room_is_due(&tx))
+			assert_int_equal(write_some(10), 10);
+		/* then the longest and most costly one fits */
+		assert_true(tx_has_room(&tx, lane));
+		assert_true(tx_take_room(&tx));
+		assert_false(tx_room_is_due(&tx) || tx_take_room(&tx));
+		write_some(SIZE_MAX);
+		assert_false(tx_room_is_due(&tx));
+		for (unsigned int i = 0; i < queued; i++) {
+			assert_true(peer_takes(&f));
+			assert_int_equal(f.id, i);
+		}
+		assert_false(peer_takes(&f));
+	}
+}
+
+static void a_reset_owes_nobody_room(void **state)
+{
+	(void)state;
+	while (tx_message(&tx, one_per_lane[LANE_STREAM], 1, bulk, 100) == 0)
 		;
-	assert_int_equal(tx_message(&tx, msg_info(MSG_SOAK_DONE), 1, count, sizeof(count)), 0);
+	tx_reset(&tx, 6);
+	assert_false(tx_room_is_due(&tx) || tx_take_room(&tx));
 }
 
 /* A message of nothing but marks fits where there is said to be room, and nowhere else. */
@@ -357,6 +465,8 @@ static void room_is_room_for_the_most_costly_message(void **state)
 	static const struct msg_info row = { .type = 7, .lane = LANE_URGENT,
 					     .max = HY_CHUNK_MAX };
 	uint8_t payload[HY_CHUNK_MAX];
+	size_t tail;
+	int rc = 0;
 
 	(void)state;
 	for (size_t at = 0; at < sizeof(payload); at++)
@@ -367,12 +477,16 @@ static void room_is_room_for_the_most_costly_message(void **state)
 		tx_reset(&tx, 5);
 		for (size_t i = 0; i < small; i++)
 			tx_message(&tx, &row, 1, payload, 7);
-		has_room = tx_has_room(&tx);
-		assert_int_equal(tx_message(&tx, &row, 1, payload, sizeof(payload)),
-				 has_room ? 0 : -EAGAIN);
+		has_room = tx_has_room(&tx, LANE_URGENT);
+		tail = tx.lane[LANE_URGENT].tail;
+		rc = tx_message(&tx, &row, 1, payload, sizeof(payload));
+		assert_true(rc == 0 || (rc == -EAGAIN && !has_room));
 		assert_true(tx.lane[LANE_URGENT].tail <= HY_CHAN_QUEUE_MAX);
+		/* what was refused has left nothing behind */
+		assert_true(rc == 0 || tx.lane[LANE_URGENT].tail == tail);
 	}
-	assert_false(tx_has_room(&tx));
+	assert_int_equal(rc, -EAGAIN);
+	assert_false(tx_has_room(&tx, LANE_URGENT));
 }
 
 static void messages_the_table_does_not_allow_are_refused(void **state)
@@ -497,7 +611,11 @@ int main(void)
 		TX_TEST(credit_for_more_than_was_sent_is_refused),
 		TX_TEST(streams_follow_each_other),
 		TX_TEST(a_full_lane_refuses_and_loses_nothing),
-		TX_TEST(one_full_lane_does_not_stop_the_other),
+		TX_TEST(a_stream_without_end_lets_bulk_pass),
+		TX_TEST(bulk_without_credit_has_no_turn),
+		TX_TEST(one_full_lane_does_not_stop_the_others),
+		TX_TEST(room_is_told_to_whom_was_refused_and_once),
+		TX_TEST(a_reset_owes_nobody_room),
 		TX_TEST(room_is_room_for_the_most_costly_message),
 		TX_TEST(messages_the_table_does_not_allow_are_refused),
 		TX_TEST(a_reset_tells_every_stream_once),

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * keep.h - a parent that keeps its child's descriptors and table, and starts the next child
+ *
+ * Runs in: hylics-agent (holder and agent), hylics-keeper and hylics-worker
+ * Reads from: the child on the link (may have been taken over by its peers)
+ *
+ * DOC: What outlives a child
+ *
+ * A child that serves hostile peers may die at any moment. Its parent does nothing but keep: a
+ * memfd, the child's table of connections, which both map or only the child does, and descriptors
+ * by slot number. The link is a SOCK_SEQPACKET pair; each packet is 8 bytes, type and slot.
+ *
+ *	parent to child, once, at its start	TABLE + memfd, KEPT slot + descriptors ..., END
+ *	child to parent, any time		PUT slot + descriptors, DROP slot
+ *	child to parent, as the owner wants	OTHER + payload: handed to on_other()
+ *
+ * What the child has written to the link before it dies counts: the parent reads the link to its
+ * end before it starts the next child. The child may use only slots below the agreed number, and
+ * the parent closes what it drops or replaces; more harm a child cannot do here.
+ *
+ * A child that ended with exit code 0 has finished. Otherwise the next one is started after a
+ * pause that doubles from 10 ms to 1 s while children live less than 10 s.
+ */
+#ifndef HY_KEEP_H
+#define HY_KEEP_H
+
+#include "common/ev.h"
+#include "common/fdpass.h"
+#include "common/log.h"
+
+#define KEEP_FDS_MAX 2			/* descriptors of one slot */
+#define KEEP_OTHER_MAX 1024		/* payload of an OTHER packet */
+
+struct keep_slot {
+	int fd[KEEP_FDS_MAX];
+	uint8_t n;			/* 0: nothing kept */
+};
+
+struct keep_ops {
+	/*
+	 * In the new process, with the link: becomes the child (exec, or a main function) and
+	 * returns its exit code.
+	 */
+	int (*child)(void *object, int link);
+	void (*on_other)(void *object, const uint8_t *payload, size_t len);	/* may be NULL */
+	void (*on_start)(void *object, pid_t pid);				/* may be NULL */
+	void (*on_finished)(void *object);	/* the child ended with 0, or was told to stop */
+};
+
+struct keep {
+	const struct keep_ops *ops;
+	void *object;
+	struct ev_loop *loop;
+	const struct hy_log *log;
+	struct keep_slot *slots;
+	unsigned int n_slots;
+	int table;
+	int link;			/* -1: no child */
+	struct ev_child child;
+	struct ev_timer again;
+	uint64_t pause_ms, started_ms;
+	bool stopping;
+	unsigned int restarts;
+	struct hy_log_rate rate;
+};
+
+/**
+ * keep_open() - Make the table and start the first child
+ * @k:			Filled; must stay where it is
+ * @n_slots:		Slots the child may use
+ * @table_bytes:	Size of the memfd, which begins as zeros
+ * @ops:		Callbacks
+ * @object:		Passed to them
+ * @loop:		The parent's
+ * @log:		Must outlive @k
+ * @e:			Error
+ */
+int keep_open(struct keep *k, unsigned int n_slots, size_t table_bytes, const struct keep_ops *ops,
+	      void *object, struct ev_loop *loop, const struct hy_log *log, struct hy_err *e);
+
+/* Ask the child to end (SIGTERM); on_finished() follows when it has. No other is started. */
+void keep_stop(struct keep *k);
+
+/* Give everything back; a child that still runs is killed and reaped. */
+void keep_close(struct keep *k);
+
+/**
+ * keep_take() - In the child, first of all: what the parent kept
+ * @link:	From the parent, blocking here
+ * @slot:	Set
+ * @fds:	Its descriptors, the caller's from here on
+ * @e:		Error
+ *
+ * The first call gives the table, as slot KEEP_TABLE.
+ *
+ * Return: 1, 0 at the end, -errno
+ */
+int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e);
+#define KEEP_TABLE UINT32_MAX
+
+/**
+ * keep_put() - In the child: keep duplicates of these; what was in the slot is closed
+ * @link:	From the parent
+ * @slot:	Which
+ * @fds:	One or two; stay the caller's
+ *
+ * Return: 0, -errno: the parent is gone
+ */
+int keep_put(int link, uint32_t slot, const struct hy_fds *fds);
+int keep_drop(int link, uint32_t slot);
+int keep_other(int link, const void *payload, size_t len);
+
+#endif

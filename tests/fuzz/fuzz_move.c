@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fuzz_move.c - any bytes as a message about moved connections: refused, or written again the same
+ *
+ * Runs in: the fuzz tests
+ * Reads from: the fuzzer
+ *
+ * The first byte is the message's type. What was decoded must also keep its promises: what others
+ * compute with without looking again.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/move.h"
+#include "proto/msg.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static uint8_t out[HY_CHUNK_MAX];
+
+static void require(int holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void require_same(int written, const uint8_t *in, size_t len)
+{
+	require(written == (int)len && memcmp(in, out, len) == 0);
+}
+
+static void require_within(const uint8_t *p, size_t n, const uint8_t *in, size_t len)
+{
+	require(p >= in && n <= len && (size_t)(p - in) <= len - n);
+}
+
+static void try_offer(const uint8_t *in, size_t len)
+{
+	struct move_offer m;
+
+	if (move_offer_decode(in, len, &m) < 0)
+		return;
+	require_within(m.record, m.record_len, in, len);
+	require_within(m.bytes, m.bytes_len, in, len);
+	require(m.record_len > 0 && m.down <= INT64_MAX && m.up <= INT64_MAX);
+	require((uint64_t)m.bytes_len + m.rest <= HY_TCP_QUEUE_MAX);
+	require_same(move_offer_encode(&m, out, sizeof(out)), in, len);
+	require(move_offer_encode(&m, out, len - 1) == -EMSGSIZE);
+}
+
+static void try_answer(const uint8_t *in, size_t len)
+{
+	struct move_answer m;
+
+	if (move_answer_decode(in, len, &m) < 0)
+		return;
+	require(m.reason < MOVE_REASONS && move_reason_name(m.reason)[0]);
+	if (m.reason != MOVE_ERROR)
+		require_same(move_answer_encode(&m, out, sizeof(out)), in, len);
+	require(move_answer_encode(&m, out, len - 1) == -EMSGSIZE);
+}
+
+static void require_leads_down(const char *path)
+{
+	char framed[HY_PATH_MAX + 3];
+
+	require(path[0] != '\0' && strlen(path) <= HY_PATH_MAX);
+	snprintf(framed, sizeof(framed), "/%s/", path);
+	require(!strstr(framed, "//") && !strstr(framed, "/./") && !strstr(framed, "/../"));
+}
+
+static void try_file(const uint8_t *in, size_t len)
+{
+	struct move_file m;
+
+	if (move_file_decode(in, len, &m) < 0)
+		return;
+	require_leads_down(m.path);
+	require(m.size <= INT64_MAX && m.by_inode <= 1);
+	require_same(move_file_encode(&m, out, sizeof(out)), in, len);
+	require(move_file_encode(&m, out, len - 1) == -EMSGSIZE);
+}
+
+static void try_opened(const uint8_t *in, size_t len)
+{
+	uint16_t num;
+
+	if (move_opened_decode(in, len, &num) == 0)
+		require_same(move_opened_encode(num, out, sizeof(out)), in, len);
+}
+
+static void try_end(const uint8_t *in, size_t len)
+{
+	uint16_t end;
+
+	if (move_end_decode(in, len, &end) < 0)
+		return;
+	require(end >= END_CLOSED && end <= END_TIMED_OUT);
+	require_same(move_end_encode(end, out, sizeof(out)), in, len);
+}
+
+static void try_item(const uint8_t *in, size_t len)
+{
+	struct move_item m;
+	uint64_t n;
+
+	if (move_item_decode(in, len, &m) < 0)
+		return;
+	require(m.kind >= ITEM_DATA && m.kind <= ITEM_RESET);
+	n = m.kind == ITEM_SLICE ? m.len : m.bytes_len;
+	require((n > 0) == (m.kind == ITEM_DATA || m.kind == ITEM_SLICE));
+	require(m.pos <= INT64_MAX - n && m.len <= HY_SLICE_MAX);
+	require(m.offset <= INT64_MAX - m.len);
+	if (m.kind == ITEM_DATA)
+		require_within(m.bytes, m.bytes_len, in, len);
+	require_same(move_item_encode(&m, out, sizeof(out)), in, len);
+	require(move_item_encode(&m, out, len - 1) == -EMSGSIZE);
+}
+
+static void try_pos(const uint8_t *in, size_t len)
+{
+	struct move_pos m;
+
+	if (move_pos_decode(in, len, &m) < 0)
+		return;
+	require(m.pos <= INT64_MAX && m.again <= 1);
+	require_same(move_pos_encode(&m, out, sizeof(out)), in, len);
+}
+
+static void try_up(const uint8_t *in, size_t len)
+{
+	struct move_up m;
+
+	if (move_up_decode(in, len, &m) < 0)
+		return;
+	require_within(m.bytes, m.bytes_len, in, len);
+	require(m.pos <= INT64_MAX - (uint64_t)m.bytes_len);
+	require_same(move_up_encode(&m, out, sizeof(out)), in, len);
+}
+
+static void try_resume(const uint8_t *in, size_t len)
+{
+	struct move_resume m;
+
+	if (move_resume_decode(in, len, &m) < 0)
+		return;
+	require(m.held >= HELD_OFFERED && m.held <= HELD_REBUILT);
+	require(m.down <= INT64_MAX && m.up <= INT64_MAX);
+	require_same(move_resume_encode(&m, out, sizeof(out)), in, len);
+}
+
+static void try_resumed(const uint8_t *in, size_t len)
+{
+	struct move_resumed m;
+
+	if (move_resumed_decode(in, len, &m) < 0)
+		return;
+	require(m.known == 1 || (m.known == 0 && m.down == 0 && m.up == 0));
+	require(m.down <= INT64_MAX && m.up <= INT64_MAX);
+	require_same(move_resumed_encode(&m, out, sizeof(out)), in, len);
+}
+
+static void try_addresses(const uint8_t *in, size_t len)
+{
+	struct move_address a[HY_TWIN_ADDRS_MAX];
+	unsigned int n;
+
+	if (move_addresses_decode(in, len, a, &n) < 0)
+		return;
+	require(n <= HY_TWIN_ADDRS_MAX);
+	for (unsigned int i = 0; i < n; i++)
+		require(a[i].family == MOVE_FAMILY_IP4 || a[i].family == MOVE_FAMILY_IP6);
+	require_same(move_addresses_encode(a, n, out, sizeof(out)), in, len);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	static void (*const tries[])(const uint8_t *in, size_t len) = {
+		[MSG_OFFER] = try_offer,
+		[MSG_REFUSED] = try_answer,
+		[MSG_FILE_OPEN] = try_file,
+		[MSG_FILE_OPENED] = try_opened,
+		[MSG_ITEM] = try_item,
+		[MSG_SENT] = try_pos,
+		[MSG_STUCK] = try_pos,
+		[MSG_UP] = try_up,
+		[MSG_TAKEN] = try_pos,
+		[MSG_ENDED] = try_end,
+		[MSG_RESUME] = try_resume,
+		[MSG_RESUMED] = try_resumed,
+		[MSG_HOME_OFFER] = try_offer,
+		[MSG_HOME_TAKEN] = try_answer,
+		[MSG_ADDRESSES] = try_addresses,
+	};
+
+	if (len > 0 && bytes[0] < sizeof(tries) / sizeof(tries[0]) && tries[bytes[0]])
+		tries[bytes[0]](bytes + 1, len - 1);
+	return 0;
+}

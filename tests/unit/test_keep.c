@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_keep.c - what a parent keeps for a child that dies: table, descriptors, the last words
+ *
+ * Runs in: the unit tests
+ * Reads from: no untrusted input
+ *
+ * Each child is a function; which one runs depends on the table, which counts the children.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "common/keep.h"
+
+#define PATIENCE_MS 20000
+#define SLOTS 500			/* more than a socket's buffer holds packets */
+#define TABLE_BYTES 4096
+
+struct table {
+	int children;
+	int taken;			/* slots the last child got */
+	char said[64];
+};
+
+struct world {
+	struct ev_loop loop;
+	struct hy_log log;
+	struct keep keep;
+	int (*child)(struct table *t, int link);
+	int finished, started, others;
+	uint8_t other[KEEP_OTHER_MAX];
+	size_t other_len;
+	pid_t pid;
+};
+
+static struct table *map_table(int fd)
+{
+	struct table *t = mmap(NULL, TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return t == MAP_FAILED ? NULL : t;
+}
+
+/* Reads from every kept descriptor one byte, which tells its slot. */
+static int take_all(int link, struct table **t)
+{
+	struct hy_err e = { 0 };
+	struct hy_fds fds;
+	uint32_t slot;
+	int rc, n = 0;
+
+	if (keep_take(link, &slot, &fds, &e) != 1 || slot != KEEP_TABLE || fds.n != 1)
+		return -1;
+	*t = map_table(fds.fd[0]);
+	while ((rc = keep_take(link, &slot, &fds, &e)) == 1) {
+		uint32_t mine = ~0u;
+
+		if (pread(fds.fd[0], &mine, sizeof(mine), 0) != sizeof(mine) || mine != slot)
+			return -1;
+		n++;
+		hy_fds_close(&fds);
+	}
+	return rc < 0 ? -1 : n;
+}
+
+static int child_main(void *object, int link)
+{
+	struct world *w = object;
+	struct table *t = NULL;
+	int n = take_all(link, &t);
+
+	if (n < 0 || !t)
+		return 0;
+	t->children++;
+	t->taken = n;
+	return w->child(t, link);
+}
+
+static void on_other(void *object, const uint8_t *payload, size_t len)
+{
+	struct world *w = object;
+
+	w->others++;
+	memcpy(w->other, payload, len);
+	w->other_len = len;
+}
+
+static void on_start(void *object, pid_t pid)
+{
+	struct world *w = object;
+
+	w->started++;
+	w->pid = pid;
+}
+
+static void on_finished(void *object)
+{
+	struct world *w = object;
+
+	w->finished++;
+}
+
+static const struct keep_ops ops = { child_main, on_other, on_start, on_finished };
+
+static void serve_until(struct world *w, const int *count, int wanted)
+{
+	uint64_t end_ms = hy_clock_ms() + PATIENCE_MS;
+	struct hy_err e = { 0 };
+
+	while (*count < wanted && hy_clock_ms() < end_ms)
+		assert_int_equal(ev_round(&w->loop, 100, &e), 0);
+	assert_int_equal(*count, wanted);
+}
+
+static void begin(struct world *w, int (*child)(struct table *t, int link))
+{
+	struct hy_err e = { 0 };
+
+	memset(w, 0, sizeof(*w));
+	w->log = (struct hy_log){ .program = "test", .level = HY_LOG_ERR };
+	w->child = child;
+	assert_int_equal(ev_open(&w->loop, 4096, &e), 0);
+	assert_int_equal(keep_open(&w->keep, SLOTS, TABLE_BYTES, &ops, w, &w->loop, &w->log, &e),
+			 0);
+}
+
+static void end(struct world *w)
+{
+	keep_close(&w->keep);
+	ev_close(&w->loop);
+}
+
+/* A file whose first four bytes are the number of its slot. */
+static int numbered_file(uint32_t number)
+{
+	int fd = memfd_create("numbered", MFD_CLOEXEC);
+
+	return fd >= 0 && write(fd, &number, sizeof(number)) == sizeof(number) ? fd : -1;
+}
+
+static int put_numbered(int link, uint32_t slot)
+{
+	struct hy_fds fds = { .n = 1, .fd = { numbered_file(slot) } };
+	int rc = keep_put(link, slot, &fds);
+
+	hy_fds_close(&fds);
+	return rc;
+}
+
+static int fills_and_dies(struct table *t, int link)
+{
+	if (t->children == 2)
+		return 0;
+	for (uint32_t slot = 0; slot < SLOTS; slot++)
+		if (put_numbered(link, slot) < 0)
+			return 0;
+	keep_drop(link, 7);
+	strcpy(t->said, "remember me");
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static void successor_gets_everything(void **state)
+{
+	struct world w;
+	struct table *t;
+
+	(void)state;
+	begin(&w, fills_and_dies);
+	serve_until(&w, &w.finished, 1);
+	t = map_table(w.keep.table);
+	assert_non_null(t);
+	assert_int_equal(t->children, 2);
+	assert_int_equal(t->taken, SLOTS - 1);
+	assert_string_equal(t->said, "remember me");
+	assert_int_equal(w.started, 2);
+	munmap(t, TABLE_BYTES);
+	end(&w);
+}
+
+static int says_and_leaves(struct table *t, int link)
+{
+	(void)t;
+	keep_other(link, "hello", 5);
+	return 0;
+}
+
+static void last_words_count(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, says_and_leaves);
+	serve_until(&w, &w.finished, 1);
+	assert_int_equal(w.others, 1);
+	assert_memory_equal(w.other, "hello", 5);
+	assert_int_equal(w.other_len, 5);
+	end(&w);
+}
+
+static int waits_for_end(struct table *t, int link)
+{
+	(void)t;
+	keep_other(link, "up", 2);
+	pause();
+	return 0;
+}
+
+static void stopped_is_finished(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, waits_for_end);
+	serve_until(&w, &w.others, 1);
+	keep_stop(&w.keep);
+	serve_until(&w, &w.finished, 1);
+	assert_int_equal(w.started, 1);
+	end(&w);
+}
+
+static void closing_kills(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, waits_for_end);
+	serve_until(&w, &w.others, 1);
+	end(&w);
+	assert_int_equal(kill(w.pid, 0), -1);
+	assert_int_equal(errno, ESRCH);
+}
+
+static int sends_nonsense(struct table *t, int link)
+{
+	static const uint8_t zeros[KEEP_OTHER_MAX];
+
+	(void)t;
+	send(link, "x", 1, 0);
+	send(link, zeros, 8, 0);
+	send(link, zeros, 100, 0);
+	keep_drop(link, SLOTS);
+	put_numbered(link, UINT32_MAX);
+	put_numbered(link, 3);
+	keep_other(link, "sane", 4);
+	return 0;
+}
+
+static void nonsense_is_survived(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, sends_nonsense);
+	w.log.level = HY_LOG_ERR;
+	serve_until(&w, &w.finished, 1);
+	assert_int_equal(w.others, 1);
+	assert_int_equal(w.keep.slots[3].n, 1);
+	for (unsigned int i = 0; i < SLOTS; i++)
+		assert_int_equal(w.keep.slots[i].n, i == 3);
+	end(&w);
+}
+
+static int replaces(struct table *t, int link)
+{
+	(void)t;
+	for (int i = 0; i < 100; i++)
+		put_numbered(link, 1);
+	return 0;
+}
+
+static int open_descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void replaced_is_closed(void **state)
+{
+	int before = open_descriptors();
+	struct world w;
+
+	(void)state;
+	begin(&w, replaces);
+	serve_until(&w, &w.finished, 1);
+	assert_int_equal(w.keep.slots[1].n, 1);
+	end(&w);
+	assert_int_equal(open_descriptors(), before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(successor_gets_everything),
+		cmocka_unit_test(last_words_count),
+		cmocka_unit_test(stopped_is_finished),
+		cmocka_unit_test(closing_kills),
+		cmocka_unit_test(nonsense_is_survived),
+		cmocka_unit_test(replaced_is_closed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
