@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * restore.c - puts a connection into a socket: a fresh one, or the one it once lived in
+ *
+ * Runs in: hylics-worker (host), hylics-agent (home again)
+ * Reads from: a record that came from a peer was checked by tcp_record_decode(); whatever else is
+ *	wrong with it the kernel refuses, or harms that one connection
+ *
+ * DOC: Why all of it happens behind the filter
+ *
+ * A copy is found by the peer's segments from connect() on. Taken in while its queues are being
+ * filled, they would be put before what belongs there; acknowledged before it is the owner, they
+ * would be lost if the move were taken back. So nothing gets in until tcp_live().
+ *
+ * DOC: The unsent part
+ *
+ * In repair mode the kernel books everything that is put into the send queue as sent, and would
+ * send it again only after a time-out. So repair mode is left for a moment, with the peer's window
+ * shut and the filter at work: what is written then is queued, and not sent. Afterwards the kernel
+ * alone has the whole connection. Whoever finds it there without the image wakes it by tcp_undo().
+ *
+ * DOC: The last segment is said again
+ *
+ * The peer's acknowledgements may all have come while both sockets were frozen. The probe with
+ * which repair mode ends asks for another one, but a peer answers only one such probe in 500 ms,
+ * and after that nothing goes before a time-out of a second or more. A segment with data it always
+ * answers. So the last segment that was in flight is restored as unsent, and goes out at once: if
+ * the new congestion window has room for it (HY_AGAIN_SEGMENTS) and the peer's window has. What is
+ * restored as unsent must be sent before an acknowledgement of it is believed, so both are musts.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/limits.h"
+#include "common/own.h"
+#include "tcpmove/ends.h"
+#include "tcpmove/image.h"
+#include "tcpmove/options.h"
+#include "tcpmove/sockopt.h"
+
+/* The kernel makes one allocation per piece of a receive queue and cuts or refuses large ones. */
+#define PIECE_MAX 32768u
+#define PIECE_MIN 1024u
+/* What buffers hold beside the bytes, at least. */
+#define SPARE_BYTES 65536u
+/* A copy's send buffer begins with what a first congestion window and some more fill. */
+#define SNDBUF_LEAST 262144
+/* TCP_MAXSEG takes no more, although a loopback's own MSS is 65483. */
+#define MAXSEG_MAX 32767u
+
+/* Option kinds of the TCP header, as TCP_REPAIR_OPTIONS takes them. */
+enum { KIND_MSS = 2, KIND_WINDOW = 3, KIND_SACK = 4, KIND_TIMESTAMP = 8 };
+
+/* What SO_SNDBUF or SO_RCVBUF make of a wish: cut to a limit that not everybody can see. */
+static int plain_buffer(int opt, int half)
+{
+	hy_autofd sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int got = 0;
+
+	if (sock >= 0 && sockopt_set(sock, SOL_SOCKET, opt, half) == 0)
+		sockopt_get(sock, SOL_SOCKET, opt, &got);
+	return got;
+}
+
+/* SO_SNDBUFFORCE needs a capability of the first user namespace; SO_SNDBUF alone might shrink. */
+static void widen_one(int sock, int force, int plain, int before, int bytes)
+{
+	if (before >= bytes || sockopt_set(sock, SOL_SOCKET, force, bytes / 2) == 0)
+		return;
+	if (plain_buffer(plain, bytes / 2) > before)
+		sockopt_set(sock, SOL_SOCKET, plain, bytes / 2);
+}
+
+/* What a socket's buffers were before they were made to hold a restored connection's queues. */
+struct buffers {
+	int send, receive;
+};
+
+/* Bytes of a peer's window that room is made for. */
+static uint32_t window_room(const struct tcp_record *rec)
+{
+	return rec->window.rcv_wnd < HY_TCP_QUEUE_MAX ? rec->window.rcv_wnd : HY_TCP_QUEUE_MAX;
+}
+
+/* Kernels count more than the bytes: so twice as much, and some more. */
+static int filling_room(uint32_t len)
+{
+	return (int)(2 * (len + SPARE_BYTES));
+}
+
+/* Room to fill the queues. The lock that comes with a size is taken off again. */
+static struct buffers widen_buffers(int sock, const struct tcp_record *rec)
+{
+	struct buffers before = { 0 };
+	int send = filling_room(rec->send_len);
+	int receive = filling_room(rec->recv_len) + (int)window_room(rec);
+
+	sockopt_get(sock, SOL_SOCKET, SO_SNDBUF, &before.send);
+	sockopt_get(sock, SOL_SOCKET, SO_RCVBUF, &before.receive);
+	widen_one(sock, SO_SNDBUFFORCE, SO_SNDBUF, before.send, send);
+	widen_one(sock, SO_RCVBUFFORCE, SO_RCVBUF, before.receive, receive);
+	sockopt_set(sock, SOL_SOCKET, SO_BUF_LOCK, 0);
+	return before;
+}
+
+static void narrow_one(int sock, int force, int plain, int bytes)
+{
+	int now = 0;
+
+	sockopt_get(sock, SOL_SOCKET, plain, &now);
+	if (now > bytes && sockopt_set(sock, SOL_SOCKET, force, bytes / 2) < 0)
+		sockopt_set(sock, SOL_SOCKET, plain, bytes / 2);
+}
+
+/*
+ * Left wide, buffers would be filled, and made wider by the next move, and so on. What is more
+ * than a buffer holds drains, and from here on the kernel tunes them. For what the peer may send
+ * into the window it was told there must be room.
+ */
+static void narrow_buffers(int sock, const struct tcp_record *rec, const struct buffers *before)
+{
+	int send = before->send > SNDBUF_LEAST ? before->send : SNDBUF_LEAST;
+	int told = (int)(rec->recv_len + window_room(rec));
+	int receive = before->receive > told ? before->receive : told;
+
+	narrow_one(sock, SO_SNDBUFFORCE, SO_SNDBUF, send);
+	narrow_one(sock, SO_RCVBUFFORCE, SO_RCVBUF, receive);
+	sockopt_set(sock, SOL_SOCKET, SO_BUF_LOCK, 0);
+}
+
+static int set_sequence(int sock, int queue, uint32_t seq, struct hy_err *e)
+{
+	int rc = sockopt_try(sock, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue, "TCP_REPAIR_QUEUE", e);
+
+	return rc ? rc : sockopt_try(sock, IPPROTO_TCP, TCP_QUEUE_SEQ, (int)seq, "TCP_QUEUE_SEQ",
+				     e);
+}
+
+static int set_agreed(int sock, const struct tcp_record *rec, struct hy_err *e)
+{
+	struct tcp_repair_opt opts[4];
+	socklen_t n = 0;
+
+	opts[n++] = (struct tcp_repair_opt){ KIND_MSS, rec->mss };
+	/* without scaling 0 and 0: else the socket's own scale would stay */
+	opts[n++] = (struct tcp_repair_opt){
+		KIND_WINDOW, rec->send_wscale | (uint32_t)rec->recv_wscale << 16 };
+	if (rec->flags & TCP_HAS_SACK)
+		opts[n++] = (struct tcp_repair_opt){ KIND_SACK, 0 };
+	if (rec->flags & TCP_HAS_TIMESTAMPS)
+		opts[n++] = (struct tcp_repair_opt){ KIND_TIMESTAMP, 0 };
+	n *= (socklen_t)sizeof(opts[0]);
+	if (setsockopt(sock, IPPROTO_TCP, TCP_REPAIR_OPTIONS, opts, n) < 0)
+		return hy_err_set(e, errno, "set TCP_REPAIR_OPTIONS");
+	return 0;
+}
+
+/* On kernels before 6.7 the bit that selects microseconds means nothing and shows nowhere. */
+static int set_clock(int sock, const struct tcp_record *rec, struct hy_err *e)
+{
+	bool usec = rec->flags & TCP_USEC_CLOCK;
+	uint32_t timestamp = usec ? rec->timestamp | 1 : (rec->timestamp + 1) & ~1u;
+	struct tcp_info info;
+	int rc;
+
+	if (!(rec->flags & TCP_HAS_TIMESTAMPS))
+		return 0;
+	rc = sockopt_try(sock, IPPROTO_TCP, TCP_TIMESTAMP, (int)timestamp, "TCP_TIMESTAMP", e);
+	if (rc || !usec)
+		return rc;
+	rc = sockopt_info(sock, &info, e);
+	if (!rc && !(info.tcpi_options & TCPI_OPT_USEC_TS))
+		rc = hy_err_set(e, EOPNOTSUPP, "timestamps in microseconds");
+	return rc;
+}
+
+static int put_names(int sock, const struct tcp_record *rec, struct hy_err *e)
+{
+	uint32_t maxseg = rec->mss < MAXSEG_MAX ? rec->mss : MAXSEG_MAX;
+	int rc = set_sequence(sock, TCP_RECV_QUEUE, rec->recv_seq, e);
+
+	if (!rc)
+		rc = set_sequence(sock, TCP_SEND_QUEUE, rec->send_seq, e);
+	if (!rc)
+		rc = ends_bind(sock, rec, e);
+	/* after connect() it would come too late: segments of 536 bytes */
+	if (!rc)
+		rc = sockopt_try(sock, IPPROTO_TCP, TCP_MAXSEG, (int)maxseg, "TCP_MAXSEG", e);
+	/* a client's own wish to send data with its SYN would put connect() off */
+	sockopt_set(sock, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0);
+	options_before_connect(sock, rec);
+	if (!rc)
+		rc = ends_connect(sock, rec, e);
+	if (!rc)
+		rc = set_agreed(sock, rec, e);
+	return rc ? rc : set_clock(sock, rec, e);
+}
+
+/* MSG_DONTWAIT: what does not fit would otherwise be waited for, and nobody makes room. */
+static int put_bytes(int sock, const uint8_t *bytes, size_t len, struct hy_err *e)
+{
+	size_t piece = PIECE_MAX;
+
+	for (size_t done = 0; done < len;) {
+		size_t want = len - done < piece ? len - done : piece;
+		ssize_t put = send(sock, bytes + done, want, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (put > 0)
+			done += (size_t)put;
+		else if (errno == ENOMEM && piece > PIECE_MIN)
+			piece /= 2;
+		else
+			return hy_err_set(e, errno == EAGAIN ? ENOBUFS : errno,
+					  "put %zu of %zu bytes into a queue", len - done, len);
+	}
+	return 0;
+}
+
+/* Where something of the send queue begins; an image of nothing has no bytes at all. */
+static const uint8_t *send_queue(const struct tcp_image *img, uint32_t offset)
+{
+	return img->bytes ? img->bytes + img->rec.recv_len + offset : NULL;
+}
+
+static int fill_queue(int sock, int queue, const uint8_t *bytes, size_t len, struct hy_err *e)
+{
+	int rc = sockopt_try(sock, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue, "TCP_REPAIR_QUEUE", e);
+
+	return rc ? rc : put_bytes(sock, bytes, len, e);
+}
+
+static int set_window(int sock, const struct tcp_record *rec, uint32_t snd_wnd, struct hy_err *e)
+{
+	const struct tcp_repair_window window = {
+		.snd_wl1 = rec->window.snd_wl1,
+		.snd_wnd = snd_wnd,
+		.max_window = rec->window.max_window,
+		.rcv_wnd = rec->window.rcv_wnd,
+		.rcv_wup = rec->window.rcv_wup,
+	};
+
+	if (setsockopt(sock, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)) < 0)
+		return hy_err_set(e, errno, "set TCP_REPAIR_WINDOW");
+	return 0;
+}
+
+static int put_unsent(int sock, const struct tcp_image *img, uint32_t len, struct hy_err *e)
+{
+	const struct tcp_record *rec = &img->rec;
+	const uint8_t *unsent = send_queue(img, rec->send_len - len);
+	int rc = set_window(sock, rec, 0, e);
+
+	if (!rc)
+		rc = SOCKOPT_TRY(sock, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP, e);
+	if (!rc)
+		rc = put_bytes(sock, unsent, len, e);
+	return rc ? rc : SOCKOPT_TRY(sock, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON, e);
+}
+
+static uint32_t said_again(const struct tcp_record *rec)
+{
+	uint32_t sent = rec->send_len - rec->unsent_len;
+
+	if (sent > HY_AGAIN_SEGMENTS * rec->mss || sent > rec->window.snd_wnd)
+		return 0;
+	return sent < rec->mss ? sent : rec->mss;
+}
+
+static int put_queues(int sock, const struct tcp_image *img, struct hy_err *e)
+{
+	const struct tcp_record *rec = &img->rec;
+	uint32_t unsent = rec->unsent_len + said_again(rec);
+	int rc;
+
+	/* a program's low mark for unsent bytes would stop us; tcp_live() sets it again */
+	sockopt_set(sock, IPPROTO_TCP, TCP_NOTSENT_LOWAT, -1);
+	rc = fill_queue(sock, TCP_RECV_QUEUE, img->bytes, rec->recv_len, e);
+	if (!rc)
+		rc = fill_queue(sock, TCP_SEND_QUEUE, send_queue(img, 0), rec->send_len - unsent,
+				e);
+	if (!rc)
+		rc = SOCKOPT_TRY(sock, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_NO_QUEUE, e);
+	if (!rc && unsent)
+		rc = put_unsent(sock, img, unsent, e);
+	return rc ? rc : set_window(sock, rec, rec->window.snd_wnd, e);
+}
+
+static int put_connection(int sock, const struct tcp_image *img, struct hy_err *e)
+{
+	const struct tcp_record *rec = &img->rec;
+	struct buffers before;
+	int rc;
+
+	if (rec->send_len > img->room || rec->recv_len > img->room - rec->send_len ||
+	    rec->unsent_len > rec->send_len)
+		return hy_err_set(e, EINVAL, "an image that is shorter than its record says");
+	rc = SOCKOPT_TRY(sock, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON, e);
+	if (rc)
+		return rc;
+	before = widen_buffers(sock, rec);
+	rc = put_names(sock, rec, e);
+	if (!rc)
+		rc = put_queues(sock, img, e);
+	narrow_buffers(sock, rec, &before);
+	/* for whoever leaves repair mode, see tcp_dump() */
+	return rc ? rc : sockopt_try(sock, SOL_SOCKET, SO_REUSEADDR, rec->options.reuseaddr,
+				     "SO_REUSEADDR", e);
+}
+
+int tcp_restore(int sock, const struct tcp_image *img, struct hy_err *e)
+{
+	int rc = tcp_freeze(sock, e);
+
+	return rc ? rc : put_connection(sock, img, e);
+}
+
+int tcp_rebuild(int sock, const struct tcp_image *img, struct hy_err *e)
+{
+	return put_connection(sock, img, e);
+}
+
+/*
+ * Leaving repair mode sends nothing of the queue, and a queue longer than its buffer gives nobody a
+ * reason to write. Taking off a cork does: as Nagle wants it, who would keep what is said again
+ * until the acknowledgement that it is to bring. Less than a segment may wait for what follows it
+ * in a socket that is corked.
+ */
+static void push(int sock, const struct tcp_record *rec)
+{
+	if (said_again(rec)) {
+		sockopt_set(sock, IPPROTO_TCP, TCP_NODELAY, 1);
+	} else if (rec->unsent_len >= rec->mss || (rec->unsent_len && !rec->options.cork)) {
+		sockopt_set(sock, IPPROTO_TCP, TCP_CORK, 1);
+		sockopt_set(sock, IPPROTO_TCP, TCP_CORK, 0);
+	}
+}
+
+int tcp_live(int sock, const struct tcp_image *img, struct hy_err *e)
+{
+	int rc;
+
+	options_before_live(sock, &img->rec);
+	rc = tcp_undo(sock, e);
+	if (rc)
+		return rc;
+	push(sock, &img->rec);
+	options_live(sock, &img->rec);
+	return 0;
+}
