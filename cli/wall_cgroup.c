@@ -11,18 +11,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/own.h"
+#include "common/owner.h"
 
 #define NAME_START "hylics-lab-"
 #define DEPTH_MAX 16		/* of cgroups below a wall's own */
-#define STAT_STATE 3		/* fields of /proc/PID/stat, counted from 1 as proc(5) does */
-#define STAT_START_TIME 22
 #define BUSY_WAIT_MS 2000
 #define BUSY_PAUSE_MS 10
 
@@ -34,62 +32,14 @@ struct pass {
 	struct hy_err *e;
 };
 
-/* Takes digits from the front of a text. Returns false if there are none, or too many. */
-static bool take_number(const char **text, unsigned long long *number)
-{
-	char *end;
-
-	if (**text < '0' || **text > '9')
-		return false;
-	errno = 0;
-	*number = strtoull(*text, &end, 10);
-	*text = end;
-	return errno == 0;
-}
-
-/* Returns what stands behind a number of spaces, NULL if there are fewer. */
-static const char *skip_fields(const char *text, unsigned int n)
-{
-	while (text && n--) {
-		text = strchr(text, ' ');
-		text += text != NULL;
-	}
-	return text;
-}
-
-/*
- * Fields are counted from behind the last ')': the name before it may hold spaces and brackets.
- * Returns 0 if there is no such process, or one that has ended and was not waited for.
- */
-static unsigned long long start_time(unsigned long long pid)
-{
-	char path[64];
-	unsigned long long ticks;
-	hy_autofile *f = NULL;
-	hy_autofree char *line = NULL;
-	size_t size = 0;
-	const char *state, *field;
-
-	snprintf(path, sizeof(path), "/proc/%llu/stat", pid);
-	f = fopen(path, "re");
-	if (!f || getline(&line, &size, f) < 0)
-		return 0;
-	state = skip_fields(strrchr(line, ')'), 1);
-	field = skip_fields(state, STAT_START_TIME - STAT_STATE);
-	if (!field || !take_number(&field, &ticks))
-		return 0;
-	return *state == 'Z' || *state == 'X' ? 0 : ticks;
-}
-
 int wall_cgroup_name(const char *outer, char *name, size_t size, struct hy_err *e)
 {
-	unsigned long long ticks = start_time((unsigned long long)getpid());
-	int n;
+	char owner[HY_OWNER_TEXT_MAX];
+	int n = hy_owner_self(owner, e);
 
-	if (!ticks)
-		return hy_err_set(e, EIO, "/proc/%d/stat: reading the start time", (int)getpid());
-	n = snprintf(name, size, "%s%s%d-%llu", outer ? outer : NAME_START, outer ? "-" : "",
-		     (int)getpid(), ticks);
+	if (n < 0)
+		return n;
+	n = snprintf(name, size, "%s%s%s", outer ? outer : NAME_START, outer ? "-" : "", owner);
 	if (n < 0 || (size_t)n >= size)
 		return hy_err_set(e, ENAMETOOLONG, "wall inside '%s'", outer ? outer : "");
 	return 0;
@@ -105,14 +55,14 @@ static bool belongs_to(const char *entry, const char *name)
 /* Whether a directory is a wall's whose outermost supervisor is dead. */
 static bool owner_dead(const char *entry)
 {
-	unsigned long long pid, ticks;
+	struct hy_owner owner;
 
 	if (strncmp(entry, NAME_START, strlen(NAME_START)) != 0)
 		return false;
 	entry += strlen(NAME_START);
-	if (!take_number(&entry, &pid) || *entry++ != '-' || !take_number(&entry, &ticks))
+	if (!hy_owner_take(&entry, &owner))
 		return false;
-	return (*entry == '\0' || *entry == '-') && start_time(pid) != ticks;
+	return (*entry == '\0' || *entry == '-') && !hy_owner_lives(&owner);
 }
 
 static DIR *open_directory(int parent, const char *name)

@@ -11,6 +11,7 @@
  * and address or not at all; what the guest still sends for a connection in the twin goes nowhere.
  */
 #include "tests/probes/splice_guest.h"
+#include "tests/probes/splice_talk.h"
 #include "tests/probes/tcp_image.h"
 
 #include "tests/probes/bpf_splice.h"
@@ -32,7 +33,6 @@
 #define TRANSFER (256 * 1024)
 #define BEFORE_MOVE 300
 #define MSS_WITHOUT_OPTION 536
-#define WAIT_MS 10000
 #define PROGS 3
 
 enum stream { TO_SERVER = 1, TO_CLIENT, FIRST_BYTES };
@@ -153,54 +153,10 @@ static int start_connect(struct splice *s, uint16_t port)
 	return fd;
 }
 
-static bool wait_for(int fd, short events)
-{
-	struct pollfd pfd = { .fd = fd, .events = events };
-
-	return poll(&pfd, 1, WAIT_MS) > 0 && (pfd.revents & events);
-}
-
-static bool is_connected(int fd)
-{
-	return wait_for(fd, POLLOUT) && tcp_sock_get(fd, SOL_SOCKET, SO_ERROR) == 0;
-}
-
-/* Send what fits of the stream; the socket's buffer is the limit. */
-static size_t send_some(int fd, size_t at, size_t total, enum stream stream)
-{
-	static unsigned char buf[16 * 1024];
-	size_t len = total - at < sizeof(buf) ? total - at : sizeof(buf);
-	ssize_t sent;
-
-	probe_fill(buf, len, at, stream);
-	sent = send(fd, buf, len, MSG_DONTWAIT);
-	return sent < 0 ? 0 : (size_t)sent;
-}
-
-/* Send @total bytes one way while reading them at the other end. Return: how many were right. */
-static size_t transfer(int from, int to, size_t total, enum stream stream)
-{
-	static unsigned char buf[16 * 1024];
-	size_t sent = 0;
-	size_t right = 0;
-	ssize_t got;
-
-	while (right < total) {
-		sent += send_some(from, sent, total, stream);
-		if (!wait_for(to, POLLIN))
-			break;
-		got = recv(to, buf, sizeof(buf), MSG_DONTWAIT);
-		if (got <= 0 || probe_first_wrong(buf, (size_t)got, right, stream) >= 0)
-			break;
-		right += (size_t)got;
-	}
-	return right;
-}
-
 static void check_both_ways(struct splice *s, int client, int server, const char *what)
 {
-	size_t up = transfer(client, server, TRANSFER, TO_SERVER);
-	size_t down = transfer(server, client, TRANSFER, TO_CLIENT);
+	size_t up = splice_transfer(client, server, TRANSFER, TO_SERVER);
+	size_t down = splice_transfer(server, client, TRANSFER, TO_CLIENT);
 
 	probe_check(up == TRANSFER && down == TRANSFER,
 		    "%s: %s: %zu bytes to the twin and %zu from it are right", s->name, what, up,
@@ -221,9 +177,9 @@ static void check_listener(struct splice *s, int listener)
 
 	s->bpf->bss->listeners_count = true;
 	client = start_connect(s, PORT_LISTENER);
-	if (wait_for(listener, POLLIN))
+	if (splice_wait_for(listener, POLLIN))
 		server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	if (!probe_check(server >= 0 && is_connected(client),
+	if (!probe_check(server >= 0 && splice_is_connected(client),
 			 "%s: a client of the guest's address is accepted in the twin", s->name))
 		return;
 	check_both_ways(s, client, server, "connection accepted in the twin");
@@ -244,8 +200,8 @@ static int check_guest_keeps(struct splice *s, struct splice_conn *conn)
 	bool accepted = splice_guest_accept(s->net.guest_fd, PORT_GUEST, conn);
 	size_t len = 0;
 
-	if (accepted && is_connected(client)) {
-		send_some(client, 0, sizeof(got), FIRST_BYTES);
+	if (accepted && splice_is_connected(client)) {
+		splice_send_some(client, 0, sizeof(got), FIRST_BYTES);
 		len = splice_guest_read(s->net.guest_fd, conn, got, sizeof(got));
 	}
 	probe_check(accepted && len == sizeof(got) &&

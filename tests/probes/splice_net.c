@@ -38,8 +38,7 @@ struct in_addr splice_guest_addr(void)
 	return (struct in_addr){ inet_addr(GUEST) };
 }
 
-/* Is @command, run by the shell in @netns, successful? */
-static bool shell_in(int netns, const char *command)
+bool splice_shell_in(int netns, const char *command)
 {
 	pid_t pid = probe_fork();
 
@@ -51,9 +50,9 @@ static bool shell_in(int netns, const char *command)
 	return probe_join(pid) == 0;
 }
 
-static void must_in(int netns, const char *command)
+void splice_must_in(int netns, const char *command)
 {
-	if (!shell_in(netns, command))
+	if (!splice_shell_in(netns, command))
 		probe_bail("in a namespace of the probe's own: %s", command);
 }
 
@@ -62,7 +61,7 @@ static int quiet_netns(void)
 {
 	int netns = probe_netns_new();
 
-	shell_in(netns, "for f in all default; do"
+	splice_shell_in(netns, "for f in all default; do"
 			"  echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done 2>/dev/null");
 	return netns;
 }
@@ -99,7 +98,7 @@ static const char *make_tap(struct splice_net *net)
 
 	/* where nobody makes device nodes in advance, the module makes it when it is loaded */
 	if (access("/dev/net/tun", F_OK) < 0)
-		shell_in(net->host, "modprobe tun 2>/dev/null");
+		splice_shell_in(net->host, "modprobe tun 2>/dev/null");
 	net->guest_fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (net->guest_fd < 0)
 		return "/dev/net/tun";
@@ -113,16 +112,16 @@ static const char *make_veth_edge(struct splice_net *net)
 	net->guest = quiet_netns();
 	if (probe_veth(SPLICE_EDGE_NAME, "g0", net->guest) < 0)
 		return "veth";
-	must_in(net->guest, "ip link set g0 address " GUEST_MAC " arp off up");
+	splice_must_in(net->guest, "ip link set g0 address " GUEST_MAC " arp off up");
 	net->guest_fd = splice_packet_socket(net, net->guest, "g0");
 	return NULL;
 }
 
 static void join_bridged(struct splice_net *net)
 {
-	must_in(net->host, "ip link set c1 master br0; ip link set edge0 master br0;"
+	splice_must_in(net->host, "ip link set c1 master br0; ip link set edge0 master br0;"
 			   "ip link set c1 up; ip link set edge0 up; ip link set br0 up");
-	must_in(net->client, "ip addr add " CLIENT_BESIDE "/24 dev c0; ip link set c0 up;"
+	splice_must_in(net->client, "ip addr add " CLIENT_BESIDE "/24 dev c0; ip link set c0 up;"
 			     "ip neigh add " GUEST " lladdr " GUEST_MAC " dev c0");
 	net->dest = splice_guest_addr();
 }
@@ -131,31 +130,31 @@ static void join_routed(struct splice_net *net)
 {
 	probe_if_up("c1", HOST_TO_CLIENT, MASK);
 	probe_if_up(SPLICE_EDGE_NAME, HOST_TO_GUEST, MASK);
-	must_in(net->host, "ip neigh add " GUEST " lladdr " GUEST_MAC " dev edge0;"
+	splice_must_in(net->host, "ip neigh add " GUEST " lladdr " GUEST_MAC " dev edge0;"
 			   "echo 1 > /proc/sys/net/ipv4/ip_forward");
-	must_in(net->client, "ip addr add " CLIENT_BEYOND "/24 dev c0; ip link set c0 up");
+	splice_must_in(net->client, "ip addr add " CLIENT_BEYOND "/24 dev c0; ip link set c0 up");
 }
 
 static const char *join(struct splice_net *net)
 {
 	switch (net->topology) {
 	case SPLICE_BRIDGED:
-		if (!shell_in(net->host, "ip link add br0 type bridge"))
+		if (!splice_shell_in(net->host, "ip link add br0 type bridge"))
 			return "bridge";
 		join_bridged(net);
 		break;
 	case SPLICE_ROUTED:
 		join_routed(net);
-		must_in(net->client, "ip route add default via " HOST_TO_CLIENT);
+		splice_must_in(net->client, "ip route add default via " HOST_TO_CLIENT);
 		net->dest = splice_guest_addr();
 		break;
 	default:
 		join_routed(net);
-		if (!shell_in(net->host,
+		if (!splice_shell_in(net->host,
 			      "nft add table ip fw && nft 'add chain ip fw in "
 			      "{ type nat hook prerouting priority -100; }'"))
 			return "nft with NAT";
-		must_in(net->host, "nft add rule ip fw in ip daddr " HOST_TO_CLIENT
+		splice_must_in(net->host, "nft add rule ip fw in ip daddr " HOST_TO_CLIENT
 				   " tcp dport 7000-7999 dnat to " GUEST);
 		net->dest.s_addr = inet_addr(HOST_TO_CLIENT);
 	}
@@ -184,7 +183,7 @@ static const char *make_twin(struct splice_net *net)
 	net->twin = quiet_netns();
 	if (probe_veth(SPLICE_TWIN_NAME, SPLICE_V1_NAME, net->twin) < 0)
 		return "veth";
-	must_in(net->twin, "ip link set v1 address " GUEST_MAC " arp off up;"
+	splice_must_in(net->twin, "ip link set v1 address " GUEST_MAC " arp off up;"
 			   "ip addr add " GUEST "/32 dev v1; ip route add default dev v1");
 	probe_if_up(SPLICE_TWIN_NAME, NULL, NULL);
 	net->twin_netns = netns_id_of_peer(SPLICE_TWIN_NAME);
@@ -193,7 +192,7 @@ static const char *make_twin(struct splice_net *net)
 
 static const char *make_all(struct splice_net *net)
 {
-	const char *lack = shell_in(net->host, "command -v ip >/dev/null") ? NULL : "ip";
+	const char *lack = splice_shell_in(net->host, "command -v ip >/dev/null") ? NULL : "ip";
 
 	if (!lack && probe_veth("c1", SPLICE_CLIENT_NAME, net->client) < 0)
 		lack = "veth";
@@ -231,7 +230,7 @@ bool splice_net_unsplice(struct splice_net *net)
 {
 	unsigned int left;
 
-	must_in(net->host, "ip link del " SPLICE_TWIN_NAME);
+	splice_must_in(net->host, "ip link del " SPLICE_TWIN_NAME);
 	left = if_nametoindex(SPLICE_TWIN_NAME);
 	probe_netns_enter(net->twin);
 	left += if_nametoindex(SPLICE_V1_NAME);

@@ -105,4 +105,20 @@ int splice_socket(const struct splice_net *net, int netns, int family, int type)
  */
 int splice_packet_socket(const struct splice_net *net, int netns, const char *name);
 
+/**
+ * splice_shell_in() - Run a command by the shell
+ * @netns:	Where
+ * @command:	Words of our own
+ *
+ * Return: true if it was successful
+ */
+bool splice_shell_in(int netns, const char *command);
+
+/**
+ * splice_must_in() - The same; a failure ends the probe
+ * @netns:	Where
+ * @command:	Words of our own
+ */
+void splice_must_in(int netns, const char *command);
+
 #endif

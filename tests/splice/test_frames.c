@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_frames.c - the splice's programs, one frame at a time: what becomes of it, what is counted
+ *
+ * Runs in: network namespaces of its own; nothing is attached, the kernel runs the programs on
+ *	frames it is handed (BPF_PROG_TEST_RUN)
+ * Reads from: no untrusted input
+ */
+#include "tests/splice/world.h"
+
+#include "common/limits.h"
+#include "twin/bpf/splice.skel.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/pkt_cls.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MARK_FROM_TWIN 0x48795350
+#define NOTHING SPLICE_COUNTS		/* is counted */
+#define SCAN (3 * HY_SPLICE_HOPS_MAX)
+
+enum prog { TO_GUEST, FROM_GUEST, FROM_TWIN };
+enum verdict { PASS = TC_ACT_UNSPEC, DROP = TC_ACT_SHOT, SENT = TC_ACT_REDIRECT };
+
+static const char *const prog_words[] = { "to the guest", "of the guest", "of the twin" };
+
+/* A frame that was run through a program. */
+struct run {
+	uint8_t in[FRAME_MAX];
+	uint8_t out[FRAME_MAX];
+	size_t in_len;
+	size_t out_len;
+	uint32_t mark;			/* before and after */
+	int verdict;
+	uint64_t before[SPLICE_COUNTS];
+	uint64_t after[SPLICE_COUNTS];
+};
+
+struct row {
+	const char *what;
+	enum prog prog;
+	enum verdict verdict;
+	enum splice_count count;
+	struct frame_spec frame;
+};
+
+static int prog_fd(const struct splice *s, enum prog prog)
+{
+	const struct bpf_program *progs[] = {
+		[TO_GUEST] = s->bpf->progs.hy_to_guest,
+		[FROM_GUEST] = s->bpf->progs.hy_from_guest,
+		[FROM_TWIN] = s->bpf->progs.hy_from_twin,
+	};
+
+	return bpf_program__fd(progs[prog]);
+}
+
+static void run_bytes(struct splice *s, enum prog prog, struct run *r)
+{
+	struct __sk_buff skb = { .mark = r->mark };
+	struct bpf_test_run_opts opts = {
+		.sz = sizeof(opts),
+		.data_in = r->in,
+		.data_size_in = (uint32_t)r->in_len,
+		.data_out = r->out,
+		.data_size_out = sizeof(r->out),
+		.ctx_in = &skb,
+		.ctx_size_in = sizeof(skb),
+		.ctx_out = &skb,
+		.ctx_size_out = sizeof(skb),
+		.repeat = 1,
+	};
+
+	PROBE_TRY(splice_counts(s, r->before));
+	PROBE_TRY(bpf_prog_test_run_opts(prog_fd(s, prog), &opts));
+	PROBE_TRY(splice_counts(s, r->after));
+	r->verdict = (int)opts.retval;
+	r->out_len = opts.data_size_out;
+	r->mark = skb.mark;
+}
+
+static void run(struct splice *s, enum prog prog, const struct frame_spec *f, struct run *r)
+{
+	r->in_len = frame_make(f, r->in);
+	run_bytes(s, prog, r);
+}
+
+static bool counted_only(const struct run *r, enum splice_count what)
+{
+	for (int i = 0; i < SPLICE_COUNTS; i++)
+		if (i != SPLICE_HOP_NEW && r->after[i] - r->before[i] != (i == (int)what))
+			return false;
+	return true;
+}
+
+/* Beside its verdict a program may change the receiver's MAC of what the twin sends, and tags. */
+static bool untouched(const struct run *r, const struct row *row)
+{
+	size_t skip = row->prog == FROM_TWIN && row->verdict == SENT ? ETH_ALEN : 0;
+
+	if (row->frame.tags && row->verdict == SENT)
+		return true;
+	return r->out_len == r->in_len && !memcmp(r->in + skip, r->out + skip, r->in_len - skip);
+}
+
+static void check_row(struct splice *s, const struct row *row)
+{
+	struct run r = { 0 };
+
+	run(s, row->prog, &row->frame, &r);
+	probe_check(r.verdict == (int)row->verdict && counted_only(&r, row->count) &&
+			    untouched(&r, row),
+		    "%s, IPv%d: %s: %s, counted %s", prog_words[row->prog],
+		    row->frame.ip6 ? 6 : 4, row->what,
+		    row->verdict == PASS ? "passed on" : row->verdict == DROP ? "dropped" :
+										"redirected",
+		    row->count == NOTHING ? "nowhere" : splice_count_names[row->count]);
+}
+
+#define OUT .outgoing = true
+#define IP6 .ip6 = true
+#define FREE .guest_port = FREE_PORT
+#define EXT(...) .extensions = sizeof((uint8_t[]){ __VA_ARGS__ }), .extension = { __VA_ARGS__ }
+
+static const struct row to_guest_rows[] = {
+	{ "a connection of the twin", TO_GUEST, SENT, SPLICE_TO_TWIN, { 0 } },
+	{ "a connection of the twin", TO_GUEST, SENT, SPLICE_TO_TWIN, { IP6 } },
+	{ "no such connection", TO_GUEST, PASS, NOTHING, { FREE } },
+	{ "no such connection", TO_GUEST, PASS, NOTHING, { IP6, FREE } },
+	{ "another client's port", TO_GUEST, PASS, NOTHING, { .client_port = 1 } },
+	{ "another client", TO_GUEST, PASS, NOTHING, { .foreign = true } },
+	{ "another client", TO_GUEST, PASS, NOTHING, { IP6, .foreign = true } },
+	{ "another address of the guest's", TO_GUEST, PASS, NOTHING, { .foreign_dest = true } },
+	{ "another MAC", TO_GUEST, PASS, NOTHING, { .to_mac = mac_other } },
+	{ "a SYN in the middle", TO_GUEST, SENT, SPLICE_TO_TWIN, { .flags = FRAME_SYN } },
+	{ "IP options", TO_GUEST, SENT, SPLICE_TO_TWIN, { .header_words = 7 } },
+	{ "the most IP options", TO_GUEST, SENT, SPLICE_TO_TWIN, { .header_words = 15 } },
+	{ "a header too short", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST, { .header_words = 4 } },
+	{ "another version", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST, { .version = 5 } },
+	{ "another version", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST, { IP6, .version = 4 } },
+	{ "UDP", TO_GUEST, PASS, NOTHING, { .protocol = IPPROTO_UDP } },
+	{ "UDP", TO_GUEST, PASS, NOTHING, { IP6, .protocol = IPPROTO_UDP } },
+	{ "ICMP of IPv6 in it", TO_GUEST, PASS, NOTHING, { .protocol = IPPROTO_ICMPV6 } },
+	{ "ARP", TO_GUEST, PASS, NOTHING, { .ether_type = ETH_P_ARP } },
+	/* the kernel runs nothing on an IP header cut short, unless a tag hides it */
+	{ "an Ethernet header alone", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST,
+	  { .tags = 1, .cut_to = 18 } },
+	{ "cut in the IP header", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST,
+	  { .tags = 1, .cut_to = 37 } },
+	{ "cut in the IP header", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST,
+	  { IP6, .tags = 1, .cut_to = 57 } },
+	{ "cut in the TCP header", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST, { .cut_to = 53 } },
+	{ "cut in the TCP header", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST, { IP6, .cut_to = 73 } },
+	{ "hop-by-hop options", TO_GUEST, SENT, SPLICE_TO_TWIN, { IP6, EXT(IPPROTO_HOPOPTS) } },
+	{ "three extension headers", TO_GUEST, SENT, SPLICE_TO_TWIN,
+	  { IP6, EXT(IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_DSTOPTS) } },
+	{ "extension headers, no such connection", TO_GUEST, PASS, NOTHING,
+	  { IP6, FREE, EXT(IPPROTO_HOPOPTS, IPPROTO_DSTOPTS) } },
+	{ "a route not yet at its end", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST,
+	  { IP6, EXT(IPPROTO_ROUTING), .segments_left = 1 } },
+	{ "too many extension headers", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST,
+	  { IP6, EXT(60, 60, 60, 60, 60, 60, 60, 60) } },
+	{ "cut in an extension header", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST,
+	  { IP6, EXT(IPPROTO_DSTOPTS), .cut_to = 56 } },
+	{ "a fragment header around the whole", TO_GUEST, SENT, SPLICE_TO_TWIN,
+	  { IP6, EXT(IPPROTO_FRAGMENT) } },
+};
+
+static const struct row vlan_rows[] = {
+	{ "a tag", TO_GUEST, PASS, NOTHING, { .tags = 1, .tag = { 7 } } },
+	{ "a tag", TO_GUEST, PASS, NOTHING, { IP6, .tags = 1, .tag = { 7 } } },
+	{ "a priority, no number", TO_GUEST, SENT, SPLICE_TO_TWIN,
+	  { .tags = 1, .tag = { 5 << 13 } } },
+	{ "two tags", TO_GUEST, PASS, NOTHING, { .tags = 2, .tag = { 0, 7 } } },
+	{ "a tag", FROM_GUEST, PASS, NOTHING, { OUT, .tags = 1, .tag = { 7 } } },
+	{ "a tag", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, .tags = 1, .tag = { 7 } } },
+	{ "a priority", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, .tags = 1, .tag = { 5 << 13 } } },
+	{ "two tags", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, .tags = 2, .tag = { 7, 8 } } },
+	{ "a provider's tag", FROM_TWIN, DROP, SPLICE_DROP_KIND,
+	  { OUT, .tags = 1, .tag = { 7 }, .tag_type = ETH_P_8021AD } },
+};
+
+static const struct row in_vlan_rows[] = {
+	{ "no tag, ours is 7", TO_GUEST, PASS, NOTHING, { 0 } },
+	{ "tag 7", TO_GUEST, SENT, SPLICE_TO_TWIN, { .tags = 1, .tag = { 7 } } },
+	{ "tag 7", TO_GUEST, SENT, SPLICE_TO_TWIN, { IP6, .tags = 1, .tag = { 7 } } },
+	{ "tag 7 with a priority", TO_GUEST, SENT, SPLICE_TO_TWIN,
+	  { .tags = 1, .tag = { 7 | 5 << 13 } } },
+	{ "tag 8", TO_GUEST, PASS, NOTHING, { .tags = 1, .tag = { 8 } } },
+	{ "a priority, no number", TO_GUEST, PASS, NOTHING, { .tags = 1, .tag = { 5 << 13 } } },
+	{ "a provider's tag 7", TO_GUEST, PASS, NOTHING,
+	  { .tags = 1, .tag = { 7 }, .tag_type = ETH_P_8021AD } },
+	{ "tags 7 and 7", TO_GUEST, PASS, NOTHING, { .tags = 2, .tag = { 7, 7 } } },
+	{ "a provider's tag and 7", TO_GUEST, PASS, NOTHING,
+	  { .tags = 2, .tag = { 7, 7 }, .tag_type = ETH_P_8021AD } },
+	{ "tags 7, 7 and 7", TO_GUEST, PASS, NOTHING, { .tags = 3, .tag = { 7, 7, 7 } } },
+	{ "cut in tag 7", TO_GUEST, PASS, NOTHING, { .tags = 1, .tag = { 7 }, .cut_to = 16 } },
+	{ "tag 7", FROM_GUEST, DROP, SPLICE_DROP_LATE, { OUT, .tags = 1, .tag = { 7 } } },
+	{ "no tag, ours is 7", FROM_GUEST, PASS, NOTHING, { OUT } },
+	{ "tag 8", FROM_GUEST, PASS, NOTHING, { OUT, .tags = 1, .tag = { 8 } } },
+	{ "tag 7, which the splice gives", FROM_TWIN, DROP, SPLICE_DROP_KIND,
+	  { OUT, .tags = 1, .tag = { 7 } } },
+};
+
+#define ERROR4(type) .icmp_type = (type)
+#define ERROR6(type) .ip6 = true, .icmp_type = (type)
+
+static const struct row icmp_rows[] = {
+	{ "unreachable or too big", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN, { ERROR4(3) } },
+	{ "time exceeded", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN, { ERROR4(11) } },
+	{ "parameter problem", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN, { ERROR4(12) } },
+	{ "unreachable", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN, { ERROR6(1) } },
+	{ "too big", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN, { ERROR6(2) } },
+	{ "time exceeded", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN, { ERROR6(3) } },
+	{ "parameter problem", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN, { ERROR6(4) } },
+	{ "an error with 8 bytes of TCP", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN,
+	  { ERROR4(3), .quoted_bytes = 8 } },
+	{ "an error with 8 bytes of TCP", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN,
+	  { ERROR6(2), .quoted_bytes = 8 } },
+	{ "an error with 3 bytes of TCP", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST,
+	  { ERROR4(3), .quoted_bytes = 3 } },
+	{ "an error with options in both headers", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN,
+	  { ERROR4(3), .header_words = 8 } },
+	{ "an error behind an extension header", TO_GUEST, SENT, SPLICE_ICMP_TO_TWIN,
+	  { ERROR6(2), EXT(IPPROTO_DSTOPTS) } },
+	{ "an error about no such connection", TO_GUEST, PASS, NOTHING, { ERROR4(3), FREE } },
+	{ "an error about no such connection", TO_GUEST, PASS, NOTHING, { ERROR6(2), FREE } },
+	{ "an error about UDP", TO_GUEST, PASS, NOTHING, { ERROR4(3), .quoted_protocol = 17 } },
+	{ "an error that quotes nothing", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST,
+	  { ERROR4(3), .cut_to = 42 } },
+	{ "an error without a header", TO_GUEST, PASS, SPLICE_UNREAD_TO_GUEST,
+	  { ERROR4(3), .cut_to = 34 } },
+	{ "an echo", TO_GUEST, PASS, NOTHING, { ERROR4(8) } },
+	{ "a redirect", TO_GUEST, PASS, NOTHING, { ERROR4(5) } },
+	{ "an echo", TO_GUEST, PASS, NOTHING, { ERROR6(128) } },
+	{ "neighbour discovery", TO_GUEST, PASS, NOTHING, { ERROR6(135) } },
+	{ "an error of the guest's", FROM_GUEST, PASS, NOTHING, { OUT, ERROR4(3) } },
+	{ "an error", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, ERROR4(3) } },
+	{ "an error", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, ERROR6(1) } },
+};
+
+/* In this order: what a piece meets depends on those before it. */
+#define PIECE4(n, at, rest) .id = (n), .offset = (at), .more = (rest)
+#define PIECE6(n, at, rest) .ip6 = true, EXT(IPPROTO_FRAGMENT), PIECE4(n, at, rest)
+
+static const struct row piece_rows[] = {
+	{ "a piece whose first was not seen", TO_GUEST, PASS, SPLICE_FRAGMENT_TO_GUEST,
+	  { PIECE4(1, 100, false) } },
+	{ "a first piece", TO_GUEST, SENT, SPLICE_FRAGMENT_TO_TWIN, { PIECE4(1, 0, true) } },
+	{ "the second", TO_GUEST, SENT, SPLICE_FRAGMENT_TO_TWIN, { PIECE4(1, 100, true) } },
+	{ "the last", TO_GUEST, SENT, SPLICE_FRAGMENT_TO_TWIN, { PIECE4(1, 200, false) } },
+	{ "a piece of another datagram", TO_GUEST, PASS, SPLICE_FRAGMENT_TO_GUEST,
+	  { PIECE4(2, 100, false) } },
+	{ "a piece of another client's", TO_GUEST, PASS, SPLICE_FRAGMENT_TO_GUEST,
+	  { PIECE4(1, 100, false), .foreign = true } },
+	{ "a first piece for the guest, the same number", TO_GUEST, PASS, SPLICE_FRAGMENT_TO_GUEST,
+	  { PIECE4(1, 0, true), FREE } },
+	{ "the second", TO_GUEST, PASS, SPLICE_FRAGMENT_TO_GUEST, { PIECE4(1, 100, true), FREE } },
+	{ "a piece of UDP", TO_GUEST, PASS, NOTHING, { PIECE4(3, 0, true), .protocol = 17 } },
+	{ "a later piece of UDP", TO_GUEST, PASS, NOTHING, { PIECE4(3, 9, true), .protocol = 17 } },
+	{ "a piece whose first was not seen", TO_GUEST, PASS, SPLICE_FRAGMENT_TO_GUEST,
+	  { PIECE6(1, 100, false) } },
+	{ "a first piece", TO_GUEST, SENT, SPLICE_FRAGMENT_TO_TWIN, { PIECE6(1, 0, true) } },
+	{ "the last", TO_GUEST, SENT, SPLICE_FRAGMENT_TO_TWIN, { PIECE6(1, 200, false) } },
+	{ "a first piece for the guest", TO_GUEST, PASS, SPLICE_FRAGMENT_TO_GUEST,
+	  { PIECE6(5, 0, true), FREE } },
+	{ "a later piece of UDP", TO_GUEST, PASS, NOTHING, { PIECE6(3, 9, true), .protocol = 17 } },
+	{ "an error in pieces", TO_GUEST, PASS, NOTHING, { ERROR4(3), PIECE4(4, 0, true) } },
+	{ "a piece", FROM_GUEST, PASS, NOTHING, { OUT, PIECE4(1, 0, true) } },
+	{ "a first piece", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, PIECE4(1, 0, true) } },
+	{ "a later piece", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, PIECE4(1, 9, false) } },
+	{ "a first piece", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, PIECE6(1, 0, true) } },
+};
+
+static const struct row state_rows[] = {
+	{ "time-wait, an ACK", TO_GUEST, SENT, SPLICE_TO_TWIN, { .guest_port = TIME_WAIT_PORT } },
+	{ "time-wait, a SYN", TO_GUEST, PASS, NOTHING,
+	  { .guest_port = TIME_WAIT_PORT, .flags = FRAME_SYN } },
+	{ "time-wait, a SYN and its ACK", TO_GUEST, PASS, NOTHING,
+	  { .guest_port = TIME_WAIT_PORT, .flags = FRAME_SYN | FRAME_ACK } },
+	{ "time-wait, a SYN", FROM_GUEST, PASS, NOTHING,
+	  { OUT, .guest_port = TIME_WAIT_PORT, .flags = FRAME_SYN } },
+	{ "time-wait, a RST", FROM_GUEST, DROP, SPLICE_DROP_LATE,
+	  { OUT, .guest_port = TIME_WAIT_PORT, .flags = FRAME_RST } },
+	{ "listener that does not count, a SYN", TO_GUEST, PASS, NOTHING,
+	  { .guest_port = LISTEN_PORT, .flags = FRAME_SYN } },
+	{ "listener that does not count, a SYN", TO_GUEST, PASS, NOTHING,
+	  { IP6, .guest_port = LISTEN_PORT, .flags = FRAME_SYN } },
+	{ "listener that does not count behind time-wait, a SYN", TO_GUEST, PASS, NOTHING,
+	  { .guest_port = TIME_WAIT_LISTEN_PORT, .flags = FRAME_SYN } },
+};
+
+static const struct row listener_rows[] = {
+	{ "listener, a SYN", TO_GUEST, SENT, SPLICE_TO_TWIN,
+	  { .guest_port = LISTEN_PORT, .flags = FRAME_SYN } },
+	{ "listener, a SYN", TO_GUEST, SENT, SPLICE_TO_TWIN,
+	  { IP6, .guest_port = LISTEN_PORT, .flags = FRAME_SYN } },
+	{ "listener, an ACK of before it listened", TO_GUEST, PASS, NOTHING,
+	  { .guest_port = LISTEN_PORT } },
+	{ "listener, an ACK of before it listened", TO_GUEST, PASS, NOTHING,
+	  { IP6, .guest_port = LISTEN_PORT } },
+	{ "listener, a SYN for another address of the guest's", TO_GUEST, PASS, NOTHING,
+	  { .guest_port = LISTEN_PORT, .flags = FRAME_SYN, .foreign_dest = true } },
+	{ "listener, an answer of the guest's", FROM_GUEST, PASS, NOTHING,
+	  { OUT, .guest_port = LISTEN_PORT } },
+	{ "no listener, a SYN", TO_GUEST, PASS, NOTHING, { FREE, .flags = FRAME_SYN } },
+	{ "time-wait, a SYN", TO_GUEST, PASS, NOTHING,
+	  { .guest_port = TIME_WAIT_PORT, .flags = FRAME_SYN } },
+	{ "listener behind time-wait, a SYN", TO_GUEST, SENT, SPLICE_TO_TWIN,
+	  { .guest_port = TIME_WAIT_LISTEN_PORT, .flags = FRAME_SYN } },
+	{ "listener, an ICMP error", TO_GUEST, PASS, NOTHING,
+	  { .guest_port = LISTEN_PORT, ERROR4(3) } },
+};
+
+static const struct row from_twin_rows[] = {
+	{ "the guest's MAC and address", FROM_TWIN, SENT, SPLICE_FROM_TWIN, { OUT } },
+	{ "the guest's MAC and address", FROM_TWIN, SENT, SPLICE_FROM_TWIN, { OUT, IP6 } },
+	{ "without a connection (a last RST)", FROM_TWIN, SENT, SPLICE_FROM_TWIN, { OUT, FREE } },
+	{ "another address", FROM_TWIN, DROP, SPLICE_DROP_SOURCE, { OUT, .foreign = true } },
+	{ "another address", FROM_TWIN, DROP, SPLICE_DROP_SOURCE, { OUT, IP6, .foreign = true } },
+	{ "another MAC", FROM_TWIN, DROP, SPLICE_DROP_SOURCE, { OUT, .from_mac = mac_other } },
+	{ "another MAC", FROM_TWIN, DROP, SPLICE_DROP_SOURCE, { OUT, IP6, .from_mac = mac_other } },
+	{ "the client's own frame", FROM_TWIN, DROP, SPLICE_DROP_SOURCE, { 0 } },
+	{ "ARP", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, .ether_type = ETH_P_ARP } },
+	{ "IPv6 said to be IPv4", FROM_TWIN, DROP, SPLICE_DROP_KIND,
+	  { OUT, IP6, .ether_type = ETH_P_IP } },
+	{ "IPv4 said to be IPv6", FROM_TWIN, DROP, SPLICE_DROP_KIND,
+	  { OUT, .ether_type = ETH_P_IPV6, .padded_to = 100 } },
+	{ "an unknown EtherType", FROM_TWIN, DROP, SPLICE_DROP_KIND,
+	  { OUT, .ether_type = 0x88b5 } },
+	{ "UDP", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, .protocol = IPPROTO_UDP } },
+	{ "UDP", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, IP6, .protocol = IPPROTO_UDP } },
+	{ "IP in IP", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, .protocol = IPPROTO_IPIP } },
+	{ "IP options", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, .header_words = 6 } },
+	{ "a source route", FROM_TWIN, DROP, SPLICE_DROP_KIND,
+	  { OUT, IP6, EXT(IPPROTO_ROUTING), .segments_left = 1 } },
+	{ "a source route used up", FROM_TWIN, DROP, SPLICE_DROP_KIND,
+	  { OUT, IP6, EXT(IPPROTO_ROUTING) } },
+	{ "an extension header", FROM_TWIN, DROP, SPLICE_DROP_KIND,
+	  { OUT, IP6, EXT(IPPROTO_DSTOPTS) } },
+	{ "a fragment header around the whole", FROM_TWIN, DROP, SPLICE_DROP_KIND,
+	  { OUT, IP6, EXT(IPPROTO_FRAGMENT) } },
+	{ "cut in the TCP header", FROM_TWIN, DROP, SPLICE_DROP_KIND, { OUT, .cut_to = 50 } },
+};
+
+static const struct row from_guest_rows[] = {
+	{ "a connection of the twin", FROM_GUEST, DROP, SPLICE_DROP_LATE, { OUT } },
+	{ "a connection of the twin", FROM_GUEST, DROP, SPLICE_DROP_LATE, { OUT, IP6 } },
+	{ "its RST", FROM_GUEST, DROP, SPLICE_DROP_LATE, { OUT, .flags = FRAME_RST } },
+	{ "the same with another MAC", FROM_GUEST, DROP, SPLICE_DROP_LATE,
+	  { OUT, .from_mac = mac_other } },
+	{ "the same with IP options", FROM_GUEST, DROP, SPLICE_DROP_LATE,
+	  { OUT, .header_words = 6 } },
+	{ "the same with an extension header", FROM_GUEST, DROP, SPLICE_DROP_LATE,
+	  { OUT, IP6, EXT(IPPROTO_HOPOPTS) } },
+	{ "no such connection", FROM_GUEST, PASS, NOTHING, { OUT, FREE } },
+	{ "no such connection", FROM_GUEST, PASS, NOTHING, { OUT, IP6, FREE } },
+	{ "another client", FROM_GUEST, PASS, NOTHING, { OUT, .foreign_dest = true } },
+	{ "ARP", FROM_GUEST, PASS, NOTHING, { OUT, .ether_type = ETH_P_ARP } },
+	{ "UDP", FROM_GUEST, PASS, NOTHING, { OUT, .protocol = IPPROTO_UDP } },
+	{ "an Ethernet header alone", FROM_GUEST, PASS, NOTHING, { OUT, .tags = 1, .cut_to = 18 } },
+};
+
+/* Both families' next hop, learnt from the guest; FREE_PORT is no connection of the twin's. */
+static void show_hops(struct splice *s)
+{
+	struct frame_spec f = { OUT, FREE };
+	struct run r = { 0 };
+
+	run(s, FROM_GUEST, &f, &r);
+	f.ip6 = true;
+	run(s, FROM_GUEST, &f, &r);
+}
+
+#define CHECK_ROWS(s, rows) check_rows(s, rows, sizeof(rows) / sizeof((rows)[0]))
+
+static void check_rows(struct splice *s, const struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		check_row(s, &rows[i]);
+}
+
+static void check_tables(struct world *w)
+{
+	struct splice_config cfg = world_config(w);
+	struct splice s;
+
+	world_open(&s, &cfg);
+	show_hops(&s);
+	CHECK_ROWS(&s, to_guest_rows);
+	CHECK_ROWS(&s, vlan_rows);
+	CHECK_ROWS(&s, icmp_rows);
+	CHECK_ROWS(&s, piece_rows);
+	CHECK_ROWS(&s, state_rows);
+	CHECK_ROWS(&s, from_twin_rows);
+	CHECK_ROWS(&s, from_guest_rows);
+	splice_close(&s);
+	cfg.listeners = true;
+	world_open(&s, &cfg);
+	CHECK_ROWS(&s, listener_rows);
+	splice_close(&s);
+}
+
+static void check_vlan(struct world *w)
+{
+	static const struct frame_spec tagged = { .tags = 1, .tag = { 7 } }, bare = { 0 };
+	struct splice_config cfg = world_config(w);
+	uint8_t want[FRAME_MAX];
+	struct splice s;
+	struct run r = { 0 };
+	size_t len;
+
+	cfg.vlan = 7;
+	world_open(&s, &cfg);
+	CHECK_ROWS(&s, in_vlan_rows);
+	run(&s, TO_GUEST, &tagged, &r);
+	len = frame_make(&bare, want);
+	probe_check(r.out_len == len && !memcmp(r.out, want, len),
+		    "to the guest, tag 7: the twin gets the frame without the tag");
+	splice_close(&s);
+}
+
+static void check_mark(struct world *w)
+{
+	static const struct frame_spec f = { OUT };
+	struct splice_config cfg = world_config(w);
+	struct splice s;
+	struct run r = { 0 };
+
+	world_open(&s, &cfg);
+	show_hops(&s);
+	run(&s, FROM_TWIN, &f, &r);
+	probe_check(r.verdict == SENT && r.mark == MARK_FROM_TWIN,
+		    "of the twin: leaves with the mark");
+	run(&s, FROM_GUEST, &f, &r);
+	probe_check(r.verdict == PASS && r.mark == 0 && counted_only(&r, SPLICE_ENTERED),
+		    "at the edge: with the mark it enters, without the mark");
+	r.mark = MARK_FROM_TWIN ^ 1;
+	run(&s, FROM_GUEST, &f, &r);
+	probe_check(r.verdict == DROP && counted_only(&r, SPLICE_DROP_LATE),
+		    "at the edge: another mark is none of ours");
+	splice_close(&s);
+}
+
+/* Where the twin's next frame to the client would go, NULL if nowhere. */
+static const uint8_t *twins_hop(struct splice *s, struct run *r, const struct frame_spec *f)
+{
+	run(s, FROM_TWIN, f, r);
+	return r->verdict == SENT ? r->out : NULL;
+}
+
+static bool goes_to(struct splice *s, uint16_t port, const uint8_t *mac)
+{
+	struct frame_spec f = { OUT, .guest_port = port };
+	struct run r = { 0 };
+	const uint8_t *hop = twins_hop(s, &r, &f);
+
+	return mac ? hop && !memcmp(hop, mac, ETH_ALEN) :
+		     !hop && counted_only(&r, SPLICE_DROP_NO_HOP);
+}
+
+static void guest_sends(struct splice *s, const uint8_t *to_mac)
+{
+	struct frame_spec f = { OUT, FREE, .to_mac = to_mac };
+	struct run r = { 0 };
+
+	run(s, FROM_GUEST, &f, &r);
+}
+
+/* The guest answers more clients, by another router, than next hops are remembered. */
+static void guest_is_scanned(struct splice *s)
+{
+	static const struct frame_spec f = { OUT, FREE, .to_mac = mac_other };
+	struct run r = { 0 };
+	const size_t dest = ETH_HLEN + 16;
+
+	r.in_len = frame_make(&f, r.in);
+	for (uint32_t i = 0; i < SCAN; i++) {
+		uint32_t addr = htonl(0xc0000000u + i);
+
+		memcpy(r.in + dest, &addr, sizeof(addr));
+		run_bytes(s, FROM_GUEST, &r);
+	}
+}
+
+static void check_hops_of_guest(struct world *w)
+{
+	struct splice_config cfg = world_config(w);
+	struct frame_spec forged = { FREE, .from_mac = mac_other };
+	struct frame_spec alien = { OUT, FREE, .from_mac = mac_other, .to_mac = mac_other };
+	struct splice s;
+	struct run r = { 0 };
+
+	world_open(&s, &cfg);
+	probe_check(goes_to(&s, CONN_PORT, NULL), "next hop: nobody has shown one, so dropped");
+	run(&s, FROM_GUEST, &alien, &r);
+	probe_check(goes_to(&s, CONN_PORT, NULL),
+		    "next hop: frames with another MAC than the guest's do not show one");
+	guest_sends(&s, mac_router);
+	probe_check(goes_to(&s, FREE_PORT, mac_router), "next hop: the one the guest uses");
+	guest_sends(&s, mac_router);
+	run(&s, TO_GUEST, &forged, &r);
+	probe_check(r.after[SPLICE_HOP_NEW] == 1 && goes_to(&s, FREE_PORT, mac_router),
+		    "next hop: the same again is not written, nor what comes for the guest");
+	guest_sends(&s, mac_other);
+	probe_check(goes_to(&s, FREE_PORT, mac_other), "next hop: changes when the guest's does");
+	splice_close(&s);
+}
+
+static void check_hops_scanned(struct world *w)
+{
+	struct splice_config cfg = world_config(w);
+	struct frame_spec once = { OUT, FREE, .foreign_dest = true };
+	struct splice s;
+	struct run r = { 0 };
+	const uint8_t *hop;
+
+	world_open(&s, &cfg);
+	guest_sends(&s, mac_router);
+	hop = twins_hop(&s, &r, &once);
+	probe_check(hop && !memcmp(hop, mac_router, ETH_ALEN),
+		    "next hop: all of the guest's go one way, so an unknown client's does");
+	run(&s, FROM_GUEST, &once, &r);
+	probe_check(goes_to(&s, CONN_PORT, mac_router), "next hop: known to a connection");
+	guest_is_scanned(&s);
+	probe_check(goes_to(&s, CONN_PORT, mac_router),
+		    "next hop: still known after %d other clients", SCAN);
+	probe_check(!twins_hop(&s, &r, &once) && counted_only(&r, SPLICE_DROP_NO_HOP),
+		    "next hop: of a client seen once before them forgotten, and not guessed");
+	splice_close(&s);
+}
+
+static void check_hops_of_clients(struct world *w)
+{
+	struct splice_config cfg = world_config(w);
+	struct frame_spec f = { 0 };
+	struct splice s;
+	struct run r = { 0 };
+	/* sockets keep what they know for each splice of its own, but these come from one world */
+	int fd = world_established(w, false, CONN_PORT + 100);
+
+	world_open(&s, &cfg);
+	f.guest_port = CONN_PORT + 100;
+	run(&s, TO_GUEST, &f, &r);
+	probe_check(goes_to(&s, f.guest_port, mac_router),
+		    "next hop: shown by the client's frames if by nothing else");
+	guest_sends(&s, mac_other);
+	run(&s, TO_GUEST, &f, &r);
+	probe_check(goes_to(&s, f.guest_port, mac_router) && r.after[SPLICE_HOP_NEW] == 2,
+		    "next hop: of a connection stays, and is not written again");
+	f.from_mac = mac_other;
+	run(&s, TO_GUEST, &f, &r);
+	probe_check(goes_to(&s, f.guest_port, mac_other),
+		    "next hop: follows when the client's frames come another way");
+	splice_close(&s);
+	close(fd);
+}
+
+static void check_addresses(struct world *w)
+{
+	struct splice_config cfg = world_config(w);
+	struct hy_err e = { 0 };
+	struct splice s;
+	uint8_t more[4] = { 10, 1, 0, 0 };
+	int added = 0;
+
+	world_open(&s, &cfg);
+	guest_sends(&s, mac_router);
+	probe_check(splice_add_address(&s, AF_INET, addrs.guest[0], &e) == 0,
+		    "addresses: one that is there may be added again");
+	while (added <= HY_TWIN_ADDRS_MAX && splice_add_address(&s, AF_INET, more, &e) == 0)
+		more[3] = (uint8_t)++added;
+	probe_check(added + 2 == HY_TWIN_ADDRS_MAX && e.num == ENOSPC,
+		    "addresses: %d, then no more", added + 2);
+	world_try(splice_del_address(&s, AF_INET, addrs.guest[0], &e), &e);
+	probe_check(splice_del_address(&s, AF_INET, addrs.guest[0], &e) == -ENOENT,
+		    "addresses: removed once");
+	probe_check(!goes_to(&s, CONN_PORT, mac_router), "addresses: what is removed is dropped");
+	probe_check(splice_add_address(&s, AF_UNIX, more, &e) == -EAFNOSUPPORT,
+		    "addresses: of a family that is none of TCP's are refused");
+	splice_close(&s);
+}
+
+static bool refused(const struct splice_config *cfg)
+{
+	struct hy_err e = { 0 };
+	struct splice s;
+	bool is = splice_open(&s, cfg, &e) == -EINVAL && !s.bpf;
+
+	splice_close(&s);
+	return is;
+}
+
+static void check_config(struct world *w)
+{
+	const struct splice_config good = world_config(w);
+	struct splice_config bad = good;
+
+	bad.veth_ifindex = bad.edge_ifindex;
+	probe_check(refused(&bad), "configuration: edge and veth are two");
+	bad = good;
+	bad.guest_mac[0] |= 1;
+	probe_check(refused(&bad), "configuration: a group's MAC is refused");
+	bad = good;
+	bad.vlan = 4095;
+	probe_check(refused(&bad), "configuration: VLAN 4095 is refused");
+	bad = good;
+	strcpy(bad.owner, "a/b");
+	probe_check(refused(&bad), "configuration: an owner with a slash is refused");
+	bad = good;
+	bad.twin_netns_id = UINT32_MAX;
+	probe_check(refused(&bad), "configuration: a namespace without an id is refused");
+}
+
+int main(void)
+{
+	struct world w;
+
+	probe_begin(60);
+	probe_private_net(0);
+	world_make(&w, SPLICE_ROUTED, SPLICE_VETH);
+	check_tables(&w);
+	check_vlan(&w);
+	check_mark(&w);
+	check_hops_of_guest(&w);
+	check_hops_scanned(&w);
+	check_hops_of_clients(&w);
+	check_addresses(&w);
+	check_config(&w);
+	world_drop(&w);
+	return probe_end("frames go where their socket is, the twin sends as the guest or not");
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * splice.bpf.c - the splice of a twin onto a guest's edge: who gets a frame, and as whom one leaves
+ *
+ * Runs in: the kernel, at the clsact hooks of the guest's edge and of the veth's end on the host
+ * Reads from: the guest, its peers and the twin (hostile): frames
+ *
+ * DOC: the three programs
+ *
+ *	host --> hy_to_guest ----------------------------------> edge, guest
+ *	              | a socket of the twin has the connection
+ *	              +--> veth --> twin
+ *
+ *	guest --> edge --> hy_from_guest --> host
+ *	                    ^         | drops what the guest says on a connection of the twin's
+ *	                    | marked  +--> (remembers the guest's next hops)
+ *	twin --> veth --> hy_from_twin
+ *	                    | drops all but TCP from the guest's MAC and addresses
+ *
+ * Nothing is installed per connection: that the socket exists in the twin is the rule. What is not
+ * redirected or dropped is handed on untouched (TC_ACT_UNSPEC), so that filters of others behind
+ * ours see it. A frame that cannot be read to its ports is the guest's.
+ *
+ * DOC: next hops
+ *
+ * The twin has no neighbour table. Whom the guest itself sent its frames for a remote address to
+ * is remembered, from its own frames: a neighbour cannot forge them. A connection of the twin keeps
+ * a copy with its socket, out of the reach of those who fill the table by scanning. When the
+ * connection's frames begin to come from another MAC, the path has changed and the answer follows.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <stdbool.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "common/limits.h"
+#include "twin/splice_map.h"
+#include "twin/splice_read.bpf.h"
+
+#define SEVERAL_HOPS (~0ULL)		/* of only_hop */
+#define MARK_FROM_TWIN 0x48795350	/* only between the redirect and the edge's own hook */
+
+const volatile __u32 edge_ifindex;
+const volatile __u32 veth_ifindex;
+const volatile __u32 twin_netns;
+const volatile __u64 guest_mac;
+const volatile __u16 edge_vlan;
+const volatile bool edge_is_macvtap;
+const volatile bool listeners;
+
+/* MACs are numbers here: six bytes in the order of the wire, two of zero; 0 is unknown. */
+struct hop {
+	__u64 to;			/* where frames for the remote address go */
+	__u64 from;			/* where its frames came from when last looked at */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HY_SPLICE_HOPS_MAX);
+	__type(key, struct splice_addr);
+	__type(value, struct hop);
+} hops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct hop);
+} socket_hops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HY_TWIN_ADDRS_MAX);
+	__type(key, struct splice_addr);
+	__type(value, __u32);
+} addresses SEC(".maps");
+
+/* Datagrams in pieces whose first piece went to the twin. */
+struct pieces {
+	struct splice_addr from;
+	struct splice_addr to;
+	__u32 id;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HY_SPLICE_PIECES_MAX);
+	__type(key, struct pieces);
+	__type(value, __u32);
+} twin_pieces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SPLICE_COUNTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counts SEC(".maps");
+
+/* The next hop of all frames the guest ever sent here, SEVERAL_HOPS if there were more. */
+__u64 only_hop;
+
+static __always_inline void add_one(enum splice_count what)
+{
+	__u32 key = what;
+	__u64 *count = bpf_map_lookup_elem(&counts, &key);
+
+	if (count)
+		(*count)++;
+}
+
+static __always_inline int drop(enum splice_count why)
+{
+	add_one(why);
+	return TC_ACT_SHOT;
+}
+
+/* The twin's socket for a segment that came for it; to be released. */
+static __always_inline struct bpf_sock *find(struct __sk_buff *skb, const struct packet *p,
+					     __be16 from_port)
+{
+	struct bpf_sock_tuple tuple = { 0 };
+
+	if (p->from.family == AF_INET) {
+		tuple.ipv4.saddr = p->from.word[0];
+		tuple.ipv4.daddr = p->to.word[0];
+		tuple.ipv4.sport = from_port;
+		tuple.ipv4.dport = p->to_port;
+		return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), twin_netns, 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		tuple.ipv6.saddr[i] = p->from.word[i];
+		tuple.ipv6.daddr[i] = p->to.word[i];
+	}
+	tuple.ipv6.sport = from_port;
+	tuple.ipv6.dport = p->to_port;
+	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), twin_netns, 0);
+}
+
+static __always_inline bool is_twins(const struct splice_addr *addr)
+{
+	return bpf_map_lookup_elem(&addresses, addr) != NULL;
+}
+
+/*
+ * A listening socket may have promised a connection without remembering it. Every other segment
+ * that finds only a listener is of a connection that the guest had before the twin listened.
+ */
+static __noinline bool is_cookie(struct __sk_buff *skb, struct bpf_sock *sk,
+				 const struct packet *p)
+{
+	__u32 ip_len = p->from.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	struct ipv6hdr ip = { 0 };
+	struct tcphdr tcp;
+
+	if (bpf_skb_load_bytes(skb, p->ip_at, &ip, ip_len) < 0 ||
+	    bpf_skb_load_bytes(skb, p->payload_at, &tcp, sizeof(tcp)) < 0)
+		return false;
+	return bpf_tcp_check_syncookie(sk, &ip, sizeof(ip), &tcp, sizeof(tcp)) == 0;
+}
+
+static __always_inline bool is_served(struct __sk_buff *skb, struct bpf_sock *sk,
+				      const struct packet *p)
+{
+	return listeners && is_twins(&p->to) && (p->syn || is_cookie(skb, sk, p));
+}
+
+/* A SYN that met a connection's last remains: the port 0, nobody's, leaves only listeners. */
+static __always_inline bool has_listener(struct __sk_buff *skb, const struct packet *p)
+{
+	struct bpf_sock *sk = listeners ? find(skb, p, 0) : NULL;
+	bool has;
+
+	if (!sk)
+		return false;
+	has = sk->state == BPF_TCP_LISTEN && is_twins(&p->to);
+	bpf_sk_release(sk);
+	return has;
+}
+
+static __always_inline void learn(const struct splice_addr *remote, __u64 to, __u64 from)
+{
+	struct hop hop = { .to = to, .from = from };
+
+	bpf_map_update_elem(&hops, remote, &hop, BPF_ANY);
+	add_one(SPLICE_HOP_NEW);
+}
+
+/* The guest itself has sent a frame for @remote to @mac. */
+static __always_inline void learn_guests(const struct splice_addr *remote, __u64 mac)
+{
+	struct hop *hop = bpf_map_lookup_elem(&hops, remote);
+
+	if (hop && hop->to == mac)
+		return;
+	if (only_hop != mac)
+		only_hop = only_hop ? SEVERAL_HOPS : mac;
+	learn(remote, mac, hop ? hop->from : 0);
+}
+
+/* A frame for the twin has come from @mac; @hop is what is known of its connection. */
+static __always_inline void follow(struct hop *hop, const struct splice_addr *remote, __u64 mac)
+{
+	struct hop *known;
+	__u64 before = hop->from;
+
+	if (before == mac)
+		return;
+	hop->from = mac;
+	known = bpf_map_lookup_elem(&hops, remote);
+	if (before)
+		hop->to = mac;
+	else if (!hop->to)
+		hop->to = known && known->to ? known->to : mac;
+	learn(remote, hop->to, mac);
+}
+
+/* The same where the connection has no socket of its own yet. */
+static __always_inline void follow_new(const struct splice_addr *remote, __u64 mac)
+{
+	struct hop *known = bpf_map_lookup_elem(&hops, remote);
+
+	if (known && known->from == mac)
+		return;
+	learn(remote, known && known->to && !known->from ? known->to : mac, mac);
+}
+
+/* Where a connection keeps its hop, NULL if its socket is none of its own or not whole. */
+static __always_inline struct hop *hop_of(struct bpf_sock *sk, __u64 flags)
+{
+	struct bpf_sock *full;
+
+	if (sk->state == BPF_TCP_LISTEN)
+		return NULL;
+	full = bpf_sk_fullsock(sk);
+	return full ? bpf_sk_storage_get(&socket_hops, full, NULL, flags) : NULL;
+}
+
+/* Does a connection of the twin's own, not a listener, have these ends? */
+static __always_inline bool has_connection(const struct bpf_sock *sk, bool syn)
+{
+	switch (sk->state) {
+	case BPF_TCP_LISTEN:
+	case BPF_TCP_CLOSE:
+		return false;
+	case BPF_TCP_TIME_WAIT:
+		return !syn;		/* a new connection with the same ends is the guest's */
+	default:
+		return true;
+	}
+}
+
+/* Whether a segment is for the twin; then where it came from is remembered. */
+static __always_inline bool is_for_twin(struct __sk_buff *skb, const struct packet *p)
+{
+	struct bpf_sock *sk = find(skb, p, p->from_port);
+	struct hop *hop;
+	bool wanted;
+
+	if (!sk)
+		return false;
+	if (sk->state == BPF_TCP_TIME_WAIT && p->syn) {
+		bpf_sk_release(sk);
+		return has_listener(skb, p);
+	}
+	if (sk->state == BPF_TCP_LISTEN)
+		wanted = is_served(skb, sk, p);
+	else
+		wanted = has_connection(sk, p->syn);
+	if (wanted) {
+		hop = hop_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
+		if (hop)
+			follow(hop, &p->from, p->from_mac);
+		else
+			follow_new(&p->from, p->from_mac);
+	}
+	bpf_sk_release(sk);
+	return wanted;
+}
+
+/* Whether the ends are those of a connection in the twin, whatever this frame is. */
+static __always_inline bool is_connected(struct __sk_buff *skb, const struct packet *p, bool syn)
+{
+	struct bpf_sock *sk = find(skb, p, p->from_port);
+	bool connected;
+
+	if (!sk)
+		return false;
+	connected = has_connection(sk, syn);
+	bpf_sk_release(sk);
+	return connected;
+}
+
+/* The twin's end knows no VLAN: its frames come and go without a tag. */
+static __always_inline int give_to_twin(struct __sk_buff *skb, const struct packet *p,
+					enum splice_count what)
+{
+	struct packet bare = { 0 };
+
+	if (p->tags && (bpf_skb_vlan_pop(skb) < 0 || splice_read(skb, 0, &bare) == KIND_OTHER ||
+			bare.tags))
+		return drop(SPLICE_UNREAD_TO_GUEST);
+	add_one(what);
+	return bpf_redirect(veth_ifindex, 0);
+}
+
+static __always_inline int leave_to_guest(enum splice_count what)
+{
+	add_one(what);
+	return TC_ACT_UNSPEC;
+}
+
+static __always_inline int first_piece(struct __sk_buff *skb, const struct packet *p)
+{
+	struct pieces pieces = { .from = p->from, .to = p->to, .id = p->id };
+	__u32 one = 1;
+
+	if (!is_connected(skb, p, false)) {
+		/* the number may have been one of the twin's before */
+		bpf_map_delete_elem(&twin_pieces, &pieces);
+		return leave_to_guest(SPLICE_FRAGMENT_TO_GUEST);
+	}
+	bpf_map_update_elem(&twin_pieces, &pieces, &one, BPF_ANY);
+	return give_to_twin(skb, p, SPLICE_FRAGMENT_TO_TWIN);
+}
+
+static __always_inline int later_piece(struct __sk_buff *skb, const struct packet *p)
+{
+	struct pieces pieces = { .from = p->from, .to = p->to, .id = p->id };
+
+	if (bpf_map_lookup_elem(&twin_pieces, &pieces))
+		return give_to_twin(skb, p, SPLICE_FRAGMENT_TO_TWIN);
+	return p->protocol == IPPROTO_TCP ? leave_to_guest(SPLICE_FRAGMENT_TO_GUEST) :
+					    TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int hy_to_guest(struct __sk_buff *skb)
+{
+	struct packet p = { 0 };
+	int kind = splice_read(skb, edge_vlan, &p);
+
+	/* broadcasts, and what a bridge floods, are not for the guest's card alone */
+	if (p.to_mac != guest_mac)
+		return TC_ACT_UNSPEC;
+	switch (kind) {
+	case KIND_TCP:
+		if (is_for_twin(skb, &p))
+			return give_to_twin(skb, &p, SPLICE_TO_TWIN);
+		return TC_ACT_UNSPEC;
+	case KIND_ICMP:
+		if (is_connected(skb, &p, false))
+			return give_to_twin(skb, &p, SPLICE_ICMP_TO_TWIN);
+		return TC_ACT_UNSPEC;
+	case KIND_FIRST_PIECE:
+		return first_piece(skb, &p);
+	case KIND_LATER_PIECE:
+		return later_piece(skb, &p);
+	case KIND_UNREAD:
+		return leave_to_guest(SPLICE_UNREAD_TO_GUEST);
+	default:
+		return TC_ACT_UNSPEC;
+	}
+}
+
+/*
+ * The next hop of a frame of the twin's, 0 if unknown. A guess is only made where it is none:
+ * everything the guest ever sent went to one and the same router.
+ */
+static __always_inline __u64 next_hop(struct __sk_buff *skb, const struct packet *p)
+{
+	struct bpf_sock *sk = find(skb, p, p->from_port);
+	struct hop *own = sk ? hop_of(sk, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
+	struct hop *known;
+	__u64 to = own ? own->to : 0;
+
+	if (!to) {
+		known = bpf_map_lookup_elem(&hops, &p->from);
+		if (known)
+			to = known->to;
+		else if (only_hop != SEVERAL_HOPS)
+			to = only_hop;
+		if (own)
+			own->to = to;
+	}
+	if (sk)
+		bpf_sk_release(sk);
+	return to;
+}
+
+SEC("tc")
+int hy_from_twin(struct __sk_buff *skb)
+{
+	struct packet p = { 0 };
+	__u64 to;
+
+	if (splice_read(skb, 0, &p) != KIND_TCP || !p.plain || p.tags)
+		return drop(SPLICE_DROP_KIND);
+	if (p.from_mac != guest_mac || !is_twins(&p.from))
+		return drop(SPLICE_DROP_SOURCE);
+	turn_round(&p);
+	to = next_hop(skb, &p);
+	if (!to)
+		return drop(SPLICE_DROP_NO_HOP);
+	if (bpf_skb_store_bytes(skb, 0, &to, ETH_ALEN, 0) < 0 ||
+	    (edge_vlan && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), edge_vlan) < 0))
+		return TC_ACT_SHOT;
+	skb->mark = MARK_FROM_TWIN;
+	add_one(SPLICE_FROM_TWIN);
+	return bpf_redirect(edge_ifindex, edge_is_macvtap ? 0 : BPF_F_INGRESS);
+}
+
+SEC("tc")
+int hy_from_guest(struct __sk_buff *skb)
+{
+	struct packet p = { 0 };
+
+	if (skb->mark == MARK_FROM_TWIN) {
+		skb->mark = 0;
+		return leave_to_guest(SPLICE_ENTERED);
+	}
+	if (splice_read(skb, edge_vlan, &p) != KIND_TCP)
+		return TC_ACT_UNSPEC;
+	turn_round(&p);
+	if (is_connected(skb, &p, p.syn))
+		return drop(SPLICE_DROP_LATE);
+	if (p.from_mac == guest_mac)
+		learn_guests(&p.from, p.to_mac);
+	return TC_ACT_UNSPEC;
+}
+
+char gpl[] SEC("license") = "GPL";

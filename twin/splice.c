@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * splice.c - loads the splice's programs, puts them to their hooks, takes them away again
+ *
+ * Runs in: hylicsd (root, in the host's network namespace)
+ * Reads from: the kernel's answers
+ */
+#include "twin/splice.h"
+
+#include "common/limits.h"
+#include "common/own.h"
+#include "twin/splice_tc.h"
+
+#include "twin/bpf/splice.skel.h"
+
+#include <bpf/bpf.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define VLAN_LAST 4094
+#define NAME_START "hylics/"		/* then the owner, "/", the program, and perhaps */
+#define NAME_QDISC "/qdisc"		/* this: the qdisc is ours too */
+
+#define X(count, name, what) [count] = (name),
+const char *const splice_count_names[SPLICE_COUNTS] = { SPLICE_COUNTS_TABLE(X) };
+#undef X
+
+static const char *const prog_names[SPLICE_PROGS] = {
+	[SPLICE_FROM_GUEST_PROG] = "from-guest",
+	[SPLICE_FROM_TWIN_PROG] = "from-twin",
+	[SPLICE_TO_GUEST_PROG] = "to-guest",
+};
+
+static const struct bpf_program *program(const struct splice *s, enum splice_prog which)
+{
+	switch (which) {
+	case SPLICE_FROM_GUEST_PROG:
+		return s->bpf->progs.hy_from_guest;
+	case SPLICE_FROM_TWIN_PROG:
+		return s->bpf->progs.hy_from_twin;
+	default:
+		return s->bpf->progs.hy_to_guest;
+	}
+}
+
+static bool is_owner(const char *owner)
+{
+	size_t len = strnlen(owner, SPLICE_OWNER_MAX);
+
+	if (len == 0 || len == SPLICE_OWNER_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)owner[i]) && !strchr("_.-", owner[i]))
+			return false;
+	return true;
+}
+
+static int check_config(const struct splice_config *cfg, struct hy_err *e)
+{
+	if (!cfg->edge_ifindex || !cfg->veth_ifindex || cfg->edge_ifindex == cfg->veth_ifindex)
+		return hy_err_set(e, EINVAL, "splice: interfaces %u and %u", cfg->edge_ifindex,
+				  cfg->veth_ifindex);
+	if (cfg->twin_netns_id > INT32_MAX)
+		return hy_err_set(e, EINVAL, "splice: %u is no id of a namespace",
+				  cfg->twin_netns_id);
+	if (cfg->guest_mac[0] & 1)
+		return hy_err_set(e, EINVAL, "splice: the guest's MAC is that of a group");
+	if (cfg->vlan > VLAN_LAST)
+		return hy_err_set(e, EINVAL, "splice: %u is no VLAN", cfg->vlan);
+	if (!is_owner(cfg->owner))
+		return hy_err_set(e, EINVAL, "splice: the owner has no proper name");
+	return 0;
+}
+
+static void configure(struct splice_bpf *bpf, const struct splice_config *cfg)
+{
+	uint64_t mac = 0;
+
+	memcpy(&mac, cfg->guest_mac, ETH_ALEN);
+	bpf->rodata->edge_ifindex = cfg->edge_ifindex;
+	bpf->rodata->veth_ifindex = cfg->veth_ifindex;
+	bpf->rodata->twin_netns = cfg->twin_netns_id;
+	bpf->rodata->guest_mac = mac;
+	bpf->rodata->edge_vlan = cfg->vlan;
+	bpf->rodata->edge_is_macvtap = cfg->edge_is_macvtap;
+	bpf->rodata->listeners = cfg->listeners;
+}
+
+int splice_open(struct splice *s, const struct splice_config *cfg, struct hy_err *e)
+{
+	libbpf_print_fn_t print;
+	int rc = check_config(cfg, e);
+
+	*s = (struct splice){ .cfg = *cfg };
+	if (rc < 0)
+		return rc;
+	/* libbpf prints what goes wrong: printing is the caller's, who gets it as an error */
+	print = libbpf_set_print(NULL);
+	s->bpf = splice_bpf__open();
+	rc = -errno;
+	if (s->bpf) {
+		configure(s->bpf, cfg);
+		rc = splice_bpf__load(s->bpf);
+	}
+	libbpf_set_print(print);
+	if (rc < 0 || !s->bpf) {
+		splice_close(s);
+		return hy_err_set(e, -rc, "splice: loading the BPF programs");
+	}
+	return 0;
+}
+
+static struct splice_hook hook_of(const struct splice_config *cfg, enum splice_prog which)
+{
+	bool to_guest = which == SPLICE_TO_GUEST_PROG;
+
+	if (which == SPLICE_FROM_TWIN_PROG)
+		return (struct splice_hook){ cfg->veth_ifindex, TC_HOOK_INGRESS, 0 };
+	/* a tap sends what is for the guest; a macvtap receives it */
+	return (struct splice_hook){ cfg->edge_ifindex,
+				     to_guest != cfg->edge_is_macvtap ? TC_HOOK_EGRESS :
+									TC_HOOK_INGRESS, 0 };
+}
+
+static int refuse_second(void *object, const struct tc_filter *f)
+{
+	(void)object;
+	return strncmp(f->name, NAME_START, strlen(NAME_START)) == 0 ? -EADDRINUSE : 0;
+}
+
+static bool made_qdisc(const struct splice *s, enum splice_prog which)
+{
+	return which == SPLICE_FROM_TWIN_PROG ? s->made_veth_qdisc : s->made_edge_qdisc;
+}
+
+static int attach_one(struct splice *s, enum splice_prog which, struct hy_err *e)
+{
+	struct splice_hook hook = hook_of(&s->cfg, which);
+	int fd = bpf_program__fd(program(s, which));
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+	char name[TC_NAME_MAX];
+	int rc;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return hy_err_set(e, errno, "splice: asking for the id of '%s'",
+				  prog_names[which]);
+	/* two splices on one hook would each hold frames back from the other */
+	rc = tc_filters(hook.ifindex, hook.parent, refuse_second, NULL, e);
+	if (rc < 0)
+		return rc;
+	snprintf(name, sizeof(name), NAME_START "%s/%s%s", s->cfg.owner, prog_names[which],
+		 made_qdisc(s, which) ? NAME_QDISC : "");
+	rc = tc_filter_add(hook.ifindex, hook.parent, fd, name, e);
+	if (rc < 0)
+		return rc;
+	hook.prog_id = info.id;
+	s->hooks[which] = hook;
+	return 0;
+}
+
+static int attach_all(struct splice *s, struct hy_err *e)
+{
+	int rc = tc_qdisc_add(s->cfg.edge_ifindex, &s->made_edge_qdisc, e);
+
+	if (rc == 0)
+		rc = tc_qdisc_add(s->cfg.veth_ifindex, &s->made_veth_qdisc, e);
+	for (int which = 0; which < SPLICE_PROGS && rc == 0; which++)
+		rc = attach_one(s, (enum splice_prog)which, e);
+	return rc;
+}
+
+/* The filters of one hook that are to go; more than there are priorities of ours cannot be. */
+struct doomed {
+	const struct splice *splice;
+	bool (*is_dead)(const char *owner);
+	struct tc_filter filters[16];
+	unsigned int n;
+};
+
+static int remove_doomed(struct doomed *doomed, struct hy_err *e)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < doomed->n && rc == 0; i++)
+		rc = tc_filter_del(&doomed->filters[i], e);
+	return rc < 0 ? rc : (int)doomed->n;
+}
+
+static void doom(struct doomed *doomed, const struct tc_filter *f)
+{
+	if (doomed->n < sizeof(doomed->filters) / sizeof(doomed->filters[0]))
+		doomed->filters[doomed->n++] = *f;
+}
+
+static int doom_own(void *object, const struct tc_filter *f)
+{
+	struct doomed *doomed = object;
+
+	for (int which = 0; which < SPLICE_PROGS; which++)
+		if (f->prog_id && f->prog_id == doomed->splice->hooks[which].prog_id)
+			doom(doomed, f);
+	return 0;
+}
+
+/*
+ * The interface may be gone, its hook another's, our filter taken away by somebody: then there is
+ * nothing to do, so errors are nobody's business.
+ */
+static void detach_all(struct splice *s)
+{
+	struct doomed doomed;
+
+	/* the other way round than attached */
+	for (int which = SPLICE_PROGS - 1; which >= 0; which--) {
+		struct splice_hook *hook = &s->hooks[which];
+
+		doomed = (struct doomed){ .splice = s };
+		if (hook->prog_id &&
+		    tc_filters(hook->ifindex, hook->parent, doom_own, &doomed, NULL) == 0)
+			remove_doomed(&doomed, NULL);
+		hook->prog_id = 0;
+	}
+	if (s->made_edge_qdisc)
+		tc_qdisc_del_empty(s->cfg.edge_ifindex, NULL);
+	if (s->made_veth_qdisc)
+		tc_qdisc_del_empty(s->cfg.veth_ifindex, NULL);
+	s->made_edge_qdisc = s->made_veth_qdisc = false;
+}
+
+int splice_attach(struct splice *s, struct hy_err *e)
+{
+	int rc = attach_all(s, e);
+
+	if (rc < 0) {
+		detach_all(s);
+		return hy_err_add(e, "splice");
+	}
+	return 0;
+}
+
+static int address_key(int family, const void *addr, struct splice_addr *key, struct hy_err *e)
+{
+	if (family != AF_INET && family != AF_INET6)
+		return hy_err_set(e, EAFNOSUPPORT, "splice: address of family %d", family);
+	*key = (struct splice_addr){ .family = (uint32_t)family };
+	memcpy(key->word, addr, family == AF_INET ? 4 : 16);
+	return 0;
+}
+
+int splice_add_address(struct splice *s, int family, const void *addr, struct hy_err *e)
+{
+	struct splice_addr key;
+	uint32_t one = 1;
+	int rc = address_key(family, addr, &key, e);
+
+	if (rc < 0)
+		return rc;
+	if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.addresses), &key, &one, BPF_ANY) < 0)
+		return hy_err_set(e, errno == E2BIG ? ENOSPC : errno, "splice: adding an address");
+	return 0;
+}
+
+int splice_del_address(struct splice *s, int family, const void *addr, struct hy_err *e)
+{
+	struct splice_addr key;
+	int rc = address_key(family, addr, &key, e);
+
+	if (rc < 0)
+		return rc;
+	if (bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.addresses), &key) < 0)
+		return hy_err_set(e, errno, "splice: removing an address");
+	return 0;
+}
+
+int splice_counts(const struct splice *s, uint64_t out[SPLICE_COUNTS])
+{
+	int fd = bpf_map__fd(s->bpf->maps.counts);
+	int cpus = libbpf_num_possible_cpus();
+	hy_autofree uint64_t *of_cpu = NULL;
+	uint64_t sums[SPLICE_COUNTS] = { 0 };
+
+	if (cpus < 0)
+		return cpus;
+	of_cpu = calloc((size_t)cpus, sizeof(*of_cpu));
+	if (!of_cpu)
+		return -ENOMEM;
+	for (uint32_t what = 0; what < SPLICE_COUNTS; what++) {
+		if (bpf_map_lookup_elem(fd, &what, of_cpu) < 0)
+			return -errno;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			sums[what] += of_cpu[cpu];
+	}
+	memcpy(out, sums, sizeof(sums));
+	return 0;
+}
+
+void splice_close(struct splice *s)
+{
+	if (!s->bpf)
+		return;
+	detach_all(s);
+	splice_bpf__destroy(s->bpf);
+	s->bpf = NULL;
+}
+
+/* The owner in a filter's name. Return: false if the filter is none of ours. */
+static bool owner_in(const char *name, char owner[SPLICE_OWNER_MAX])
+{
+	const char *start = name + strlen(NAME_START);
+	const char *end;
+
+	if (strncmp(name, NAME_START, strlen(NAME_START)) != 0)
+		return false;
+	end = strchr(start, '/');
+	if (!end || end - start >= SPLICE_OWNER_MAX)
+		return false;
+	memcpy(owner, start, (size_t)(end - start));
+	owner[end - start] = '\0';
+	return is_owner(owner);
+}
+
+static bool had_qdisc(const struct doomed *doomed)
+{
+	const size_t end = strlen(NAME_QDISC);
+	size_t len;
+
+	for (unsigned int i = 0; i < doomed->n; i++) {
+		len = strlen(doomed->filters[i].name);
+		if (len > end && strcmp(doomed->filters[i].name + len - end, NAME_QDISC) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int doom_dead(void *object, const struct tc_filter *f)
+{
+	struct doomed *doomed = object;
+	char owner[SPLICE_OWNER_MAX];
+
+	if (owner_in(f->name, owner) && (!doomed->is_dead || doomed->is_dead(owner)))
+		doom(doomed, f);
+	return 0;
+}
+
+int splice_sweep(unsigned int ifindex, bool (*is_dead)(const char *owner), struct hy_err *e)
+{
+	static const uint32_t parents[] = { TC_HOOK_EGRESS, TC_HOOK_INGRESS };
+	struct doomed doomed;
+	bool made_qdisc_too = false;
+	int removed = 0;
+	int rc;
+
+	for (unsigned int i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
+		doomed = (struct doomed){ .is_dead = is_dead };
+		rc = tc_filters(ifindex, parents[i], doom_dead, &doomed, e);
+		if (rc == 0)
+			rc = remove_doomed(&doomed, e);
+		if (rc < 0)
+			return hy_err_add(e, "sweeping");
+		removed += rc;
+		made_qdisc_too |= had_qdisc(&doomed);
+	}
+	rc = made_qdisc_too ? tc_qdisc_del_empty(ifindex, e) : 0;
+	return rc < 0 ? rc : removed;
+}

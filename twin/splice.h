@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * splice.h - the twin's place at the guest's edge: three programs in the kernel, and their loader
+ *
+ * Runs in: hylicsd (root, in the host's network namespace)
+ * Reads from: the kernel's answers; the frames are the programs' business (splice.bpf.c)
+ *
+ *	struct splice s;
+ *
+ *	splice_open(&s, &cfg, e);			loaded, not attached
+ *	splice_add_address(&s, AF_INET, &addr, e);	what the twin may send as
+ *	splice_attach(&s, e);				from here on sockets of the twin get frames
+ *	...
+ *	splice_close(&s);
+ *
+ * One splice belongs to one edge and one veth. Either interface is made again under another number:
+ * close, and open with the new one. The process that attached may die: the programs stay at their
+ * hooks until splice_sweep() or until the interface goes; with the twin's namespace gone they
+ * find no socket, and every frame goes where it would without them.
+ */
+#ifndef HY_SPLICE_H
+#define HY_SPLICE_H
+
+#include "common/err.h"
+#include "twin/splice_map.h"
+
+#include <linux/if_ether.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SPLICE_OWNER_MAX 64
+
+struct splice_config {
+	unsigned int edge_ifindex;	/* the guest's tap, macvtap or veth end on the host */
+	bool edge_is_macvtap;		/* "to the guest" is its ingress, not its egress */
+	unsigned int veth_ifindex;	/* the veth's end on the host; the other is in the twin */
+	uint32_t twin_netns_id;		/* as seen from the namespace of edge and veth */
+	uint8_t guest_mac[ETH_ALEN];
+	uint16_t vlan;			/* the twin's tag at the edge, 1 to 4094; 0: untagged */
+	bool listeners;			/* new connections go to the twin's listening sockets */
+	/* Told to splice_sweep(): who attached, for instance "PID-STARTTIME"; [A-Za-z0-9_.-] */
+	char owner[SPLICE_OWNER_MAX];
+};
+
+/* Where one program hangs, as tc numbers it. */
+struct splice_hook {
+	unsigned int ifindex;
+	uint32_t parent;
+	uint32_t prog_id;		/* 0: not attached */
+};
+
+enum splice_prog { SPLICE_FROM_GUEST_PROG, SPLICE_FROM_TWIN_PROG, SPLICE_TO_GUEST_PROG,
+		   SPLICE_PROGS };
+
+struct splice {
+	struct splice_bpf *bpf;		/* the loaded object; NULL: not open */
+	struct splice_config cfg;
+	struct splice_hook hooks[SPLICE_PROGS];
+	bool made_edge_qdisc;
+	bool made_veth_qdisc;
+};
+
+/**
+ * splice_open() - Load the programs for one edge and one twin
+ * @s:		Filled; after a failure there is nothing to close
+ * @cfg:	Copied
+ * @e:		Error
+ *
+ * Return: 0, -EINVAL for a configuration that cannot be meant, -EPERM where BPF is not allowed,
+ * another -errno
+ */
+int splice_open(struct splice *s, const struct splice_config *cfg, struct hy_err *e);
+
+/**
+ * splice_attach() - Put the programs to their hooks
+ * @s:	Open, not attached
+ * @e:	Error
+ *
+ * Works while traffic flows and beside filters and a clsact qdisc of others: ours run before
+ * those that were there (but behind one of another kind with priority 1) and hand every frame on
+ * that they do not redirect or drop. Order: nothing of the twin
+ * enters the host before the program that takes our mark off again is there, and no frame goes
+ * to the twin before it can answer. After a failure nothing of ours is attached.
+ *
+ * Return: 0, -EBUSY if an "ingress" qdisc of somebody else's takes the place of clsact (it has no
+ * egress hook), -EADDRINUSE if another splice is at one of the hooks, another -errno
+ */
+int splice_attach(struct splice *s, struct hy_err *e);
+
+/**
+ * splice_add_address() - Let the twin send as this address, and serve new connections to it
+ * @s:		Open
+ * @family:	AF_INET or AF_INET6
+ * @addr:	4 or 16 bytes in network order; checked by the caller for what a guest may have
+ * @e:		Error
+ *
+ * Return: 0 (also if it was there already), -ENOSPC beyond HY_TWIN_ADDRS_MAX, another -errno
+ */
+int splice_add_address(struct splice *s, int family, const void *addr, struct hy_err *e);
+
+/**
+ * splice_del_address() - Take an address away: from now on frames of the twin with it are dropped
+ * @s:		Open
+ * @family:	As for splice_add_address()
+ * @addr:	As for splice_add_address()
+ * @e:		Error
+ *
+ * Connections of the twin on that address are its owner's to end first: the guest's frames for
+ * them stay suppressed as long as their sockets exist.
+ *
+ * Return: 0, -ENOENT if it was not there, another -errno
+ */
+int splice_del_address(struct splice *s, int family, const void *addr, struct hy_err *e);
+
+/**
+ * splice_counts() - Read the counters, summed over the machine's CPUs
+ * @s:		Open
+ * @out:	Filled on success, indexed by enum splice_count
+ *
+ * Return: 0, -errno
+ */
+int splice_counts(const struct splice *s, uint64_t out[SPLICE_COUNTS]);
+
+/* The counters' names, "to-twin" and so on, indexed by enum splice_count. */
+extern const char *const splice_count_names[SPLICE_COUNTS];
+
+/**
+ * splice_close() - Take the programs away and let go of everything; harmless on one not open
+ * @s:	From splice_open(), or zeroed
+ *
+ * Removes filters only where our own program still hangs, and a clsact qdisc only if
+ * splice_attach() made it and nothing else is on it.
+ */
+void splice_close(struct splice *s);
+
+/**
+ * splice_sweep() - Remove from an interface what a dead process left there
+ * @ifindex:	Edge, or the veth's end on the host, in the caller's network namespace
+ * @is_dead:	Asked with the owner's name of each filter of ours; NULL: all of them go
+ * @e:		Error
+ *
+ * The qdisc goes too, if the dead process made it and nothing else is on it.
+ *
+ * Return: how many filters were removed, -errno
+ */
+int splice_sweep(unsigned int ifindex, bool (*is_dead)(const char *owner), struct hy_err *e);
+
+#endif
