@@ -2,25 +2,36 @@
 /*
  * main.c - hylics-worker: the host's end of one VM's channel
  *
- * Runs in: hylics-worker (host; needs no privilege so far)
+ * Runs in: hylics-worker (host, in the VM's twin; CAP_NET_ADMIN there, if it is to move anything)
  * Reads from: the guest over the channel (hostile)
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "channel/chan.h"
 #include "common/clock.h"
 #include "common/daemon.h"
 #include "common/opt.h"
+#include "common/own.h"
 #include "common/sandbox.h"
 #include "hylics-worker/measure.h"
+#include "hylics-worker/moves.h"
 #include "version.h"
 
 #define SOFTWARE "hylics-worker " HY_VERSION
+/* Sockets, files, and a few for the channel and the loop. */
+#define FILES_MAX (HY_CONNS_MAX + HY_FILES_MAX + 256)
 
 struct values {
 	const char *channel;
 	const char *vm;
+	const char *share, *stats;
+	uint64_t home_after;
+	int64_t link;
+	uint64_t alone_ms;
 	int64_t pings, ping_bytes;
 	uint64_t soak_bytes;
 	uint64_t keepalive_ms, dead_ms, timeout_ms;
@@ -30,6 +41,7 @@ struct values {
 
 static const struct values defaults = {
 	.vm = "vm",
+	.link = -1,
 	.ping_bytes = 64,
 	.log_level = HY_LOG_INFO,
 };
@@ -41,6 +53,17 @@ static const struct hy_opt options[] = {
 	  .help = "serial:PATH, unix:PATH or vsock:CID[:PORT]", .required = true },
 	{ .name = "vm", .type = HY_OPT_STRING, .offset = OPTION(vm), .arg = "NAME",
 	  .help = "name of the VM in the log (default vm)" },
+	{ .name = "share", .type = HY_OPT_STRING, .offset = OPTION(share), .arg = "DIR",
+	  .help = "the share's directory; without it no file can be sent from here" },
+	{ .name = "link", .type = HY_OPT_INT, .offset = OPTION(link), .arg = "FD",
+	  .help = "given by hylics-keeper(8), which keeps the connections", .min = 3,
+	  .max = HY_EV_FDS_MAX - 1 },
+	{ .name = "alone", .type = HY_OPT_DURATION, .offset = OPTION(alone_ms), .arg = "TIME",
+	  .help = "reset connections that have had no agent for TIME (default 60s)", .min = 1 },
+	{ .name = "home-after", .type = HY_OPT_SIZE, .offset = OPTION(home_after), .arg = "SIZE",
+	  .help = "for tests: bring a connection home when so much was sent on it here", .min = 1 },
+	{ .name = "stats", .type = HY_OPT_STRING, .offset = OPTION(stats), .arg = "FILE",
+	  .help = "keep the counters in FILE, as a JSON object" },
 	{ .name = "ping", .type = HY_OPT_INT, .offset = OPTION(pings), .arg = "COUNT",
 	  .help = "measure COUNT round trips, print them as JSON, and end", .min = 1,
 	  .max = HY_PING_COUNT_MAX },
@@ -63,19 +86,25 @@ static const struct hy_opt options[] = {
 	{ 0 },
 };
 
+/* setsockopt() is not told apart by option: a twin has nothing but its own sockets. */
 static const char *const syscalls[] = {
-	"accept4", "brk", "clock_gettime", "clock_nanosleep", "close", "connect", "epoll_ctl",
-	"epoll_wait", "exit", "exit_group", "fcntl", "fstat", "futex", "getpid", "getrandom",
-	"kill", "madvise", "mmap", "mprotect", "munmap", "nanosleep", "newfstatat", "read",
-	"rt_sigreturn", "setsockopt", "socket", "uname", "unlink", "write", NULL,
+	"accept4", "bind", "brk", "clock_gettime", "clock_nanosleep", "close", "connect",
+	"epoll_ctl", "epoll_wait", "exit", "exit_group", "fcntl", "fstat", "futex", "getpeername",
+	"getpid", "getrandom", "getsockname", "getsockopt", "ioctl", "kill", "madvise", "mmap",
+	"mprotect", "munmap", "nanosleep", "newfstatat", "openat2", "pwrite64", "read", "recvfrom",
+	"recvmsg", "rt_sigreturn", "sendfile", "sendmsg", "sendto", "setsockopt", "shutdown",
+	"socket", "uname", "unlink", "write", NULL,
 };
 
 struct worker {
 	struct hy_daemon daemon;
 	struct chan chan;
 	struct measure measure;
+	struct moves moves;
 	struct ev_timer timeout;
 	bool measuring, timed_out;
+	bool stayed;			/* connections could not go home */
+	int stats;
 };
 
 static void worker_up(void *object, const struct msg_hello *peer)
@@ -85,6 +114,8 @@ static void worker_up(void *object, const struct msg_hello *peer)
 	(void)peer;
 	if (w->measuring)
 		measure_up(&w->measure);
+	else
+		moves_up(&w->moves);
 }
 
 static void worker_down(void *object, const char *why)
@@ -94,16 +125,28 @@ static void worker_down(void *object, const char *why)
 	(void)why;
 	if (w->measuring)
 		measure_down(&w->measure);
+	else
+		moves_down(&w->moves);
 }
 
 static int worker_message(void *object, const struct message *m)
 {
 	struct worker *w = object;
 
-	return w->measuring ? measure_message(&w->measure, m) : -EPROTO;
+	return w->measuring ? measure_message(&w->measure, m) : moves_message(&w->moves, m);
 }
 
-static const struct chan_ops worker_ops = { worker_up, worker_down, worker_message };
+static void worker_room(void *object)
+{
+	struct worker *w = object;
+
+	if (!w->measuring)
+		moves_room(&w->moves);
+}
+
+static const struct chan_ops worker_ops = {
+	worker_up, worker_down, worker_message, worker_room
+};
 
 static void measured(void *object)
 {
@@ -137,28 +180,100 @@ static int start_measuring(struct worker *w, const struct values *v, struct hy_e
 	return measure_open(&w->measure, e);
 }
 
-static int serve(struct worker *w, const struct values *v, struct hy_err *e)
+/* -- moving -- */
+
+static void on_left(void *object, bool all_home)
+{
+	struct worker *w = object;
+
+	w->stayed = !all_home;
+	ev_stop(&w->daemon.loop, HY_EXIT_OK);
+}
+
+static void on_stop(void *object)
+{
+	struct worker *w = object;
+
+	if (w->measuring)
+		ev_stop(&w->daemon.loop, HY_EXIT_OK);
+	else
+		moves_leave(&w->moves);
+}
+
+/* @flags: O_PATH or for writing; -1 if there is no path, -errno */
+static int open_path(const char *path, int flags, struct hy_err *e)
+{
+	int fd;
+
+	if (!path)
+		return -1;
+	fd = open(path, flags | O_CLOEXEC, 0600);
+	return fd < 0 ? hy_err_set(e, errno, "open '%s'", path) : fd;
+}
+
+static int start_moving(struct worker *w, const struct values *v, struct hy_err *e)
+{
+	struct moves_config cfg = {
+		.chan = &w->chan, .loop = &w->daemon.loop, .log = &w->daemon.log,
+		.link = (int)v->link, .stats = -1, .alone_ms = v->alone_ms,
+		.home_after = v->home_after, .left = on_left, .object = w,
+	};
+
+	if (w->measuring)
+		return 0;
+	if (v->stats) {
+		cfg.stats = w->stats = open_path(v->stats, O_WRONLY | O_CREAT | O_TRUNC, e);
+		if (cfg.stats < 0)
+			return cfg.stats;
+	}
+	cfg.share = open_path(v->share, O_PATH | O_DIRECTORY, e);
+	if (v->share && cfg.share < 0)
+		return cfg.share;
+	return moves_open(&w->moves, &cfg, e);
+}
+
+static int open_channel(struct worker *w, const struct values *v, struct hy_err *e)
 {
 	struct chan_config cfg = { .role = ROLE_HOST, .software = SOFTWARE,
 				   .keepalive_ms = v->keepalive_ms, .dead_ms = v->dead_ms };
 	int rc = chan_addr_parse(v->channel, ROLE_HOST, &cfg.addr, e);
 
-	if (rc == 0)
-		rc = start_measuring(w, v, e);
-	if (rc == 0)
-		rc = chan_open(&w->chan, &cfg, &worker_ops, w, &w->daemon.loop, &w->daemon.log, e);
 	if (rc < 0)
 		return rc;
+	return chan_open(&w->chan, &cfg, &worker_ops, w, &w->daemon.loop, &w->daemon.log, e);
+}
+
+/* A twin's servers have any port, also those below 1024; both are good in the twin alone. */
+#define CAPABILITIES (1ull << CAP_NET_ADMIN | 1ull << CAP_NET_BIND_SERVICE)
+
+static int seal(const struct worker *w, struct hy_err *e)
+{
 	/* what a listening side opens is open; all a connecting one needs later is connect() */
-	rc = hy_sandbox_bare(0, e);
+	int rc = hy_sandbox_bare(w->measuring ? 0 : CAPABILITIES, e);
+
+	return rc < 0 ? rc : hy_sandbox_sealed(syscalls, e);
+}
+
+static int serve(struct worker *w, const struct values *v, struct hy_err *e)
+{
+	int rc = start_measuring(w, v, e);
+
 	if (rc == 0)
-		rc = hy_sandbox_sealed(syscalls, e);
+		rc = start_moving(w, v, e);
+	if (rc == 0)
+		rc = open_channel(w, v, e);
+	if (rc < 0)
+		return rc;
+	rc = seal(w, e);
 	if (rc == 0)
 		rc = ev_run(&w->daemon.loop, e);
 	chan_close(&w->chan);
 	if (w->timed_out)
 		return hy_err_set(e, ETIMEDOUT, "%u of %u pings were answered", w->measure.n,
 				  w->measure.pings);
+	if (w->stayed)
+		return hy_err_set(e, ETIMEDOUT, "%llu connections could not go home",
+				  (unsigned long long)w->moves.count->live);
 	return rc;
 }
 
@@ -173,9 +288,16 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 	(void)argc;
 	(void)argv;
 	w.measure.started_ns = hy_clock_ns();
-	if (hy_daemon_open(&w.daemon, &log, 1024, e) < 0)
+	w.stats = -1;
+	w.daemon.on_stop = on_stop;
+	w.daemon.object = &w;
+	if (hy_daemon_open(&w.daemon, &log, FILES_MAX, (int)v->link, e) < 0)
 		return hy_err_exit(e);
+	hy_daemon_files(&w.daemon.log, FILES_MAX);
 	rc = serve(&w, v, e);
+	if (w.moves.loop)
+		moves_close(&w.moves);
+	hy_fd_close(&w.stats);
 	ev_close(&w.daemon.loop);
 	if (w.measuring && rc == 0)
 		measure_print(&w.measure);

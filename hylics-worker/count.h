@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * count.h - what a worker counts, and the file in which it shows it
+ *
+ * Runs in: hylics-worker
+ * Reads from: no untrusted input
+ */
+#ifndef WORKER_COUNT_H
+#define WORKER_COUNT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "proto/reason.h"
+
+/* name, what */
+#define WORKER_COUNTERS(X)                                                                         \
+	X(offered, "connections the guest offered")                                                \
+	X(moved, "of them adopted")                                                                \
+	X(homed, "gone home")                                                                      \
+	X(home_failed, "stayed, although they were to go home")                                    \
+	X(resumed, "found again after a new session")                                              \
+	X(unknown, "asked for after a new session and not there")                                  \
+	X(inherited, "taken over from a worker that died")                                         \
+	X(closed, "ended as the program asked")                                                    \
+	X(reset_by_program, "reset because the program closed with bytes unread")                  \
+	X(reset_by_client, "reset by the client")                                                  \
+	X(timed_out, "given up by the kernel")                                                     \
+	X(reset_by_us, "reset because nothing else was right")                                     \
+	X(live, "there now")                                                                       \
+	X(coming, "there now, their queues on the way")                                            \
+	X(files, "files open now")                                                                 \
+	X(files_opened, "files opened")                                                            \
+	X(files_refused, "files that could not be opened")                                         \
+	X(bytes_file, "bytes sent from files")                                                     \
+	X(bytes_plain, "bytes sent that came over the channel")                                    \
+	X(bytes_up, "bytes of clients that the guest has taken")                                   \
+	X(items, "items accepted")                                                                 \
+	X(items_skipped, "items that the copy had already")                                        \
+	X(items_dropped, "items out of place, or for what is not there")                           \
+	X(stuck, "slices that could not be read")                                                  \
+	X(faults, "connections reset because of what the guest sent")                              \
+	X(rounds, "rounds of the loop that worked on connections")                                 \
+	X(turns, "turns of sending")                                                               \
+	X(wakes, "events of sockets")
+
+struct counters {
+#define X(name, what) uint64_t name;
+	WORKER_COUNTERS(X)
+#undef X
+	uint64_t refused[MOVE_REASONS];	/* by enum move_reason */
+};
+
+/* One JSON object on one line; @why: with the counts of every reason in it. */
+void counters_print(const struct counters *c, FILE *f);
+
+#endif

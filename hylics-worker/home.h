@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * home.h - a connection goes home into the guest: drained, frozen, offered, closed
+ *
+ * Runs in: hylics-worker
+ * Reads from: the guest over the channel (hostile)
+ *
+ * DOC: Leaving
+ *
+ * A worker that is told to end brings everything home first, HY_HOMES_MAX connections at a time,
+ * and ends with code 0. It waits for the guest if it has no session, but not longer than
+ * HY_WORKER_LEAVE_MS in all. What cannot go home then (the guest refuses, the connection is half
+ * closed, nobody there) is left to whoever keeps duplicates, and the code is not 0.
+ */
+#ifndef WORKER_HOME_H
+#define WORKER_HOME_H
+
+struct moves;
+struct message;
+struct conn;
+
+int home_take(struct moves *m, const struct message *msg);		/* MSG_HOME */
+int home_take_taken(struct moves *m, const struct message *msg);	/* MSG_HOME_TAKEN */
+
+/* Begin to drain, if the connection can go home at all. */
+void home_begin(struct moves *m, struct conn *c);
+
+/* A DRAINING connection is not to go home after all. */
+void home_cancel(struct moves *m, struct conn *c);
+
+/* A HOMING connection goes on here. */
+void home_undo(struct moves *m, struct conn *c);
+
+/* Look after all that drain: the timer, or the channel has room again. */
+void home_look(struct moves *m);
+
+/* See whether leaving is over, and ask more connections. */
+void home_leave(struct moves *m);
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * moves.c - the worker's part in moving connections: dispatch, rounds, what the guest is told
+ *
+ * Runs in: hylics-worker
+ * Reads from: the guest over the channel (hostile)
+ *
+ * DOC: What a round does
+ *
+ * Messages and events put connections on two lists. A timer of 0 ms comes behind the last event
+ * of the batch and works them off: first up to HY_SEND_TURNS turns of sending, in the order in
+ * which connections got ready, then what the guest is to be told, once per connection: how far it
+ * is, however many items that took. What does not fit into the channel waits for room().
+ */
+#include "hylics-worker/moves.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/keep.h"
+#include "common/own.h"
+#include "hylics-worker/home.h"
+#include "hylics-worker/items.h"
+#include "hylics-worker/offer.h"
+#include "hylics-worker/resume.h"
+#include "hylics-worker/send.h"
+#include "hylics-worker/up.h"
+
+#define STATS_MS 20		/* between two looks of whoever reads the file */
+#define STATS_TEXT_MAX 4096	/* padded with blanks: a shorter one leaves no rest of a longer */
+
+/* -- the two lists -- */
+
+static void want_round(struct moves *m)
+{
+	if (!m->round.pos)
+		ev_timer_set(m->loop, &m->round, 0);
+}
+
+void moves_run(struct moves *m, struct conn *c)
+{
+	if (!c->in_run)
+		TAILQ_INSERT_TAIL(&m->run, c, run);
+	c->in_run = true;
+	want_round(m);
+}
+
+void moves_tell(struct moves *m, struct conn *c)
+{
+	if (!c->in_tell)
+		TAILQ_INSERT_TAIL(&m->tell, c, tell);
+	c->in_tell = true;
+	want_round(m);
+}
+
+void moves_forget(struct moves *m, struct conn *c)
+{
+	if (c->in_run)
+		TAILQ_REMOVE(&m->run, c, run);
+	if (c->in_tell)
+		TAILQ_REMOVE(&m->tell, c, tell);
+	c->in_run = c->in_tell = false;
+}
+
+/* -- what the guest is told -- */
+
+static int tell_pos(struct moves *m, const struct conn *c, enum msg_type type)
+{
+	const struct move_pos p = { .pos = c->sent };
+	uint8_t payload[MOVE_POS_LEN];
+
+	move_pos_encode(&p, payload, sizeof(payload));
+	return chan_send(m->chan, type, c->id, payload, sizeof(payload));
+}
+
+static int tell_end(struct moves *m, struct conn *c)
+{
+	uint8_t payload[MOVE_END_LEN];
+	int rc;
+
+	move_end_encode(c->end, payload, sizeof(payload));
+	rc = chan_send(m->chan, MSG_ENDED, c->id, payload, sizeof(payload));
+	if (rc == 0)
+		conn_free(m, c);
+	return rc;
+}
+
+static int tell(struct moves *m, struct conn *c)
+{
+	int rc = 0;
+
+	if (!c->known)
+		return c->state == CONN_ENDED ? tell_end(m, c) : 0;
+	if (c->sent != c->sent_told) {
+		rc = tell_pos(m, c, MSG_SENT);
+		if (rc == 0)
+			c->sent_told = c->sent;
+	}
+	if (rc == 0 && c->stuck) {
+		rc = tell_pos(m, c, MSG_STUCK);
+		if (rc == 0)
+			c->stuck = false;
+	}
+	if (rc == 0)
+		rc = up_offer(m, c);
+	if (rc == 0 && c->state == CONN_ENDED)
+		return tell_end(m, c);
+	conn_interest(m, c);
+	return rc;
+}
+
+static void tell_all(struct moves *m)
+{
+	struct conn *c;
+
+	while (m->session && (c = TAILQ_FIRST(&m->tell)) != NULL) {
+		if (tell(m, c) < 0)
+			return;		/* it stays first, until there is room */
+		if (c->in_tell) {
+			TAILQ_REMOVE(&m->tell, c, tell);
+			c->in_tell = false;
+		}
+	}
+}
+
+/* -- rounds -- */
+
+static void run_some(struct moves *m)
+{
+	for (unsigned int i = 0; i < HY_SEND_TURNS; i++) {
+		struct conn *c = TAILQ_FIRST(&m->run);
+
+		if (!c)
+			return;
+		TAILQ_REMOVE(&m->run, c, run);
+		c->in_run = false;
+		if (send_turn(m, c))
+			moves_run(m, c);
+	}
+}
+
+static void on_round(void *object)
+{
+	struct moves *m = object;
+
+	m->count->rounds++;
+	run_some(m);
+	tell_all(m);
+	home_leave(m);
+	if (!TAILQ_EMPTY(&m->run))
+		want_round(m);
+}
+
+void moves_room(struct moves *m)
+{
+	tell_all(m);
+	if (m->n_draining)
+		home_look(m);
+}
+
+/* -- the session -- */
+
+void moves_up(struct moves *m)
+{
+	m->session = true;
+}
+
+void moves_down(struct moves *m)
+{
+	if (!m->session)
+		return;
+	m->session = false;
+	resume_session_lost(m);
+	home_leave(m);
+}
+
+/* The keeper knows which of them a twin may have. */
+static int take_addresses(struct moves *m, const struct message *msg)
+{
+	struct move_address a[HY_TWIN_ADDRS_MAX];
+	unsigned int n;
+	int rc = move_addresses_decode(msg->payload, msg->len, a, &n);
+
+	if (rc == 0 && m->link >= 0)
+		keep_other(m->link, msg->payload, msg->len);
+	return rc;
+}
+
+int moves_message(struct moves *m, const struct message *msg)
+{
+	static int (*const take[])(struct moves *m, const struct message *msg) = {
+		[MSG_OFFER] = offer_take,
+		[MSG_QUEUE] = offer_take_queue,
+		[MSG_CANCEL] = offer_take_cancel,
+		[MSG_FILE_OPEN] = files_take_open,
+		[MSG_FILE_CLOSE] = files_take_close,
+		[MSG_ITEM] = items_take,
+		[MSG_TAKEN] = up_take_taken,
+		[MSG_RESUME] = resume_take,
+		[MSG_HOME] = home_take,
+		[MSG_HOME_TAKEN] = home_take_taken,
+		[MSG_ADDRESSES] = take_addresses,
+	};
+	uint16_t type = msg->info->type;
+
+	if (type >= sizeof(take) / sizeof(take[0]) || !take[type])
+		return -EPROTO;
+	return take[type](m, msg);
+}
+
+/* -- leaving -- */
+
+static void on_patience_over(void *object)
+{
+	struct moves *m = object;
+
+	m->left = true;
+	m->cfg.left(m->cfg.object, m->count->live == 0);
+}
+
+void moves_leave(struct moves *m)
+{
+	if (m->leaving) {
+		on_patience_over(m);
+		return;
+	}
+	m->leaving = true;
+	ev_timer_set(m->loop, &m->leave, HY_WORKER_LEAVE_MS);
+	home_leave(m);
+}
+
+/*
+ * The keeper says nothing once its worker serves: what can be read is the link's end. Nobody will
+ * take over from here, nor look after the twin, so all go home while they can.
+ */
+static int link_handle(void *object, int fd, uint32_t events)
+{
+	struct moves *m = object;
+
+	(void)events;
+	ev_del(m->loop, fd);
+	m->link = -1;
+	if (m->leaving)
+		return 0;
+	hy_log(m->log, HY_LOG_ERR, "the keeper is gone");
+	moves_leave(m);
+	return 0;
+}
+
+static void link_drop(void *object, int fd, int rc)
+{
+	(void)rc;
+	link_handle(object, fd, 0);
+}
+
+static const struct ev_class link_class = { "link to the keeper", link_handle, link_drop };
+
+/* -- counters -- */
+
+static void show(struct moves *m)
+{
+	char text[STATS_TEXT_MAX];
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	if (!f)
+		return;
+	memset(text, ' ', sizeof(text));
+	counters_print(m->count, f);
+	fclose(f);
+	text[strlen(text)] = ' ';
+	if (pwrite(m->cfg.stats, text, sizeof(text), 0) < 0)
+		hy_log_limited(m->log, &m->rate_lost, HY_LOG_WARN, "counters: %s",
+			       strerrordesc_np(errno));
+}
+
+static uint64_t sum(const struct moves *m)
+{
+	const uint64_t *n = (const uint64_t *)m->count;
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < sizeof(*m->count) / sizeof(*n); i++)
+		all = all * 31 + n[i];
+	return all;
+}
+
+static void on_stats(void *object)
+{
+	struct moves *m = object;
+	uint64_t now = sum(m);
+
+	if (now != m->stats_shown)
+		show(m);
+	m->stats_shown = now;
+	ev_timer_set(m->loop, &m->stats, STATS_MS);
+}
+
+/* -- begin and end -- */
+
+static void on_home(void *object)
+{
+	home_look(object);
+}
+
+static void on_alone(void *object)
+{
+	resume_look(object);
+}
+
+int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e)
+{
+	int rc;
+
+	*m = (struct moves){ .cfg = *cfg, .chan = cfg->chan, .loop = cfg->loop, .log = cfg->log,
+			     .link = cfg->link, .files.share = -1 };
+	TAILQ_INIT(&m->run);
+	TAILQ_INIT(&m->tell);
+	m->round = (struct ev_timer){ .fn = on_round, .object = m };
+	m->home = (struct ev_timer){ .fn = on_home, .object = m };
+	m->alone = (struct ev_timer){ .fn = on_alone, .object = m };
+	m->leave = (struct ev_timer){ .fn = on_patience_over, .object = m };
+	m->stats = (struct ev_timer){ .fn = on_stats, .object = m };
+	if (!m->cfg.alone_ms)
+		m->cfg.alone_ms = HY_ALONE_MS;
+	rc = files_open(&m->files, cfg->share, e);
+	if (rc == 0)
+		rc = conns_open(&m->conns, e);
+	if (rc == 0)
+		rc = areas_open(&m->areas, e);
+	if (rc == 0)
+		rc = resume_inherit(m, e);
+	if (rc == 0 && m->link >= 0)
+		rc = ev_add(m->loop, m->link, &link_class, m, EPOLLIN, e);
+	if (rc == 0 && cfg->stats >= 0)
+		on_stats(m);
+	return rc;
+}
+
+void moves_close(struct moves *m)
+{
+	if (m->link >= 0)
+		ev_del(m->loop, m->link);
+	if (m->count && m->cfg.stats >= 0)
+		show(m);
+	for (uint32_t i = 0; i < m->conns.top; i++) {
+		if (m->conns.at[i].state != CONN_FREE)
+			hy_fd_close(&m->conns.at[i].sock);
+	}
+	files_close(&m->files);
+	conns_close(&m->conns);
+	areas_close(&m->areas);
+	table_unmap(&m->table);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * offer.c - a connection comes: from the guest's offer to a living copy
+ *
+ * Runs in: hylics-worker
+ * Reads from: the guest over the channel (hostile)
+ */
+#include "hylics-worker/offer.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/fault.h"
+#include "common/keep.h"
+#include "hylics-worker/home.h"
+#include "hylics-worker/moves.h"
+#include "tcpmove/image.h"
+
+static int refuse(struct moves *m, uint32_t id, enum move_reason reason)
+{
+	const struct move_answer answer = { .reason = (uint16_t)reason };
+	uint8_t payload[MOVE_ANSWER_LEN];
+
+	m->count->refused[reason]++;
+	hy_log_limited(m->log, &m->rate_refused, HY_LOG_INFO, "connection %u refused: %s", id,
+		       move_reason_name(reason));
+	move_answer_encode(&answer, payload, sizeof(payload));
+	return chan_send(m->chan, MSG_REFUSED, id, payload, sizeof(payload));
+}
+
+/* The row goes first: what comes about this number from now on is about nothing. */
+static int refuse_conn(struct moves *m, struct conn *c, enum move_reason reason)
+{
+	uint32_t id = c->id;
+
+	conn_free(m, c);
+	return refuse(m, id, reason);
+}
+
+static enum move_reason reason_of(int err)
+{
+	switch (err) {
+	case EADDRNOTAVAIL:
+		return MOVE_NO_TWIN;
+	case EMFILE:
+	case ENFILE:
+		return MOVE_LIMIT_CONNECTIONS;
+	case EOPNOTSUPP:
+	case ENOPROTOOPT:
+		return MOVE_KERNEL_MISMATCH;
+	default:
+		return MOVE_ERROR;
+	}
+}
+
+/* Whoever is its last holder and dies, dies with a RST: never a FIN behind half a body. */
+static int set_linger(int sock, struct hy_err *e)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	if (setsockopt(sock, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0)
+		return hy_err_set(e, errno, "copy: set SO_LINGER");
+	return 0;
+}
+
+static int restore(struct conn *c, const struct tcp_image *img, struct hy_err *e)
+{
+	int rc = hy_fault(FAULT_MOVE_RESTORE);
+
+	if (rc < 0)
+		return hy_err_set(e, -rc, "copy: restore");
+	c->sock = socket(img->rec.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->sock < 0)
+		return hy_err_set(e, errno, "copy: make a socket");
+	rc = tcp_freeze(c->sock, e);
+	if (rc == 0)
+		rc = tcp_restore(c->sock, img, e);
+	if (rc == 0)
+		rc = set_linger(c->sock, e);
+	return rc;
+}
+
+static int keep(struct moves *m, struct conn *c, struct hy_err *e)
+{
+	const struct hy_fds fds = { .n = 1, .fd = { c->sock } };
+	uint32_t row = conn_row(m, c);
+	int rc = hy_fault(FAULT_MOVE_KEEP);
+
+	table_fill(&m->table, row, c->id, c->send_len);
+	if (rc == 0 && m->link >= 0)
+		rc = keep_put(m->link, row, &fds);
+	return rc < 0 ? hy_err_set(e, -rc, "copy: give it to the keeper") : 0;
+}
+
+static int go_live(struct moves *m, struct conn *c, const struct tcp_image *img, struct hy_err *e)
+{
+	int rc = hy_fault(FAULT_MOVE_LIVE);
+
+	if (rc < 0)
+		return hy_err_set(e, -rc, "copy: go live");
+	rc = tcp_thaw(c->sock, e);
+	if (rc == 0)
+		rc = tcp_live(c->sock, img, e);
+	if (rc == 0)
+		table_state(&m->table, conn_row(m, c), ROW_LIVE);
+	return rc;
+}
+
+/*
+ * If nobody has heard the copy, the guest's own socket goes on. If somebody may have, the client
+ * learns that this connection is over, and so does the guest as soon as it sends.
+ */
+static int give_up(struct moves *m, struct conn *c, const struct hy_err *e)
+{
+	enum move_reason reason = reason_of(e->num);
+	uint32_t row = conn_row(m, c);
+
+	hy_log_limited(m->log, &m->rate_refused, HY_LOG_INFO, "connection %u: %s: %s", c->id,
+		       e->text, strerrordesc_np(e->num));
+	conn_unwatch(m, c);
+	conn_hush(&c->sock);
+	if (m->link >= 0)
+		keep_drop(m->link, row);
+	table_state(&m->table, row, ROW_FREE);
+	return refuse_conn(m, c, reason);
+}
+
+static int adopted(struct moves *m, struct conn *c)
+{
+	area_release(c->area);
+	c->area = NULL;
+	c->state = CONN_LIVE;
+	conn_settle(m, c);
+	m->count->coming--;
+	m->count->live++;
+	m->count->moved++;
+	hy_fault(FAULT_MOVE_ADOPTED);
+	c->up_ready = true;
+	moves_tell(m, c);
+	moves_run(m, c);
+	return chan_send(m->chan, MSG_ADOPTED, c->id, NULL, 0);
+}
+
+static int adopt(struct moves *m, struct conn *c, const struct tcp_image *img)
+{
+	struct hy_err e = { 0 };
+	int rc;
+
+	c->send_len = img->rec.send_len;
+	c->corked = img->rec.options.cork;
+	rc = restore(c, img, &e);
+	if (rc == 0)
+		rc = conn_watch(m, c, &e);
+	if (rc == 0)
+		rc = keep(m, c, &e);
+	if (rc < 0)
+		return give_up(m, c, &e);
+	if (go_live(m, c, img, &e) == 0)
+		return adopted(m, c);
+	return give_up(m, c, &e);
+}
+
+/* -- messages -- */
+
+/* What is in the message is restored from there; what is not, is collected first. */
+static int begin(struct moves *m, struct conn *c, const struct move_offer *o,
+		 const struct tcp_record *rec)
+{
+	struct tcp_image img = { .rec = *rec, .bytes = (uint8_t *)(uintptr_t)o->bytes,
+				 .room = o->bytes_len };
+
+	if (o->rest == 0)
+		return adopt(m, c, &img);
+	c->area = area_take(&m->areas, c);
+	if (!c->area)
+		return refuse_conn(m, c, MOVE_LIMIT_MOVES);
+	c->area->img.rec = *rec;
+	c->area->head = o->bytes_len;
+	c->area->rest = o->rest;
+	memcpy(c->area->img.bytes, o->bytes, o->bytes_len);
+	return 0;
+}
+
+static bool lengths_fit(const struct move_offer *o, const struct tcp_record *rec)
+{
+	return (uint64_t)o->bytes_len + o->rest == (uint64_t)rec->recv_len + rec->send_len &&
+	       o->bytes_len <= HY_TCP_QUEUE_MAX && o->rest <= HY_TCP_QUEUE_MAX - o->bytes_len;
+}
+
+/*
+ * A number that is there twice: an agent that began anew does not know the one of its predecessor
+ * any more; within one session it is a fault, and neither is good.
+ */
+static bool clear_number(struct moves *m, uint32_t id)
+{
+	struct conn *c = conn_find(m, id);
+	bool old = c && c->state == CONN_ALONE;
+
+	if (!c)
+		return true;
+	if (!old) {
+		conn_fault(m, c, "offered a second time");
+		return false;
+	}
+	m->count->reset_by_us++;
+	conn_reset(m, c);		/* ends in state ENDED, which is told to nobody */
+	conn_free(m, c);
+	return true;
+}
+
+int offer_take(struct moves *m, const struct message *msg)
+{
+	struct tcp_record rec;
+	struct move_offer o;
+	struct conn *c;
+	int rc = move_offer_decode(msg->payload, msg->len, &o);
+
+	if (rc < 0)
+		return rc;
+	if (tcp_record_decode(o.record, o.record_len, &rec) < 0 || !lengths_fit(&o, &rec))
+		return -EPROTO;
+	m->count->offered++;
+	if (!clear_number(m, msg->id))
+		return refuse(m, msg->id, MOVE_ERROR);
+	if (m->leaving)
+		return refuse(m, msg->id, MOVE_DRAINING);
+	c = conn_new(m, msg->id);
+	if (!c)
+		return refuse(m, msg->id, MOVE_LIMIT_CONNECTIONS);
+	c->known = true;
+	m->count->coming++;
+	return begin(m, c, &o, &rec);
+}
+
+int offer_take_queue(struct moves *m, const struct message *msg)
+{
+	struct conn *c = conn_find(m, msg->id);
+	struct area *a;
+
+	if (!c || c->state != CONN_COMING)
+		return 0;		/* on its way when it was refused */
+	a = c->area;
+	if (msg->total != a->rest || msg->offset != a->got) {
+		m->count->faults++;
+		return refuse_conn(m, c, MOVE_ERROR);
+	}
+	memcpy(a->img.bytes + a->head + a->got, msg->payload, msg->len);
+	a->got += msg->len;
+	return a->got == a->rest ? adopt(m, c, &a->img) : 0;
+}
+
+int offer_take_cancel(struct moves *m, const struct message *msg)
+{
+	struct conn *c = conn_find(m, msg->id);
+
+	/* adopted or refused in the meantime: that answer is on its way and counts */
+	if (!c)
+		return 0;
+	if (c->state == CONN_COMING)
+		return refuse_conn(m, c, MOVE_ERROR);
+	if (c->state == CONN_DRAINING)
+		home_cancel(m, c);
+	return 0;
+}
