@@ -21,63 +21,88 @@
 
 static const struct ev_class listener_class;
 
-static size_t answer(struct agent_local *l, const struct local_header *h, size_t len, uint8_t *out)
+static int answer_status(struct agent_local *l, const struct request *r)
 {
-	struct local_error err = { .num = ENOSYS, .words = "this agent does not know the request" };
+	struct local_error err = { .num = EPROTO, .words = "a status request is bare" };
 	struct local_status s = { 0 };
 
-	if (h->type != LOCAL_ASK_STATUS)
-		return local_encode_error(h->id, &err, out);
-	if (len != LOCAL_HEADER_LEN) {
-		err = (struct local_error){ .num = EPROTO, .words = "a status request is bare" };
-		return local_encode_error(h->id, &err, out);
-	}
+	if (r->len != LOCAL_HEADER_LEN)
+		return (int)local_encode_error(r->head.id, &err, r->answer);
 	l->status(l->object, &s);
-	return local_encode_status(h->id, &s, out);
+	return (int)local_encode_status(r->head.id, &s, r->answer);
+}
+
+static int answer(struct agent_local *l, struct request *r)
+{
+	const struct local_error err = { .num = ENOSYS,
+					 .words = "this agent does not know the request" };
+
+	switch (r->head.type) {
+	case LOCAL_JOIN:
+	case LOCAL_MOVE:
+	case LOCAL_TAKE_BACK:
+		return join_request(l->agent, r);
+	case LOCAL_ASK_STATUS:
+		return r->fds->n ? -EPROTO : answer_status(l, r);
+	default:
+		return r->fds->n ? -EPROTO : (int)local_encode_error(r->head.id, &err, r->answer);
+	}
+}
+
+static struct agent_client *client_of(struct agent_local *l, int fd)
+{
+	unsigned int i = 0;
+
+	while (l->clients[i].fd != fd)
+		i++;
+	return &l->clients[i];
 }
 
 static int client_handle(void *object, int fd, uint32_t events)
 {
+	__attribute__((cleanup(hy_fds_close))) struct hy_fds fds = { 0 };
 	struct agent_local *l = object;
 	uint8_t in[LOCAL_PACKET_MAX], out[LOCAL_PACKET_MAX];
-	struct local_header h;
-	struct hy_fds none;
-	size_t len;
-	ssize_t n = hy_fds_recv(fd, in, sizeof(in), &none, 0, 0);
+	struct agent_client *client = client_of(l, fd);
+	struct request r = { .packet = in, .answer = out, .fds = &fds, .pid = client->pid,
+			     .user = client->user, .program = &client->program };
+	ssize_t n = hy_fds_recv(fd, in, sizeof(in), &fds, 2, MSG_DONTWAIT);
+	int len;
 
 	(void)events;
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0)
 		return n < 0 ? (int)n : -ECONNRESET;
-	if (local_decode_header(in, (size_t)n, &h) < 0)
+	if (local_decode_header(in, (size_t)n, &r.head) < 0)
 		return -EPROTO;
-	len = answer(l, &h, (size_t)n, out);
-	n = hy_fds_send(fd, out, len, NULL, 0);
+	r.len = (size_t)n;
+	len = answer(l, &r);
+	if (len <= 0)
+		return len;
+	n = hy_fds_send(fd, out, (size_t)len, &r.answer_fds, MSG_DONTWAIT);
+	join_answered(l->agent, &r, n >= 0);
 	return n < 0 ? (int)n : 0;
 }
 
 static void forget_client(struct agent_local *l, int fd)
 {
-	unsigned int i = 0;
+	struct agent_client *client = client_of(l, fd);
 
-	while (l->clients[i].fd != fd)
-		i++;
-	l->clients[i] = l->clients[--l->n_clients];
+	join_leave(l->agent, client->program);
+	*client = l->clients[--l->n_clients];
 }
 
 /* Who the kernel says it is; may he have another place? */
-static bool may_come_in(const struct agent_local *l, int fd, uid_t *user)
+static bool may_come_in(const struct agent_local *l, int fd, struct ucred *peer)
 {
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	socklen_t len = sizeof(*peer);
 	unsigned int n = 0;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &len) < 0)
 		return false;
 	for (unsigned int i = 0; i < l->n_clients; i++)
-		n += l->clients[i].user == peer.uid;
-	*user = peer.uid;
+		n += l->clients[i].user == peer->uid;
 	return n < HY_LOCAL_CLIENTS_PER_USER_MAX;
 }
 
@@ -102,12 +127,12 @@ static int listener_handle(void *object, int fd, uint32_t events)
 	struct agent_local *l = object;
 	hy_autofd client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct hy_err e;
-	uid_t user;
+	struct ucred peer;
 
 	(void)events;
 	if (client < 0)
 		return 0;
-	if (!may_come_in(l, client, &user)) {
+	if (!may_come_in(l, client, &peer)) {
 		hy_log_limited(l->log, &l->rate, HY_LOG_WARN,
 			       "a local user has all places he may have, %d",
 			       HY_LOCAL_CLIENTS_PER_USER_MAX);
@@ -118,7 +143,7 @@ static int listener_handle(void *object, int fd, uint32_t events)
 		return 0;
 	}
 	l->clients[l->n_clients++] = (struct agent_client){ .fd = hy_fd_steal(&client),
-							     .user = user };
+							     .user = peer.uid, .pid = peer.pid };
 	if (l->n_clients == HY_LOCAL_CLIENTS_MAX)
 		(void)ev_mod(l->loop, fd, 0);	/* the others wait their turn */
 	return 0;

@@ -12,11 +12,14 @@
 
 #include "common/ev.h"
 #include "common/log.h"
+#include "hylics-agent/agent.h"
 #include "proto/local.h"
 
 struct agent_client {
 	int fd;
 	uid_t user;
+	pid_t pid;
+	struct program *program;	/* once it has joined */
 };
 
 struct agent_local {
@@ -30,6 +33,7 @@ struct agent_local {
 	/* fills in what a status request is answered with */
 	void (*status)(void *object, struct local_status *s);
 	void *object;
+	struct agent *agent;		/* serves all other requests */
 };
 
 /**

@@ -1,36 +1,49 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * main.c - hylics-agent: the guest's end of the channel
+ * main.c - hylics-agent: the guest's end of the channel; here its holder, which starts the agent
  *
  * Runs in: hylics-agent (guest, root)
- * Reads from: the host over the channel (checked); programs of the guest (hostile), see local.c
+ * Reads from: the agent on its link, see common/keep.h
+ *
+ * DOC: Two processes
+ *
+ * The holder is the process that was started. It keeps a duplicate of every connection's two
+ * descriptors and the table, reads nothing from anybody but the agent, and starts the next agent
+ * should one die. The agent, its child, does everything else. SIGTERM to the holder is passed on:
+ * the agent brings its connections home and ends, then so does the holder.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include "channel/chan.h"
-#include "common/clock.h"
 #include "common/daemon.h"
+#include "common/keep.h"
 #include "common/opt.h"
-#include "common/sandbox.h"
-#include "hylics-agent/local.h"
-#include "version.h"
+#include "common/own.h"
+#include "common/unixsock.h"
+#include "hylics-agent/agent.h"
+#include "hylics-agent/child.h"
 
-#define SOFTWARE "hylics-agent " HY_VERSION
 #define RUN_DIR "/run/hylics"
 
 struct values {
 	const char *channel;
 	const char *run_dir;
+	const char *share;
+	uint64_t threshold;
 	uint64_t keepalive_ms, dead_ms;
 	int log_level;
+	bool no_offload;
 };
 
 static const struct values defaults = {
 	.channel = "serial",
+	.share = "/hylics",
+	.threshold = 128u << 10,
 	.log_level = HY_LOG_INFO,
 };
 
@@ -41,6 +54,13 @@ static const struct hy_opt options[] = {
 	  .help = "serial, serial:DEVICE, unix:PATH or vsock[:CID[:PORT]] (default serial)" },
 	{ .name = "run-dir", .type = HY_OPT_STRING, .offset = OPTION(run_dir), .arg = "DIR",
 	  .help = "where agent.sock goes (default $HYLICS_RUN_DIR, else " RUN_DIR ")" },
+	{ .name = "share", .type = HY_OPT_STRING, .offset = OPTION(share), .arg = "DIR",
+	  .help = "where the share is mounted (default /hylics); it may be absent" },
+	{ .name = "threshold", .type = HY_OPT_SIZE, .offset = OPTION(threshold), .arg = "SIZE",
+	  .help = "move a connection for files of which SIZE or more is left (default 128K)",
+	  .min = 1, .max = 1u << 30 },
+	{ .name = "no-offload", .type = HY_OPT_FLAG, .offset = OPTION(no_offload),
+	  .help = "move no connection" },
 	{ .name = "keepalive", .type = HY_OPT_DURATION, .offset = OPTION(keepalive_ms),
 	  .arg = "TIME", .help = "ask a silent host whether it lives after TIME (default 5s)",
 	  .min = 1 },
@@ -51,69 +71,40 @@ static const struct hy_opt options[] = {
 	{ 0 },
 };
 
-static const char *const syscalls[] = {
-	"accept4", "bind", "brk", "chmod", "clock_gettime", "clock_nanosleep", "close",
-	"connect", "epoll_ctl", "epoll_wait", "exit", "exit_group", "fcntl", "fstat",
-	"futex", "getdents64", "getpid", "getrandom", "getsockopt", "kill", "lseek",
-	"madvise", "mmap", "mprotect", "munmap", "nanosleep", "newfstatat", "open",
-	"openat", "poll", "read", "recvmsg", "rt_sigreturn", "sendmsg", "setsockopt",
-	"socket", "uname", "unlink", "write", NULL,
-};
-
-struct agent {
+struct holder {
 	struct hy_daemon daemon;
-	struct chan chan;
-	struct agent_local local;
-	uint64_t started_ms;
-	char peer_software[HY_VERSION_TEXT_MAX];
+	struct keep keep;
+	struct child_config cfg;
 	char sock_path[256];
 };
 
-static void agent_up(void *object, const struct msg_hello *peer)
+static int start_agent(void *object, int link)
 {
-	struct agent *a = object;
+	struct holder *h = object;
 
-	memcpy(a->peer_software, peer->software, sizeof(a->peer_software));
+	return child_main(&h->cfg, link);
 }
 
-static void agent_down(void *object, const char *why)
+static void agent_finished(void *object)
 {
-	struct agent *a = object;
+	struct holder *h = object;
 
-	(void)why;
-	a->peer_software[0] = '\0';
+	ev_stop(&h->daemon.loop, HY_EXIT_OK);
 }
 
-/* So far the host only pings and soaks, which the channel answers itself. */
-static int agent_message(void *object, const struct message *m)
+static const struct keep_ops keep_ops = { .child = start_agent, .on_finished = agent_finished };
+
+static void on_stop(void *object)
 {
-	(void)object;
-	(void)m;
-	return -EPROTO;
+	struct holder *h = object;
+
+	if (h->keep.stopping)
+		ev_stop(&h->daemon.loop, HY_EXIT_OK);
+	else
+		keep_stop(&h->keep);
 }
 
-static const struct chan_ops agent_ops = { agent_up, agent_down, agent_message };
-
-static void agent_status(void *object, struct local_status *s)
-{
-	const struct agent *a = object;
-
-	*s = (struct local_status){
-		.channel_state = (uint8_t)a->chan.state,
-		.transport = (uint8_t)a->chan.cfg.addr.kind,
-		.epoch = a->chan.epoch,
-		.peer_epoch = a->chan.peer_epoch,
-		.sessions = a->chan.count.sessions,
-		.resyncs = a->chan.count.resyncs,
-		.faults = a->chan.count.faults,
-		.silences = a->chan.count.silences,
-		.uptime_ms = hy_clock_ms() - a->started_ms,
-	};
-	snprintf(s->software, sizeof(s->software), "%s", SOFTWARE);
-	memcpy(s->peer_software, a->peer_software, sizeof(s->peer_software));
-}
-
-static int set_paths(struct agent *a, const struct values *v, struct hy_err *e)
+static int set_paths(struct holder *h, const struct values *v, struct hy_err *e)
 {
 	const char *dir = v->run_dir ? v->run_dir : getenv("HYLICS_RUN_DIR");
 
@@ -121,63 +112,69 @@ static int set_paths(struct agent *a, const struct values *v, struct hy_err *e)
 		dir = RUN_DIR;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return hy_err_set(e, errno, "run directory '%s': make it", dir);
-	if ((size_t)snprintf(a->sock_path, sizeof(a->sock_path), "%s/agent.sock", dir) >=
-	    sizeof(a->sock_path))
+	if ((size_t)snprintf(h->sock_path, sizeof(h->sock_path), "%s/agent.sock", dir) >=
+	    sizeof(h->sock_path))
 		return hy_err_set(e, ENAMETOOLONG, "run directory '%s'", dir);
-	a->local.path = a->sock_path;
+	h->cfg.sock_path = h->sock_path;
 	return 0;
 }
 
-static int agent_start(struct agent *a, const struct values *v, struct hy_err *e)
+/* A second agent must not start at all: its child would fail again and again. */
+static int is_free(const char *path, struct hy_err *e)
 {
-	struct chan_config cfg = { .role = ROLE_GUEST, .software = SOFTWARE,
-				   .keepalive_ms = v->keepalive_ms, .dead_ms = v->dead_ms };
-	int rc = chan_addr_parse(v->channel, ROLE_GUEST, &cfg.addr, e);
+	hy_autofd fd = hy_unix_listen(path, SOCK_SEQPACKET, 0600, 1, e);
 
+	if (fd < 0)
+		return hy_err_add(e, "agent");
+	unlink(path);
+	return 0;
+}
+
+static int configure(struct holder *h, const struct values *v, struct hy_err *e)
+{
+	int rc = chan_addr_parse(v->channel, ROLE_GUEST, &h->cfg.addr, e);
+
+	h->cfg.share = v->share;
+	h->cfg.keepalive_ms = v->keepalive_ms;
+	h->cfg.dead_ms = v->dead_ms;
+	h->cfg.threshold = v->threshold;
+	h->cfg.offload = !v->no_offload;
+	h->cfg.log_level = v->log_level;
 	if (rc == 0)
-		rc = set_paths(a, v, e);
+		rc = set_paths(h, v, e);
 	if (rc == 0)
-		rc = local_open(&a->local, e);
-	if (rc < 0)
-		return rc;
-	rc = hy_sandbox_sealed(syscalls, e);
-	if (rc == 0)
-		rc = chan_open(&a->chan, &cfg, &agent_ops, a, &a->daemon.loop, &a->daemon.log, e);
-	if (rc < 0)
-		local_close(&a->local);
+		rc = is_free(h->sock_path, e);
 	return rc;
 }
 
 static int run(const void *values, int argc, char **argv, struct hy_err *e)
 {
-	static struct agent a;		/* large, and there is one per process */
+	static struct holder h;		/* one per process, and the child's too */
 	const struct values *v = values;
-	struct hy_log log = { .program = "hylics-agent",
-			      .level = (enum hy_log_level)v->log_level };
+	struct hy_log log = { .program = AGENT_NAME, .level = (enum hy_log_level)v->log_level };
 	int rc;
 
 	(void)argc;
 	(void)argv;
-	a.started_ms = hy_clock_ms();
-	if (hy_daemon_open(&a.daemon, &log, 1024, e) < 0)
+	h.daemon.on_stop = on_stop;
+	h.daemon.object = &h;
+	if (hy_daemon_open(&h.daemon, &log, HY_EV_FDS_MAX, -1, e) < 0)
 		return hy_err_exit(e);
-	a.local.loop = &a.daemon.loop;
-	a.local.log = &a.daemon.log;
-	a.local.status = agent_status;
-	a.local.object = &a;
-	if (agent_start(&a, v, e) < 0) {
-		ev_close(&a.daemon.loop);
-		return hy_err_exit(e);
+	hy_daemon_files(&h.daemon.log, HY_EV_FDS_MAX);
+	rc = configure(&h, v, e);
+	if (rc == 0)
+		rc = keep_open(&h.keep, HY_CONNS_MAX, TABLE_BYTES, &keep_ops, &h, &h.daemon.loop,
+			       &h.daemon.log, e);
+	if (rc == 0) {
+		rc = ev_run(&h.daemon.loop, e);
+		keep_close(&h.keep);
 	}
-	rc = ev_run(&a.daemon.loop, e);
-	chan_close(&a.chan);
-	local_close(&a.local);
-	ev_close(&a.daemon.loop);
+	ev_close(&h.daemon.loop);
 	return rc < 0 ? hy_err_exit(e) : rc;
 }
 
 static const struct hy_cmd command = {
-	.name = "hylics-agent",
+	.name = AGENT_NAME,
 	.args = "",
 	.summary = "the guest's end of Hylics: answers the host, serves programs of the guest",
 	.options = options,

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * agent.c - the agent's part in moving connections: opening, sessions, messages, leaving
+ *
+ * Runs in: hylics-agent
+ * Reads from: the host over the channel (checked)
+ */
+#include "hylics-agent/agent.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "hylics-agent/down.h"
+#include "hylics-agent/home.h"
+#include "hylics-agent/offer.h"
+#include "hylics-agent/up.h"
+
+enum move_reason agent_refusal(const struct agent *a)
+{
+	if (!a->cfg.offload)
+		return MOVE_OFF_BY_OPERATOR;
+	if (a->leaving)
+		return MOVE_DRAINING;
+	return a->session ? MOVE_DONE : MOVE_NO_CHANNEL;
+}
+
+/* -- sessions -- */
+
+/* No session for too long: what the host has not got goes on here, what it has is lost. */
+static void give_up(void *object)
+{
+	struct agent *a = object;
+
+	for (uint32_t i = 0; i < a->conns.top; i++) {
+		struct conn *c = &a->conns.at[i];
+
+		if (c->state != CONN_LOST)
+			continue;
+		if (c->held == HELD_OFFERED)
+			offer_undo(a, c, MOVE_NO_CHANNEL);
+		else
+			conn_reset(a, c, "the host is gone");
+	}
+}
+
+void agent_up(struct agent *a)
+{
+	a->session = true;
+	a->addresses.owed = true;
+	ev_timer_cancel(a->loop, &a->alone);
+	address_say(a);
+	agent_tell_programs(a);
+	resume_ask(a);
+}
+
+void agent_down(struct agent *a)
+{
+	a->session = false;
+	resume_lost(a);
+	files_void(a);
+	agent_tell_programs(a);
+	(void)ev_timer_set(a->loop, &a->alone, HY_ALONE_MS);
+}
+
+void agent_room(struct agent *a)
+{
+	address_say(a);
+	conns_room(a);
+}
+
+int agent_message(struct agent *a, const struct message *msg)
+{
+	static int (*const takers[])(struct agent *, const struct message *) = {
+		[MSG_QUEUE] = home_take_queue,
+		[MSG_ADOPTED] = offer_take_adopted,
+		[MSG_REFUSED] = offer_take_refused,
+		[MSG_FILE_OPENED] = files_take_opened,
+		[MSG_SENT] = down_take_sent,
+		[MSG_STUCK] = down_take_stuck,
+		[MSG_UP] = up_take,
+		[MSG_ENDED] = up_take_ended,
+		[MSG_RESUMED] = resume_take_resumed,
+		[MSG_HOME_OFFER] = home_take_offer,
+		[MSG_HOME_DONE] = home_take_done,
+	};
+
+	if (msg->info->type >= sizeof(takers) / sizeof(takers[0]) || !takers[msg->info->type])
+		return -EPROTO;
+	return takers[msg->info->type](a, msg);
+}
+
+/* -- leaving -- */
+
+static void left(void *object)
+{
+	struct agent *a = object;
+
+	ev_timer_cancel(a->loop, &a->leave);
+	a->cfg.left(a->cfg.object);
+}
+
+void agent_leave(struct agent *a)
+{
+	if (a->leaving)
+		return;
+	a->leaving = true;
+	agent_tell_programs(a);
+	(void)ev_timer_set(a->loop, &a->leave, a->n_conns ? HY_LEAVE_MS : 0);
+	home_ask_more(a);
+}
+
+void agent_one_less(struct agent *a)
+{
+	if (--a->n_conns == 0 && a->leaving)
+		(void)ev_timer_set(a->loop, &a->leave, 0);
+}
+
+/* -- opening and closing -- */
+
+static void on_alarm(int signo)
+{
+	(void)signo;	/* it only ends a call that waits: pair.c */
+}
+
+static void prepare(struct agent *a, const struct agent_config *cfg)
+{
+	struct sigaction alarm = { .sa_handler = on_alarm };
+
+	a->cfg = *cfg;
+	a->chan = cfg->chan;
+	a->loop = cfg->loop;
+	a->log = cfg->log;
+	a->addresses.watch = a->files.share = -1;
+	a->alone = (struct ev_timer){ .fn = give_up, .object = a };
+	a->leave = (struct ev_timer){ .fn = left, .object = a };
+	a->silence = (struct due_queue){ .after_ms = HY_SILENCE_MS, .fn = offer_silence,
+					 .object = a, .loop = a->loop };
+	a->offered = (struct due_queue){ .after_ms = HY_OFFER_WAIT_MS, .fn = offer_unanswered,
+					 .object = a, .loop = a->loop };
+	a->drain = (struct due_queue){ .after_ms = HY_DRAIN_LOOK_MS, .fn = offer_drained,
+				       .object = a, .loop = a->loop };
+	due_open(&a->drain);
+	due_open(&a->silence);
+	due_open(&a->offered);
+	sigaction(SIGALRM, &alarm, NULL);
+}
+
+int agent_open(struct agent *a, const struct agent_config *cfg, struct hy_err *e)
+{
+	int rc;
+
+	prepare(a, cfg);
+	rc = files_open(a, cfg->share, e);
+	if (rc == 0)
+		rc = conns_open(&a->conns, e);
+	if (rc == 0)
+		rc = address_open(a, e);
+	if (rc == 0)
+		rc = table_open(a, e);
+	if (rc < 0)
+		agent_close(a);
+	else if (a->n_conns)
+		(void)ev_timer_set(a->loop, &a->alone, HY_ALONE_MS);
+	return rc;
+}
+
+void agent_close(struct agent *a)
+{
+	join_close(a);
+	for (uint32_t i = 0; i < a->conns.top; i++) {
+		if (a->conns.at[i].state != CONN_FREE)
+			conn_end(a, &a->conns.at[i]);
+	}
+	address_close(a);
+	files_close(a);
+	conns_close(&a->conns);
+	table_close(a);
+	ev_timer_cancel(a->loop, &a->alone);
+	ev_timer_cancel(a->loop, &a->leave);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * agent.h - the agent's part in moving connections: all there is of it
+ *
+ * Runs in: hylics-agent
+ * Reads from: the host over the channel (checked); programs of the guest (hostile)
+ *
+ * docs/move.md has the design; what each file does is in the README of this folder.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include "channel/chan.h"
+#include "common/fault.h"
+#include "common/log.h"
+#include "hylics-agent/address.h"
+#include "hylics-agent/area.h"
+#include "hylics-agent/conn.h"
+#include "hylics-agent/files.h"
+#include "hylics-agent/join.h"
+#include "hylics-agent/resume.h"
+
+/* One look into a pair: plain bytes as many as one message takes, and a marker behind them. */
+#define AGENT_SCRATCH (HY_CHUNK_MAX + LOCAL_MARKER_LEN)
+
+struct agent_counters {
+	uint64_t moved, homes, given_back, resets;
+	uint64_t refused[MOVE_REASONS];
+	uint64_t slices, plain_bytes, inline_bytes, up_bytes;
+};
+
+struct agent_config {
+	struct chan *chan;
+	struct ev_loop *loop;
+	const struct hy_log *log;	/* must outlive the agent */
+	int share;			/* directory, -1: none; taken over */
+	int link;			/* to the holder, -1: none; stays the caller's */
+	uint64_t threshold;		/* bytes of a file from which a move pays */
+	bool offload;			/* false: nothing is ever moved */
+	void (*left)(void *object);	/* after agent_leave() */
+	void *object;
+};
+
+struct agent {
+	struct agent_config cfg;
+	struct chan *chan;
+	struct ev_loop *loop;
+	const struct hy_log *log;
+	bool session;			/* the channel is up */
+	bool leaving;			/* everything is to go home */
+	uint32_t n_conns, n_homing, leave_next;
+	struct conns conns;
+	struct files files;
+	struct areas areas;
+	struct programs programs;
+	struct table table;
+	struct addresses addresses;
+	struct due_queue silence, offered, drain;
+	struct ev_timer alone, leave;
+	struct agent_counters count;
+	struct hy_log_rate rate_reset, rate_program, rate_host;
+	uint8_t scratch[AGENT_SCRATCH];
+	uint8_t queues[MOVE_OFFER_ROOM - TCP_RECORD_MAX];	/* that go with an offer itself */
+	uint8_t packet[HY_CHUNK_MAX];
+};
+
+/**
+ * agent_open() - Make room, take over what the holder has
+ * @a:		Filled; large, must stay where it is
+ * @cfg:	Copied
+ * @e:		Error
+ */
+int agent_open(struct agent *a, const struct agent_config *cfg, struct hy_err *e);
+void agent_close(struct agent *a);
+
+/* The channel's up(), down(), message() and room() go on to these. */
+void agent_up(struct agent *a);
+void agent_down(struct agent *a);
+int agent_message(struct agent *a, const struct message *msg);
+void agent_room(struct agent *a);
+
+/* Bring every connection home, then call left(), after HY_LEAVE_MS in any case. */
+void agent_leave(struct agent *a);
+
+/* Why nothing can be moved now, MOVE_DONE if it can. */
+enum move_reason agent_refusal(const struct agent *a);
+
+/* A connection has ended. */
+void agent_one_less(struct agent *a);
+
+/* Tell every program's page whether a move is possible. */
+void agent_tell_programs(struct agent *a);
+
+#endif

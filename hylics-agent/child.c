@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * child.c - the agent itself: the process that serves host and programs
+ *
+ * Runs in: hylics-agent (guest, root)
+ * Reads from: the host over the channel (checked); programs of the guest (hostile), see local.c
+ */
+#include "hylics-agent/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/daemon.h"
+#include "common/own.h"
+#include "common/sandbox.h"
+#include "hylics-agent/agent.h"
+#include "hylics-agent/local.h"
+#include "version.h"
+
+#define SOFTWARE AGENT_NAME " " HY_VERSION
+
+/* What the channel and the socket need, then what moving connections does. */
+static const char *const syscalls[] = {
+	"accept4", "bind", "brk", "chmod", "clock_gettime", "clock_nanosleep", "close",
+	"connect", "epoll_ctl", "epoll_wait", "exit", "exit_group", "fcntl", "fstat",
+	"futex", "getdents64", "getpid", "getrandom", "getsockopt", "kill", "lseek",
+	"madvise", "mmap", "mprotect", "munmap", "nanosleep", "newfstatat", "open",
+	"openat", "poll", "read", "recvmsg", "rt_sigreturn", "sendmsg", "setsockopt",
+	"socket", "uname", "unlink", "write",
+	"ftruncate", "getpeername", "getsockname", "ioctl", "memfd_create", "mremap", "pread64",
+	"readlink", "readlinkat", "recvfrom", "sendfile", "sendto", "setitimer", "shutdown",
+	"statx", NULL,
+};
+
+struct child {
+	struct hy_daemon daemon;
+	struct chan chan;
+	struct agent_local local;
+	struct agent agent;
+	uint64_t started_ms;
+	char peer_software[HY_VERSION_TEXT_MAX];
+};
+
+/* -- the channel -- */
+
+static void on_up(void *object, const struct msg_hello *peer)
+{
+	struct child *c = object;
+
+	memcpy(c->peer_software, peer->software, sizeof(c->peer_software));
+	agent_up(&c->agent);
+}
+
+static void on_down(void *object, const char *why)
+{
+	struct child *c = object;
+
+	(void)why;
+	c->peer_software[0] = '\0';
+	agent_down(&c->agent);
+}
+
+static int on_message(void *object, const struct message *m)
+{
+	struct child *c = object;
+
+	return agent_message(&c->agent, m);
+}
+
+static void on_room(void *object)
+{
+	struct child *c = object;
+
+	agent_room(&c->agent);
+}
+
+static const struct chan_ops chan_ops = { on_up, on_down, on_message, on_room };
+
+static void on_status(void *object, struct local_status *s)
+{
+	const struct child *c = object;
+
+	*s = (struct local_status){
+		.channel_state = (uint8_t)c->chan.state,
+		.transport = (uint8_t)c->chan.cfg.addr.kind,
+		.epoch = c->chan.epoch,
+		.peer_epoch = c->chan.peer_epoch,
+		.sessions = c->chan.count.sessions,
+		.resyncs = c->chan.count.resyncs,
+		.faults = c->chan.count.faults,
+		.silences = c->chan.count.silences,
+		.uptime_ms = hy_clock_ms() - c->started_ms,
+	};
+	snprintf(s->software, sizeof(s->software), "%s", SOFTWARE);
+	memcpy(s->peer_software, c->peer_software, sizeof(s->peer_software));
+}
+
+/* -- stopping -- */
+
+static void on_left(void *object)
+{
+	struct child *c = object;
+
+	ev_stop(&c->daemon.loop, HY_EXIT_OK);
+}
+
+static void on_stop(void *object)
+{
+	struct child *c = object;
+
+	if (c->agent.leaving)
+		on_left(c);
+	else
+		agent_leave(&c->agent);
+}
+
+/* -- starting -- */
+
+static int open_share(const char *path, struct hy_err *e)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+		return hy_err_set(e, errno, "share '%s'", path);
+	return fd < 0 ? -ENOENT : fd;
+}
+
+static int open_agent(struct child *c, const struct child_config *cfg, int link, struct hy_err *e)
+{
+	int share = open_share(cfg->share, e);
+	struct agent_config ac = {
+		.chan = &c->chan, .loop = &c->daemon.loop, .log = &c->daemon.log,
+		.share = share < 0 ? -1 : share, .link = link, .threshold = cfg->threshold,
+		.offload = cfg->offload, .left = on_left, .object = c,
+	};
+
+	if (share < 0 && share != -ENOENT)
+		return share;
+	return agent_open(&c->agent, &ac, e);
+}
+
+static int open_local(struct child *c, const struct child_config *cfg, struct hy_err *e)
+{
+	c->local.path = cfg->sock_path;
+	c->local.loop = &c->daemon.loop;
+	c->local.log = &c->daemon.log;
+	c->local.status = on_status;
+	c->local.object = c;
+	c->local.agent = &c->agent;
+	return local_open(&c->local, e);
+}
+
+static int serve(struct child *c, const struct child_config *cfg, int link, struct hy_err *e)
+{
+	struct chan_config cc = { .role = ROLE_GUEST, .software = SOFTWARE, .addr = cfg->addr,
+				  .keepalive_ms = cfg->keepalive_ms, .dead_ms = cfg->dead_ms };
+	int rc = open_agent(c, cfg, link, e);
+
+	if (rc < 0)
+		return rc;
+	rc = open_local(c, cfg, e);
+	if (rc == 0)
+		rc = hy_sandbox_sealed(syscalls, e);
+	if (rc == 0)
+		rc = chan_open(&c->chan, &cc, &chan_ops, c, &c->daemon.loop, &c->daemon.log, e);
+	if (rc == 0) {
+		rc = ev_run(&c->daemon.loop, e);
+		chan_close(&c->chan);
+	}
+	local_close(&c->local);
+	agent_close(&c->agent);
+	return rc;
+}
+
+int child_main(const struct child_config *cfg, int link)
+{
+	static struct child c;		/* large, and there is one per process */
+	const struct hy_log log = { .program = AGENT_NAME,
+				    .level = (enum hy_log_level)cfg->log_level };
+	struct hy_err e = { 0 };
+	int rc;
+
+	/* without its holder it could keep nothing */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	c.started_ms = hy_clock_ms();
+	c.daemon.on_stop = on_stop;
+	c.daemon.object = &c;
+	rc = hy_daemon_open(&c.daemon, &log, HY_EV_FDS_MAX, link, &e);
+	if (rc == 0) {
+		rc = serve(&c, cfg, link, &e);
+		ev_close(&c.daemon.loop);
+	}
+	if (rc < 0)
+		hy_err_print(AGENT_NAME, &e);
+	return rc < 0 ? hy_err_exit(&e) : rc;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * child.h - the agent itself: the process that serves host and programs
+ *
+ * Runs in: hylics-agent
+ * Reads from: the host over the channel (checked); programs of the guest (hostile), see local.c
+ */
+#ifndef AGENT_CHILD_H
+#define AGENT_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "channel/addr.h"
+#include "common/log.h"
+
+#define AGENT_NAME "hylics-agent"
+
+/* What the command line said, checked. */
+struct child_config {
+	struct chan_addr addr;
+	const char *sock_path;		/* of agent.sock */
+	const char *share;		/* directory */
+	uint64_t keepalive_ms, dead_ms;
+	uint64_t threshold;
+	bool offload;
+	int log_level;
+};
+
+/**
+ * child_main() - Serve until told to stop
+ * @cfg:	Configuration
+ * @link:	To the holder
+ *
+ * Return: exit code
+ */
+int child_main(const struct child_config *cfg, int link);
+
+#endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * join.c - programs that have their connections moved: page, slots, what they give and take back
+ *
+ * Runs in: hylics-agent
+ * Reads from: programs of the guest (hostile)
+ */
+#include "hylics-agent/join.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/own.h"
+#include "hylics-agent/agent.h"
+#include "hylics-agent/offer.h"
+#include "hylics-agent/pair.h"
+#include "hylics-agent/serve.h"
+
+#define ROWS_BYTES (HY_PAGE_SLOTS * sizeof(uint32_t))
+
+/* -- pages -- */
+
+void program_tell(struct program *p, uint32_t slot, enum hy_slot_state state,
+		  enum move_reason reason)
+{
+	if (!p)
+		return;
+	p->page->slot[slot].reason = (uint8_t)reason;
+	p->page->slot[slot].state = (uint8_t)state;
+}
+
+void program_taken(struct program *p, uint32_t slot)
+{
+	if (p)
+		p->page->slot[slot].taken++;
+}
+
+static void tell_possible(struct agent *a, struct hy_page *page)
+{
+	enum move_reason r = agent_refusal(a);
+
+	if (r == MOVE_DONE && a->files.share < 0)
+		r = MOVE_NOT_ON_SHARE;
+	page->reason = r;
+	page->possible = r == MOVE_DONE;
+}
+
+void agent_tell_programs(struct agent *a)
+{
+	for (unsigned int i = 0; i < HY_LOCAL_CLIENTS_MAX; i++) {
+		if (a->programs.at[i].page)
+			tell_possible(a, a->programs.at[i].page);
+	}
+}
+
+/* The seal comes after our own mapping, which stays writable: nobody else's can be. */
+static int make_page(struct program *p)
+{
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+	hy_autofd fd = memfd_create("hylics-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	void *page, *rows;
+
+	if (fd < 0 || ftruncate(fd, sizeof(struct hy_page)) < 0)
+		return -errno;
+	page = mmap(NULL, sizeof(struct hy_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	rows = mmap(NULL, ROWS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED || rows == MAP_FAILED || fcntl(fd, F_ADD_SEALS, seals) < 0) {
+		if (page != MAP_FAILED)
+			munmap(page, sizeof(struct hy_page));
+		if (rows != MAP_FAILED)
+			munmap(rows, ROWS_BYTES);
+		return -ENOMEM;
+	}
+	p->page = page;
+	p->row_of = rows;
+	p->memfd = hy_fd_steal(&fd);
+	return 0;
+}
+
+static struct program *new_program(struct agent *a, const struct request *r)
+{
+	struct program *p = a->programs.at;
+
+	/* as many rows as clients: one is free */
+	while (p->page)
+		p++;
+	*p = (struct program){ .memfd = -1, .pid = r->pid, .user = r->user };
+	if (make_page(p) < 0 || !p->page)
+		return NULL;
+	p->page->version = HY_PAGE_VERSION;
+	p->page->slots = HY_PAGE_SLOTS;
+	p->page->threshold = a->cfg.threshold;
+	p->page->share_dev = a->files.share_dev;
+	p->page->slice_max = HY_SLICE_NEXT_MAX;
+	p->page->slice_alone = HY_SLICE_MAX;
+	tell_possible(a, p->page);
+	return p;
+}
+
+void join_leave(struct agent *a, struct program *p)
+{
+	if (!p)
+		return;
+	for (uint32_t i = 0; i < HY_PAGE_SLOTS; i++) {
+		if (p->row_of[i])
+			a->conns.at[p->row_of[i] - 1].program = NULL;
+	}
+	munmap(p->page, sizeof(*p->page));
+	munmap(p->row_of, ROWS_BYTES);
+	hy_fd_close(&p->memfd);
+	*p = (struct program){ .memfd = -1 };
+}
+
+void join_close(struct agent *a)
+{
+	for (unsigned int i = 0; i < HY_LOCAL_CLIENTS_MAX; i++) {
+		if (a->programs.at[i].page)
+			join_leave(a, &a->programs.at[i]);
+	}
+}
+
+/* -- users: one of them must not take all connections -- */
+
+static struct user *user_of(struct agent *a, uid_t uid)
+{
+	struct user *free = NULL;
+
+	for (unsigned int i = 0; i < HY_LOCAL_USERS_MAX; i++) {
+		struct user *u = &a->programs.user[i];
+
+		if (u->conns && u->uid == uid)
+			return u;
+		if (!u->conns && !free)
+			free = u;
+	}
+	if (free)
+		free->uid = uid;
+	return free;
+}
+
+void program_forget(struct agent *a, struct conn *c)
+{
+	program_tell(c->program, c->slot, SLOT_GONE, (enum move_reason)c->reason);
+	if (c->program)
+		c->program->row_of[c->slot] = 0;
+	if (c->user)
+		a->programs.user[c->user - 1].conns--;
+	c->program = NULL;
+	c->user = 0;
+}
+
+/* -- what a program gives -- */
+
+static int sockopt(int fd, int opt)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, opt, &value, &len) < 0 ? -1 : value;
+}
+
+static bool unnamed(int fd, int (*name)(int, struct sockaddr *, socklen_t *))
+{
+	struct sockaddr_un sun;
+	socklen_t len = sizeof(sun);
+
+	return name(fd, (struct sockaddr *)&sun, &len) == 0 &&
+	       len == offsetof(struct sockaddr_un, sun_path);
+}
+
+/*
+ * A socketpair that this very process has made, and no connection to somebody who takes what the
+ * agent writes there for root's own words.
+ */
+static bool is_pair(int fd, pid_t pid)
+{
+	struct ucred maker;
+	socklen_t len = sizeof(maker);
+
+	if (sockopt(fd, SO_DOMAIN) != AF_UNIX || sockopt(fd, SO_TYPE) != SOCK_STREAM)
+		return false;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &maker, &len) < 0 || maker.pid != pid || !pid)
+		return false;
+	return unnamed(fd, getsockname) && unnamed(fd, getpeername);
+}
+
+static bool is_stream(int fd)
+{
+	int domain = sockopt(fd, SO_DOMAIN);
+
+	return (domain == AF_INET || domain == AF_INET6) && sockopt(fd, SO_TYPE) == SOCK_STREAM &&
+	       sockopt(fd, SO_ACCEPTCONN) == 0;
+}
+
+static void remember_options(struct conn *c)
+{
+	socklen_t len = sizeof(c->linger);
+
+	c->flags = fcntl(c->kept.fd, F_GETFL);
+	if (getsockopt(c->kept.fd, SOL_SOCKET, SO_LINGER, &c->linger, &len) < 0)
+		c->linger = (struct linger){ 0 };
+	/* should agent and holder die, nobody may take half a body for a whole one */
+	conn_linger(c->kept.fd, true);
+}
+
+static struct conn *new_conn(struct agent *a, struct request *r, uint32_t slot)
+{
+	struct user *u = user_of(a, r->user);
+	struct conn *c;
+
+	if (!u || u->conns >= HY_CONNS_PER_USER_MAX)
+		return NULL;
+	c = conn_new(a, r->fds->fd[0], r->fds->fd[1]);
+	if (!c)
+		return NULL;
+	r->fds->n = 0;
+	u->conns++;
+	c->user = (uint32_t)(u - a->programs.user) + 1;
+	c->program = *r->program;
+	c->slot = slot;
+	c->program->row_of[slot] = conn_row(a, c) + 1;
+	return c;
+}
+
+/* There is no answer: what cannot be taken is closed, which the pair tells by itself. */
+static int take_move(struct agent *a, struct request *r)
+{
+	struct local_slot s;
+	struct conn *c;
+
+	if (!*r->program || r->fds->n != 2 || local_decode_slot(r->packet, r->len, &s) < 0 ||
+	    (*r->program)->row_of[s.slot])
+		return -EPROTO;
+	if (!is_stream(r->fds->fd[0]) || !is_pair(r->fds->fd[1], r->pid) ||
+	    pair_prepare(r->fds->fd[1]) < 0)
+		return -EPROTO;
+	c = new_conn(a, r, s.slot);
+	if (!c) {
+		conn_linger(r->fds->fd[0], true);
+		program_tell(*r->program, s.slot, SLOT_GONE, MOVE_LIMIT_CONNECTIONS);
+		a->count.refused[MOVE_LIMIT_CONNECTIONS]++;
+		return 0;
+	}
+	remember_options(c);
+	if (table_new(a, c) < 0) {
+		conn_reset(a, c, "the holder is gone");
+		return 0;
+	}
+	offer(a, c);
+	return 0;
+}
+
+/* -- what it takes back -- */
+
+static int refuse(struct request *r, int num, const char *words)
+{
+	struct local_error err = { .num = (uint16_t)num };
+
+	snprintf(err.words, sizeof(err.words), "%s", words);
+	return (int)local_encode_error(r->head.id, &err, r->answer);
+}
+
+static struct conn *conn_in(struct agent *a, const struct program *p, uint32_t slot)
+{
+	return p->row_of[slot] ? &a->conns.at[p->row_of[slot] - 1] : NULL;
+}
+
+static int take_back(struct agent *a, struct request *r)
+{
+	struct local_slot s;
+	struct conn *c;
+
+	if (!*r->program || local_decode_slot(r->packet, r->len, &s) < 0)
+		return -EPROTO;
+	c = conn_in(a, *r->program, s.slot);
+	if (!c)
+		return refuse(r, ENOENT, "no connection has this slot");
+	if (!serve_is_idle(a, c))
+		return refuse(r, EBUSY, "bytes are under way");
+	hy_fault(FAULT_GIVE_BACK);
+	setsockopt(c->kept.fd, SOL_SOCKET, SO_LINGER, &c->linger, sizeof(c->linger));
+	if (c->flags >= 0)
+		fcntl(c->kept.fd, F_SETFL, c->flags);
+	r->answer_fds = (struct hy_fds){ .n = 1, .fd = { c->kept.fd } };
+	return (int)local_encode_slot(LOCAL_TAKEN, r->head.id, &s, r->answer);
+}
+
+void join_answered(struct agent *a, struct request *r, bool sent)
+{
+	struct local_slot s;
+	struct conn *c;
+
+	if (r->head.type != LOCAL_TAKE_BACK || r->answer_fds.n == 0 ||
+	    local_decode_slot(r->packet, r->len, &s) < 0)
+		return;
+	c = conn_in(a, *r->program, s.slot);
+	if (sent) {
+		a->count.given_back++;
+		conn_end(a, c);
+	} else {
+		conn_linger(c->kept.fd, true);
+		serve_start(a, c);
+	}
+}
+
+/* -- requests -- */
+
+static int take_join(struct agent *a, struct request *r)
+{
+	if (r->len != LOCAL_HEADER_LEN)
+		return refuse(r, EPROTO, "a join is bare");
+	if (!*r->program)
+		*r->program = new_program(a, r);
+	if (!*r->program)
+		return refuse(r, ENOMEM, "no memory for a page");
+	r->answer_fds = (struct hy_fds){ .n = 1, .fd = { (*r->program)->memfd } };
+	return (int)local_encode_joined(r->head.id, r->answer);
+}
+
+int join_request(struct agent *a, struct request *r)
+{
+	if (r->head.type == LOCAL_MOVE)
+		return take_move(a, r);
+	if (r->fds->n)
+		return -EPROTO;
+	return r->head.type == LOCAL_JOIN ? take_join(a, r) : take_back(a, r);
+}

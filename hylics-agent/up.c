@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * up.c - from the client to the program, as long as the host has the connection
+ *
+ * Runs in: hylics-agent
+ * Reads from: the host over the channel (checked)
+ */
+#include "hylics-agent/up.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "hylics-agent/home.h"
+#include "hylics-agent/pair.h"
+
+void up_end(struct conn *c)
+{
+	if (!c->up_end)
+		shutdown(c->pair.fd, SHUT_WR);
+	c->up_end = true;
+}
+
+/*
+ * What the program will never read stays in the copy, whose close is then a reset, as it would be
+ * without us.
+ */
+static void deliver(struct agent *a, struct conn *c, const uint8_t *bytes, size_t len)
+{
+	ssize_t n = pair_deliver(a, c, bytes, len);
+
+	if (n < 0)
+		return;
+	c->up_full = (size_t)n < len;
+	if (c->up_full && !c->waits_room)
+		conn_watch_pair(a, c, c->pair.events | EPOLLOUT);
+	home_if_small(a, c);
+	conn_owe(a, c, OWES_TAKEN);
+}
+
+int up_take(struct agent *a, const struct message *msg)
+{
+	struct conn *c = conn_find(a, msg->id);
+	struct move_up m;
+	uint64_t skip;
+
+	if (move_up_decode(msg->payload, msg->len, &m) < 0)
+		return -EPROTO;
+	if (!c || (c->state != CONN_OFFERED && c->state != CONN_MOVED))
+		return 0;
+	skip = c->up - m.pos;
+	if (c->state == CONN_OFFERED || m.pos > c->up || skip > m.bytes_len) {
+		conn_reset(a, c, "the host says other bytes than the next");
+		return 0;
+	}
+	if (m.bytes_len == 0)
+		up_end(c);
+	else if (skip == m.bytes_len)
+		conn_owe(a, c, OWES_TAKEN);
+	else
+		deliver(a, c, m.bytes + skip, m.bytes_len - (size_t)skip);
+	return 0;
+}
+
+int up_take_ended(struct agent *a, const struct message *msg)
+{
+	struct conn *c = conn_find(a, msg->id);
+	uint16_t end;
+
+	if (move_end_decode(msg->payload, msg->len, &end) < 0)
+		return -EPROTO;
+	if (c && (c->state == CONN_OFFERED || c->state == CONN_MOVED || c->state == CONN_HOMING))
+		conn_end(a, c);
+	return 0;
+}
