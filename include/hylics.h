@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hylics.h - send files and mapped files over TCP without moving their bytes through this machine
+ *
+ * Runs in: programs in a guest, linked with libhylics
+ * Reads from: no untrusted input
+ *
+ * Each call does what the call of libc it is named after does. Where Hylics can, the connection
+ * goes to the host for it, which sends the bytes itself; where it cannot, the call of libc is made.
+ * hylics_sendfile(3) has the whole contract.
+ */
+#ifndef HYLICS_H
+#define HYLICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+#define HYLICS_CALL extern "C"
+#else
+#define HYLICS_CALL
+#endif
+
+/* Where a connection is. */
+enum hylics_state {
+	HYLICS_HERE = 0,	/* with the program, as ever */
+	HYLICS_ASKED = 1,	/* given away, nobody has said yet what became of it */
+	HYLICS_HOST = 2,	/* the host has it and sends for it */
+	HYLICS_GUEST = 3,	/* the agent serves it in the guest, and gives it back when idle */
+	HYLICS_ENDED = 4	/* it was with the host and is no more */
+};
+
+/* Why it is not with the host. The words are the same all over Hylics. */
+enum hylics_reason {
+	HYLICS_MOVED = 0,		/* no reason: it is, or nobody has asked yet */
+	HYLICS_BELOW_THRESHOLD = 1,
+	HYLICS_NOT_TCP = 2,
+	HYLICS_NOT_ESTABLISHED = 3,
+	HYLICS_UNREAD_BYTES = 4,
+	HYLICS_MPTCP = 5,
+	HYLICS_ULP = 6,
+	HYLICS_URGENT_DATA = 7,
+	HYLICS_OWN_FILTER = 8,
+	HYLICS_SHARED_DESCRIPTOR = 9,
+	HYLICS_NOT_ON_SHARE = 10,
+	HYLICS_FILE_CHANGED = 11,
+	HYLICS_UNREADABLE = 12,
+	HYLICS_NO_TWIN = 13,
+	HYLICS_GUEST_NAT = 14,
+	HYLICS_LIMIT_CONNECTIONS = 15,
+	HYLICS_LIMIT_MOVES = 16,
+	HYLICS_NO_AGENT = 17,
+	HYLICS_NO_CHANNEL = 18,
+	HYLICS_NO_WORKER = 19,
+	HYLICS_OFF_BY_OPERATOR = 20,
+	HYLICS_DRAINING = 21,
+	HYLICS_KERNEL_MISMATCH = 22,
+	HYLICS_ERROR = 23
+};
+
+/* New fields are added at the end only. */
+struct hylics_status {
+	uint32_t state;		/* enum hylics_state */
+	uint32_t reason;	/* enum hylics_reason; later versions may know more */
+	uint64_t offered_bytes;	/* bytes of files handed over as such, on this connection */
+	char why[32];		/* the word of reason, "moved" for none */
+};
+
+/**
+ * hylics_sendfile() - As sendfile(2) from a file to a socket
+ * @sock:	Socket
+ * @fd:		File
+ * @offset:	Where in the file; advanced by what was sent. NULL: the file's position is used
+ * @count:	Bytes
+ *
+ * Return: bytes sent, -1 with errno as sendfile(2) sets it
+ */
+HYLICS_CALL ssize_t hylics_sendfile(int sock, int fd, off_t *offset, size_t count);
+
+/**
+ * hylics_send() - As send(2); where @buf lies in a shared mapping of a file, the file is sent
+ * @sock:	Socket
+ * @buf:	Not to be changed until the peer has it, if it is mapped
+ * @len:	Bytes
+ * @flags:	As of send(2)
+ *
+ * Return: bytes sent, -1 with errno as send(2) sets it
+ */
+HYLICS_CALL ssize_t hylics_send(int sock, const void *buf, size_t len, int flags);
+
+/**
+ * hylics_status() - Where a connection is, and why not with the host
+ * @sock:	Socket
+ * @out:	Filled as far as @size goes
+ * @size:	sizeof(*out); what this library does not know of it is set to 0
+ *
+ * Return: 0, -1 with errno EBADF, ENOTSOCK or EINVAL
+ */
+HYLICS_CALL int hylics_status(int sock, struct hylics_status *out, size_t size);
+
+#endif

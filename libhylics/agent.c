@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * agent.c - the library's side of agent.sock: join, hand a connection over, ask for it back
+ *
+ * Runs in: programs in a guest
+ * Reads from: the agent (checked)
+ */
+#include "libhylics/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/fdpass.h"
+#include "common/own.h"
+#include "common/unixsock.h"
+#include "proto/local.h"
+
+#define FIRST_FD 3	/* what a program prints must not reach the agent */
+
+struct answer {
+	struct local_header h;
+	uint8_t bytes[LOCAL_PACKET_MAX];
+	size_t len;
+	struct hy_fds fds;
+};
+
+/* Is the number still our socket? The program may have closed it and opened something else. */
+static bool is_ours(const struct lib_agent *g)
+{
+	struct stat st;
+
+	return g->fd >= 0 && fstat(g->fd, &st) == 0 && st.st_dev == g->dev && st.st_ino == g->ino;
+}
+
+void agent_leave(struct lib_area *a)
+{
+	struct lib_agent *g = lib_agent();
+
+	if (is_ours(g))
+		hy_fd_close(&g->fd);
+	g->fd = -1;
+	atomic_store(&a->join, 0);
+	(void)lib_map_page(-1);
+}
+
+/* It says nothing unasked but the rest of what was left unread: its end shows as readable. */
+static bool is_alive(const struct lib_agent *g)
+{
+	struct pollfd p = { .fd = g->fd, .events = POLLIN };
+
+	return is_ours(g) && poll(&p, 1, 0) == 0;
+}
+
+/* Wait for a packet; 0, -errno. */
+static int receive(int fd, uint64_t until_ms, struct answer *ans)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t now_ms = hy_clock_ms();
+	ssize_t n;
+
+	if (now_ms > until_ms)
+		return -ETIMEDOUT;
+	n = poll(&p, 1, (int)(until_ms - now_ms));
+	if (n <= 0)
+		return n == 0 ? -ETIMEDOUT : -errno;
+	n = hy_fds_recv(fd, ans->bytes, sizeof(ans->bytes), &ans->fds, 1, MSG_DONTWAIT);
+	if (n <= 0)
+		return n == 0 ? -ECONNRESET : (int)n;
+	ans->len = (size_t)n;
+	if (local_decode_header(ans->bytes, ans->len, &ans->h) == 0)
+		return 0;
+	hy_fds_close(&ans->fds);
+	return -EPROTO;
+}
+
+/* One request, its answer. Whatever else fails than the agent's "no" ends the connection to it. */
+static int ask(int fd, const uint8_t *request, size_t len, uint32_t id, struct answer *ans)
+{
+	uint64_t until_ms = hy_clock_ms() + lib_agent()->answer_ms;
+	ssize_t n = hy_fds_send(fd, request, len, NULL, MSG_DONTWAIT);
+	int rc;
+
+	if (n < 0)
+		return (int)n;
+	ans->h = (struct local_header){ 0 };
+	for (;;) {
+		rc = receive(fd, until_ms, ans);
+		if (rc == 0 && ans->h.id == id)
+			return 0;
+		if (rc == 0)
+			hy_fds_close(&ans->fds);
+		else if (rc != -EINTR && rc != -EAGAIN)
+			return rc;
+	}
+}
+
+/* A page is looked at only if it can neither shrink below us nor speak another language. */
+static int take_page(int memfd)
+{
+	const struct hy_page *p = lib_page();
+	int seals = fcntl(memfd, F_GET_SEALS);
+	struct stat st;
+	int rc;
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(memfd, &st) < 0 ||
+	    st.st_size < (off_t)sizeof(*p))
+		return -EPROTO;
+	rc = lib_map_page(memfd);
+	if (rc < 0)
+		return rc;
+	return p->version == HY_PAGE_VERSION && p->slots > 0 ? 0 : -EPROTO;
+}
+
+static int connect_agent(void)
+{
+	const char *dir = secure_getenv("HYLICS_RUN_DIR");
+	char path[HY_UNIX_PATH_MAX + 1];
+	int n = snprintf(path, sizeof(path), "%s/agent.sock", dir ? dir : "/run/hylics");
+	hy_autofd fd = -1;
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = hy_unix_connect(path, SOCK_SEQPACKET | SOCK_NONBLOCK, NULL);
+	if (fd < 0 || fd >= FIRST_FD)
+		return hy_fd_steal(&fd);
+	n = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
+	return n < 0 ? -errno : n;
+}
+
+static int join(struct lib_area *a)
+{
+	struct lib_agent *g = lib_agent();
+	hy_autofd fd = connect_agent();
+	uint8_t request[LOCAL_PACKET_MAX];
+	uint32_t id = ++a->next_id;
+	struct answer ans;
+	struct stat st;
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = ask(fd, request, local_encode_join(id, request), id, &ans);
+	if (rc < 0)
+		return rc;
+	if (ans.h.type == LOCAL_JOINED && ans.len == LOCAL_HEADER_LEN && ans.fds.n == 1)
+		rc = take_page(ans.fds.fd[0]);
+	else
+		rc = -EPROTO;
+	hy_fds_close(&ans.fds);
+	if (rc == 0 && fstat(fd, &st) < 0)
+		rc = -errno;
+	if (rc < 0) {
+		(void)lib_map_page(-1);
+		return rc;
+	}
+	g->fd = hy_fd_steal(&fd);
+	g->dev = st.st_dev;
+	g->ino = st.st_ino;
+	memset(a->slot_ms, 0, sizeof(a->slot_ms));
+	atomic_store(&a->join, ++a->joins);
+	return 0;
+}
+
+bool agent_join(struct lib_area *a)
+{
+	if (atomic_load(&a->join) && is_alive(lib_agent()))
+		return true;
+	agent_leave(a);	/* a forked child's, too: its socket is the parent's */
+	if (hy_clock_ms() < atomic_load(&a->look_ms))
+		return false;
+	if (join(a) == 0)
+		return true;
+	atomic_store(&a->look_ms, hy_clock_ms() + HY_LIB_AGAIN_MS);
+	return false;
+}
+
+int agent_move(struct lib_area *a, uint32_t slot, int tcp, int pair)
+{
+	const struct local_slot which = { .slot = slot };
+	const struct hy_fds fds = { .n = 2, .fd = { tcp, pair } };
+	uint8_t request[LOCAL_PACKET_MAX];
+	size_t len = local_encode_slot(LOCAL_MOVE, ++a->next_id, &which, request);
+	ssize_t n = hy_fds_send(lib_agent()->fd, request, len, &fds, MSG_DONTWAIT);
+
+	if (n == -EPIPE || n == -ECONNRESET)
+		agent_leave(a);
+	return n < 0 ? (int)n : 0;
+}
+
+/* Takes the socket out of an answer; -errno if it brings none. */
+static int taken(struct answer *ans, uint32_t slot)
+{
+	struct local_slot got;
+	struct local_error no;
+	int fd;
+
+	if (ans->h.type == LOCAL_ERROR && local_decode_error(ans->bytes, ans->len, &no) == 0)
+		return -EBUSY;
+	if (ans->h.type != LOCAL_TAKEN || local_decode_slot(ans->bytes, ans->len, &got) < 0 ||
+	    got.slot != slot || ans->fds.n != 1)
+		return -EPROTO;
+	fd = ans->fds.fd[0];
+	ans->fds.n = 0;
+	return fd;
+}
+
+int agent_take_back(struct lib_area *a, uint32_t slot)
+{
+	const struct local_slot which = { .slot = slot };
+	uint8_t request[LOCAL_PACKET_MAX];
+	uint32_t id = ++a->next_id;
+	size_t len = local_encode_slot(LOCAL_TAKE_BACK, id, &which, request);
+	struct answer ans;
+	int rc;
+
+	if (!is_alive(lib_agent()))
+		rc = -ECONNRESET;
+	else
+		rc = ask(lib_agent()->fd, request, len, id, &ans);
+	if (rc == 0) {
+		rc = taken(&ans, slot);
+		hy_fds_close(&ans.fds);
+	}
+	if (rc < 0 && rc != -EBUSY)
+		agent_leave(a);
+	return rc;
+}

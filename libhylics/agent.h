@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * agent.h - the library's side of agent.sock: join, hand a connection over, ask for it back
+ *
+ * Runs in: programs in a guest
+ * Reads from: the agent (checked)
+ *
+ * All functions want the area's lock held, and none waits longer than HY_LIB_ANSWER_MS. An agent
+ * that does not answer in time is left: the connection to it is closed, so that an answer under
+ * way reaches nobody, and the agent knows that it did not.
+ */
+#ifndef HY_LIB_AGENT_H
+#define HY_LIB_AGENT_H
+
+#include "libhylics/lib.h"
+
+/**
+ * agent_join() - Have an agent and its page, if one is there
+ * @a:	Area; after a failure none is looked for until HY_LIB_AGAIN_MS have gone
+ *
+ * Return: true if joined, perhaps since long
+ */
+bool agent_join(struct lib_area *a);
+void agent_leave(struct lib_area *a);	/* Close the connection to it; pairs go on */
+
+/**
+ * agent_move() - Hand a connection over
+ * @a:		Area, joined
+ * @slot:	Its number
+ * @tcp:	TCP socket
+ * @pair:	The agent's end
+ *
+ * Return: 0 if the agent will see it, -errno if it never will
+ */
+int agent_move(struct lib_area *a, uint32_t slot, int tcp, int pair);
+
+/**
+ * agent_take_back() - Ask for the TCP socket of a connection that the agent serves in the guest
+ * @a:		Area, joined
+ * @slot:	Its number
+ *
+ * Return: the socket, the caller's, or -errno: the agent goes on with it
+ */
+int agent_take_back(struct lib_area *a, uint32_t slot);
+
+#endif

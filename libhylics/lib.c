@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lib.c - what the library remembers: its agent's page, one entry per descriptor number
+ *
+ * Runs in: programs in a guest
+ * Reads from: no untrusted input
+ */
+#include "libhylics/lib.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+/* All that is global; the rest is in the area, of which the kernel touches what is used. */
+static struct {
+	_Atomic(struct lib_area *) area;
+	struct lib_agent agent;		/* under the area's lock */
+} lib = { .agent = { .fd = -1, .answer_ms = HY_LIB_ANSWER_MS } };
+
+#define PAGES(bytes) (((bytes) + 0xffffu) & ~(size_t)0xffffu)	/* of any size up to 64 KB */
+#define AREA_BYTES PAGES(sizeof(struct lib_area))
+#define PAGE_BYTES PAGES(sizeof(struct hy_page))
+
+static struct lib_area *make_area(void)
+{
+	struct lib_area *none = NULL;
+	void *made = mmap(NULL, AREA_BYTES + PAGE_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (made == MAP_FAILED)
+		return NULL;
+	/* zeros are a valid area: the mutex of glibc and musl is free, all else unused */
+	if (madvise(made, AREA_BYTES, MADV_WIPEONFORK) < 0) {
+		munmap(made, AREA_BYTES + PAGE_BYTES);
+		return NULL;
+	}
+	if (atomic_compare_exchange_strong(&lib.area, &none, (struct lib_area *)made))
+		return made;
+	munmap(made, AREA_BYTES + PAGE_BYTES);
+	return none;
+}
+
+struct lib_area *lib_area(void)
+{
+	struct lib_area *a = atomic_load_explicit(&lib.area, memory_order_acquire);
+
+	return a ? a : make_area();
+}
+
+static void *page_place(void)
+{
+	return (char *)atomic_load_explicit(&lib.area, memory_order_acquire) + AREA_BYTES;
+}
+
+const struct hy_page *lib_page(void)
+{
+	return page_place();
+}
+
+int lib_map_page(int memfd)
+{
+	int flags = memfd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	/* over the old one in one step: another thread may be reading it */
+	const void *page = mmap(page_place(), sizeof(struct hy_page), PROT_READ,
+				flags | MAP_FIXED, memfd, 0);
+
+	return page == MAP_FAILED ? -errno : 0;
+}
+
+struct lib_agent *lib_agent(void)
+{
+	return &lib.agent;
+}
+
+struct lib_conn *lib_enter(int sock)
+{
+	struct lib_area *a;
+	struct lib_conn *c;
+	int32_t users;
+
+	if (sock < 0 || sock >= HY_LIB_FDS_MAX)
+		return NULL;
+	a = lib_area();
+	if (!a)
+		return NULL;
+	c = &a->conn[sock];
+	users = atomic_load(&c->users);
+	while (users < 0 || !atomic_compare_exchange_weak(&c->users, &users, users + 1)) {
+		if (users >= 0)
+			continue;
+		pthread_mutex_lock(&a->lock);
+		pthread_mutex_unlock(&a->lock);
+		users = atomic_load(&c->users);
+	}
+	return c;
+}
+
+void lib_leave(struct lib_conn *c)
+{
+	if (c)
+		atomic_fetch_sub(&c->users, 1);
+}
+
+bool lib_alone(struct lib_conn *c)
+{
+	int32_t me = 1;
+
+	return atomic_compare_exchange_strong(&c->users, &me, -1);
+}
+
+void lib_not_alone(struct lib_conn *c)
+{
+	atomic_store(&c->users, 1);
+}

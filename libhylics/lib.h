@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lib.h - what the library remembers: its agent's page, one entry per descriptor number
+ *
+ * Runs in: programs in a guest
+ * Reads from: the agent's page (checked)
+ */
+#ifndef HY_LIB_H
+#define HY_LIB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "common/limits.h"
+#include "proto/page.h"
+#include "proto/reason.h"
+
+/*
+ * DOC: One number, one entry
+ *
+ * The program closes and reuses numbers without our knowing, so an entry is only a belief: is_pair
+ * says that the number was a pair's end when we last looked, and ino which. Every call compares.
+ *
+ *	is_pair		what a call may do
+ *	false		try a move (users goes from 1 to -1), else call the plain function
+ *	true		another inode behind the number: back to false.
+ *			Ours: put markers; give back (users from 1 to -1) when the agent serves it
+ *
+ * users counts the calls in progress with this number, plain ones too. Whoever changes what is
+ * behind the number needs to be the only one: he takes users from 1 to -1, holding the area's lock.
+ * Who comes meanwhile waits for the lock. ino, slot and join change only then; is_pair is set only
+ * then, and cleared by whoever finds it wrong.
+ */
+struct lib_conn {
+	_Atomic int32_t users;
+	_Atomic uint8_t is_pair;
+	_Atomic uint8_t reason;		/* enum move_reason: why the last call was plain */
+	uint32_t slot;			/* in the page */
+	uint32_t join;			/* whose page: another agent knows nothing of it */
+	uint64_t ino;			/* of the pair's end */
+	uint64_t tcp_ino;		/* of the TCP socket that was there before */
+	_Atomic uint64_t offered;	/* bytes */
+	_Atomic uint16_t put;		/* markers put into the pair, counted as the page does */
+	/* a refused connection is not offered again, or not at once */
+	_Atomic uint64_t refused_ino;
+	_Atomic uint64_t again_ms;
+	/* the file that this number was last seen to read */
+	_Atomic uint64_t read_ino;
+	_Atomic int32_t read_fd;
+};
+
+/* The file behind the mapping that was last sent; its number is believed while it is that file. */
+struct lib_file {
+	int fd;
+	dev_t dev;
+	ino_t ino;			/* 0: none */
+};
+
+/*
+ * All of it, in memory that a forked child finds full of zeros (MADV_WIPEONFORK), which is how it
+ * begins: no entry, no agent. In the child a moved connection is a unix socket like any other:
+ * what is written to it arrives, only no longer as slices.
+ */
+struct lib_area {
+	pthread_mutex_t lock;		/* of what follows, and of users == -1 */
+	_Atomic uint32_t join;		/* which agent's page is mapped, counted from 1; 0: none */
+	uint32_t joins;
+	_Atomic uint64_t look_ms;	/* not before, the agent is looked for again */
+	_Atomic uint8_t will;		/* enum lib_will */
+	uint32_t next_id;
+	uint32_t next_slot;
+	struct lib_file mapped;
+	uint64_t slot_ms[HY_PAGE_SLOTS];	/* when given out, 0: not by this joining */
+	struct lib_conn conn[HY_LIB_FDS_MAX];
+};
+
+enum lib_will { WILL_UNKNOWN, WILL_MOVE, WILL_NOT };	/* HYLICS=off */
+
+/* The socket to the agent: a number is believed only while it is the same socket. */
+struct lib_agent {
+	int fd;				/* -1: none */
+	dev_t dev;
+	ino_t ino;
+	uint32_t answer_ms;		/* how long an answer is waited for; tests wait longer */
+};
+
+/**
+ * lib_area() - The library's memory, made by the first call
+ *
+ * Return: NULL if there is none to be had: then everything is plain
+ */
+struct lib_area *lib_area(void);
+
+/* The agent's page; all zeros while there is no agent. Never unmapped. */
+const struct hy_page *lib_page(void);
+
+/* Put a page there, or with a negative @memfd the zeros; 0 or -errno. */
+int lib_map_page(int memfd);
+
+/* Of this process, or of the one that forked it. */
+struct lib_agent *lib_agent(void);
+
+/**
+ * lib_enter() - Begin a call with a number
+ * @sock:	From the program
+ *
+ * Waits while somebody changes what is behind it.
+ *
+ * Return: its entry, NULL if the call is to be plain
+ */
+struct lib_conn *lib_enter(int sock);
+void lib_leave(struct lib_conn *c);	/* End it; NULL: nothing to do */
+
+/**
+ * lib_alone() - Become the only one who uses an entry; the area's lock is held
+ * @c:	Entered by the caller
+ *
+ * Return: false if another call with the number is in progress
+ */
+bool lib_alone(struct lib_conn *c);
+void lib_not_alone(struct lib_conn *c);	/* the way back */
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * move.c - a connection goes to the agent and comes back
+ *
+ * Runs in: programs in a guest
+ * Reads from: the agent (checked)
+ */
+#include "libhylics/move.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/own.h"
+#include "libhylics/agent.h"
+#include "libhylics/swap.h"
+
+/*
+ * DOC: Coming back
+ *
+ * The library asks for the TCP socket when the agent serves the connection in the guest and the
+ * pair is empty both ways. An agent that says yes has first stopped reading from the TCP socket,
+ * has then found the pair empty as well, and sends a duplicate. It keeps its own, and the pair's
+ * end, until that end is hung up: then it closes both without a word to the client, because the
+ * program has the connection. If instead the program leaves agent.sock, the answer was not read,
+ * and the agent goes on as if nobody had asked. So an answer that is late loses nothing.
+ */
+
+/* Bytes of the pair's send buffer: the kernel doubles them, and a marker takes 0.75 to 1 KB. */
+#define PAIR_BUFFER (HY_ITEMS_MAX * 512)
+
+bool move_is_pair(struct lib_conn *c, int sock)
+{
+	struct stat st;
+
+	if (!atomic_load(&c->is_pair))
+		return false;
+	if (fstat(sock, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == c->ino)
+		return true;
+	atomic_store(&c->is_pair, 0);	/* closed, and perhaps something else since */
+	return false;
+}
+
+static enum lib_will read_will(void)
+{
+	const char *text = secure_getenv("HYLICS");
+
+	return text && strcmp(text, "off") == 0 ? WILL_NOT : WILL_MOVE;
+}
+
+static enum move_reason page_says(struct lib_area *a)
+{
+	const struct hy_page *p = lib_page();
+	uint32_t reason;
+
+	if (!atomic_load(&a->join))
+		return MOVE_NO_AGENT;
+	if (atomic_load(&p->possible))
+		return MOVE_DONE;
+	reason = atomic_load(&p->reason);
+	return reason > MOVE_DONE && reason < MOVE_REASONS ? (enum move_reason)reason : MOVE_ERROR;
+}
+
+enum move_reason move_allowed(void)
+{
+	struct lib_area *a = lib_area();
+	enum move_reason reason;
+
+	if (atomic_load(&a->will) == WILL_UNKNOWN)
+		atomic_store(&a->will, (uint8_t)read_will());
+	if (atomic_load(&a->will) == WILL_NOT)
+		return MOVE_OFF_BY_OPERATOR;
+	reason = page_says(a);
+	if (reason == MOVE_DONE || hy_clock_ms() < atomic_load(&a->look_ms))
+		return reason;
+	/* the page of an agent that has died says no for ever: look whether there is another */
+	pthread_mutex_lock(&a->lock);
+	if (agent_join(a) && page_says(a) != MOVE_DONE)
+		atomic_store(&a->look_ms, hy_clock_ms() + HY_LIB_AGAIN_MS);
+	reason = page_says(a);
+	pthread_mutex_unlock(&a->lock);
+	return reason;
+}
+
+static bool is_established(int sock)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return getsockopt(sock, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_state == TCP_ESTABLISHED;
+}
+
+static bool is_tcp(int sock)
+{
+	int protocol = 0;
+	socklen_t len = sizeof(protocol);
+
+	return getsockopt(sock, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 &&
+	       protocol == IPPROTO_TCP;
+}
+
+/* A slot whose last connection is over, and which the agent has had time to hear of. */
+static int take_slot(struct lib_area *a)
+{
+	const struct hy_page *p = lib_page();
+	uint64_t now_ms = hy_clock_ms();
+	uint32_t slots = p->slots;
+
+	if (slots > HY_PAGE_SLOTS)
+		slots = HY_PAGE_SLOTS;
+	for (uint32_t i = 0; i < slots; i++) {
+		uint32_t slot = a->next_slot++ % slots;
+
+		if (a->slot_ms[slot] && (atomic_load(&p->slot[slot].state) != SLOT_GONE ||
+					 now_ms - a->slot_ms[slot] < HY_LIB_SLOT_MS))
+			continue;
+		a->slot_ms[slot] = now_ms + 1;	/* 0 is: never */
+		return (int)slot;
+	}
+	return -ENOSPC;
+}
+
+static int make_pair(int sock, int *ours, int *theirs)
+{
+	const int buffer = PAIR_BUFFER;
+	int ends[2], flags = fcntl(sock, F_GETFL);
+
+	/* signals from a pair would come at other times; what O_APPEND forbids, stays forbidden */
+	if (flags < 0 || (flags & (O_APPEND | O_ASYNC)))
+		return -EINVAL;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+		return -errno;
+	*ours = ends[0];
+	*theirs = ends[1];
+	if (setsockopt(*ours, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)) < 0)
+		return -errno;
+	return swap_like(*ours, sock);
+}
+
+static int inode_of(int fd, uint64_t *ino)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*ino = st.st_ino;
+	return 0;
+}
+
+/* The five steps of swap.c; the agent is there. */
+static int swap_in(struct lib_area *a, struct lib_conn *c, int sock, struct users *u, uint32_t slot)
+{
+	hy_autofd copy = -1, ours = -1, theirs = -1;
+	int rc = make_pair(sock, &ours, &theirs);
+
+	if (rc == 0)
+		rc = inode_of(ours, &c->ino);
+	if (rc == 0)
+		rc = inode_of(sock, &c->tcp_ino);
+	if (rc < 0)
+		return rc;
+	copy = fcntl(sock, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return -errno;
+	rc = swap_try(copy, sock);
+	if (rc == 0)
+		rc = swap_do(sock, copy, ours, u);
+	if (rc < 0)
+		return rc;
+	rc = agent_move(a, slot, copy, theirs);
+	if (rc < 0)
+		(void)swap_do(sock, ours, copy, u);
+	return rc;
+}
+
+static enum move_reason give(struct lib_area *a, struct lib_conn *c, int sock)
+{
+	struct users u;
+	int slot, rc;
+
+	if (!agent_join(a) || page_says(a) != MOVE_DONE)
+		return page_says(a);
+	rc = users_find(sock, &u);
+	if (rc < 0)
+		return rc == -EBUSY ? MOVE_SHARED_DESCRIPTOR : MOVE_ERROR;
+	slot = take_slot(a);
+	if (slot < 0)
+		return MOVE_LIMIT_CONNECTIONS;
+	rc = swap_in(a, c, sock, &u, (uint32_t)slot);
+	if (rc < 0) {
+		a->slot_ms[slot] = 0;
+		return atomic_load(&a->join) ? MOVE_ERROR : MOVE_NO_AGENT;
+	}
+	c->slot = (uint32_t)slot;
+	c->join = atomic_load(&a->join);
+	atomic_store(&c->offered, 0);
+	atomic_store(&c->put, atomic_load(&lib_page()->slot[slot].taken));
+	atomic_store(&c->again_ms, 0);
+	atomic_store(&c->is_pair, 1);
+	return MOVE_DONE;
+}
+
+/* Was this very socket refused, and not long ago? */
+static bool is_refused(struct lib_conn *c, int sock)
+{
+	uint64_t ino = atomic_load(&c->refused_ino), now = 0;
+
+	return ino && hy_clock_ms() < atomic_load(&c->again_ms) && inode_of(sock, &now) == 0 &&
+	       now == ino;
+}
+
+static void refuse(struct lib_conn *c, uint64_t ino, uint64_t until_ms)
+{
+	atomic_store(&c->refused_ino, ino);
+	atomic_store(&c->again_ms, until_ms);
+}
+
+enum move_reason move_give(struct lib_conn *c, int sock)
+{
+	struct lib_area *a = lib_area();
+	enum move_reason reason = MOVE_SHARED_DESCRIPTOR;
+	uint64_t ino = 0;
+
+	if (!is_established(sock))
+		return is_tcp(sock) ? MOVE_NOT_ESTABLISHED : MOVE_NOT_TCP;
+	if (is_refused(c, sock))
+		return atomic_load(&c->reason);
+	pthread_mutex_lock(&a->lock);
+	if (lib_alone(c)) {
+		reason = give(a, c, sock);
+		lib_not_alone(c);
+	}
+	pthread_mutex_unlock(&a->lock);
+	if (reason != MOVE_DONE && inode_of(sock, &ino) == 0)
+		refuse(c, ino, hy_clock_ms() + HY_LIB_AGAIN_MS);
+	return reason;
+}
+
+/* -- back -- */
+
+static bool is_idle(int sock)
+{
+	int out = 1, in = 1;
+
+	return ioctl(sock, SIOCOUTQ, &out) == 0 && out == 0 && ioctl(sock, FIONREAD, &in) == 0 &&
+	       in == 0;
+}
+
+/* When the connection may be offered again after the agent kept it in the guest for this reason. */
+static uint64_t offer_again_ms(unsigned int reason)
+{
+	switch (reason) {
+	case MOVE_DONE:			/* it was with the host, and is home because it was idle */
+	case MOVE_BELOW_THRESHOLD:
+		return 0;
+	case MOVE_NOT_TCP:
+	case MOVE_MPTCP:
+	case MOVE_ULP:
+	case MOVE_OWN_FILTER:
+	case MOVE_NO_TWIN:
+	case MOVE_GUEST_NAT:
+	case MOVE_KERNEL_MISMATCH:
+		return UINT64_MAX;
+	default:
+		return hy_clock_ms() + HY_LIB_AGAIN_MS;
+	}
+}
+
+/* The agent is asked last: nothing that may fail comes after its yes but what was rehearsed. */
+static int swap_back(struct lib_area *a, struct lib_conn *c, int sock)
+{
+	hy_autofd copy = -1, tcp = -1;
+	struct users u;
+	uint64_t ino = 0;
+	int rc = users_find(sock, &u);
+
+	if (rc < 0)
+		return rc;
+	copy = fcntl(sock, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return -errno;
+	rc = swap_try(copy, sock);
+	if (rc < 0)
+		return rc;
+	tcp = agent_take_back(a, c->slot);
+	if (tcp < 0)
+		return tcp;
+	rc = inode_of(tcp, &ino);
+	if (rc == 0 && ino != c->tcp_ino)
+		rc = -EPROTO;
+	if (rc == 0)
+		rc = swap_like(tcp, sock);
+	if (rc == 0)
+		rc = swap_do(sock, copy, tcp, &u);
+	if (rc < 0)
+		agent_leave(a);
+	return rc;
+}
+
+bool move_take_back(struct lib_conn *c, int sock)
+{
+	struct lib_area *a = lib_area();
+	const struct hy_page *p = lib_page();
+	unsigned int reason;
+	int rc = -EBUSY;
+
+	if (c->join != atomic_load(&a->join) ||
+	    atomic_load(&p->slot[c->slot].state) != SLOT_LOCAL ||
+	    hy_clock_ms() < atomic_load(&c->again_ms) || !is_idle(sock))
+		return false;
+	reason = atomic_load(&p->slot[c->slot].reason);
+	pthread_mutex_lock(&a->lock);
+	if (c->join == atomic_load(&a->join) && lib_alone(c)) {
+		rc = swap_back(a, c, sock);
+		if (rc == 0)
+			atomic_store(&c->is_pair, 0);
+		lib_not_alone(c);
+	}
+	pthread_mutex_unlock(&a->lock);
+	if (rc < 0) {
+		atomic_store(&c->again_ms, hy_clock_ms() + HY_LIB_AGAIN_MS);
+		return false;
+	}
+	atomic_store(&c->reason, (uint8_t)reason);
+	refuse(c, c->tcp_ino, offer_again_ms(reason));
+	return true;
+}

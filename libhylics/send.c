@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * send.c - hylics_send()
+ *
+ * Runs in: programs in a guest
+ * Reads from: no untrusted input
+ */
+#include "include/hylics.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/own.h"
+#include "libhylics/maps.h"
+#include "libhylics/move.h"
+#include "libhylics/slice.h"
+
+#define FLAGS_OURS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE)
+
+/*
+ * The host reads the file, not this memory: what the program has written into the mapping must get
+ * there first. (On a share that is memory of this kernel, that is nothing.)
+ */
+static bool is_written(const void *buf, size_t len, const struct maps_place *place)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), into = (uintptr_t)buf % page;
+
+	return !place->writable || msync((char *)(uintptr_t)buf - into, len + into, MS_SYNC) == 0;
+}
+
+/* The file behind the memory; -errno if it is to be sent as bytes. */
+static int find(struct lib_conn *c, const void *buf, size_t len, struct slice *s)
+{
+	struct maps_place place;
+	hy_autofd file = maps_find(buf, len, (dev_t)atomic_load(&lib_page()->share_dev), &place);
+
+	if (file < 0)
+		return file;
+	/* all of it: behind the file's end the plain call finds zeros, or nothing to read */
+	if (slice_of(c, file, place.offset, len, s) != MOVE_DONE || s->len != len ||
+	    !is_written(buf, len, &place))
+		return -ENOENT;
+	return hy_fd_steal(&file);
+}
+
+/* The file to send, moving the connection if that is due; -errno: send bytes. */
+static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, struct slice *s)
+{
+	bool pair = move_is_pair(c, sock);
+	enum move_reason reason = MOVE_DONE;
+	hy_autofd file = -1;
+
+	if (pair && move_take_back(c, sock))
+		return -ENOENT;	/* this call is plain: no going to and fro */
+	if (!pair)
+		reason = move_allowed();
+	if (reason == MOVE_DONE && len < HY_LIB_MARK_MIN)
+		reason = MOVE_BELOW_THRESHOLD;
+	if (reason == MOVE_DONE) {
+		file = find(c, buf, len, s);
+		if (file < 0)
+			reason = MOVE_NOT_ON_SHARE;
+	}
+	if (reason == MOVE_DONE && !pair)
+		reason = s->left < atomic_load(&lib_page()->threshold) ? MOVE_BELOW_THRESHOLD :
+			 move_give(c, sock);
+	atomic_store(&c->reason, (uint8_t)reason);
+	return reason == MOVE_DONE ? hy_fd_steal(&file) : -ENOENT;
+}
+
+static ssize_t mem_call(struct lib_conn *c, int sock, const void *buf, size_t len, int flags)
+{
+	struct slice s;
+	ssize_t n = -ENOENT;
+	hy_autofd file = (flags & ~FLAGS_OURS) ? -1 : prepare(c, sock, buf, len, &s);
+
+	if (file >= 0) {
+		int wait = slice_waits(sock);
+
+		n = wait < 0 ? wait : slice_put(c, sock, &s, wait && !(flags & MSG_DONTWAIT));
+	}
+	if (n == -EAGAIN || n == -EINTR) {
+		errno = (int)-n;
+		return -1;
+	}
+	return n < 0 ? send(sock, buf, len, flags) : n;	/* raises SIGPIPE, if it is to be */
+}
+
+ssize_t hylics_send(int sock, const void *buf, size_t len, int flags)
+{
+	struct lib_conn *c = lib_enter(sock);
+	int before;
+	ssize_t n;
+
+	if (!c)
+		return send(sock, buf, len, flags);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	n = mem_call(c, sock, buf, len, flags);
+	pthread_setcancelstate(before, NULL);
+	lib_leave(c);
+	return n;
+}

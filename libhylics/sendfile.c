@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sendfile.c - hylics_sendfile()
+ *
+ * Runs in: programs in a guest
+ * Reads from: no untrusted input
+ *
+ * Only the plain case is ours: bytes that are there, of a file of the share, from a readable
+ * descriptor. Everything else goes to sendfile(2), which works with a pair as well as with a TCP
+ * socket: its bytes then travel as bytes, and its errors are the kernel's own.
+ *
+ * A moved call costs four system calls: fstat() of socket and file, F_GETFL of the socket, and the
+ * marker's sendmsg(). A file's first costs one more.
+ */
+#include "include/hylics.h"
+
+#include <errno.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "libhylics/move.h"
+#include "libhylics/slice.h"
+
+/* What of the call is ours, moving the connection if that is due; false: the plain call's. */
+static bool prepare(struct lib_conn *c, int sock, int fd, off_t offset, size_t count,
+				struct slice *s)
+{
+	bool pair = move_is_pair(c, sock);
+	enum move_reason reason = MOVE_DONE;
+
+	if (pair && move_take_back(c, sock))
+		return false;	/* this call is plain: no going to and fro */
+	if (!pair)
+		reason = move_allowed();
+	if (reason == MOVE_DONE)
+		reason = slice_of(c, fd, offset, count, s);
+	if (reason == MOVE_DONE && !pair)
+		reason = s->left < atomic_load(&lib_page()->threshold) ? MOVE_BELOW_THRESHOLD :
+			 move_give(c, sock);
+	if (reason == MOVE_DONE && s->len < HY_LIB_MARK_MIN)
+		reason = MOVE_BELOW_THRESHOLD;
+	atomic_store(&c->reason, (uint8_t)reason);
+	return reason == MOVE_DONE;
+}
+
+static ssize_t file_call(struct lib_conn *c, int sock, int fd, off_t *offset, size_t count)
+{
+	off_t from = offset ? *offset : lseek(fd, 0, SEEK_CUR);
+	struct slice s;
+	ssize_t n = -EINVAL;
+	int wait;
+
+	if (prepare(c, sock, fd, from, count, &s)) {
+		wait = slice_waits(sock);
+		n = wait < 0 ? wait : slice_put(c, sock, &s, wait);
+	}
+	if (n == -EAGAIN || n == -EINTR) {
+		errno = (int)-n;
+		return -1;
+	}
+	if (n < 0)	/* the plain call raises SIGPIPE, too */
+		return sendfile(sock, fd, offset, count);
+	if (offset)
+		*offset = from + n;
+	else
+		(void)lseek(fd, from + n, SEEK_SET);
+	return n;
+}
+
+ssize_t hylics_sendfile(int sock, int fd, off_t *offset, size_t count)
+{
+	struct lib_conn *c = lib_enter(sock);
+	int before;
+	ssize_t n;
+
+	if (!c)
+		return sendfile(sock, fd, offset, count);
+	/* sendfile() is no place where a thread may be cancelled */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	n = file_call(c, sock, fd, offset, count);
+	pthread_setcancelstate(before, NULL);
+	lib_leave(c);
+	return n;
+}

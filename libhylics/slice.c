@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * slice.c - a piece of a file, and how it goes down the pair
+ *
+ * Runs in: programs in a guest
+ * Reads from: no untrusted input
+ */
+#include "libhylics/slice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "common/fdpass.h"
+#include "common/own.h"
+#include "proto/local.h"
+
+#define KERNEL_COUNT_MAX 0x7ffff000u	/* more than this no call of the kernel sends */
+
+/*
+ * May the program read through this number? Asked once for each file: what the number was opened
+ * for is believed until it leads to another file.
+ */
+static bool is_readable(struct lib_conn *c, int file, ino_t ino)
+{
+	int flags;
+
+	if (atomic_load(&c->read_fd) == file && atomic_load(&c->read_ino) == ino)
+		return true;
+	flags = fcntl(file, F_GETFL);
+	if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) == O_WRONLY)
+		return false;
+	atomic_store(&c->read_fd, file);
+	atomic_store(&c->read_ino, ino);
+	return true;
+}
+
+enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t count,
+			  struct slice *s)
+{
+	const struct hy_page *p = lib_page();
+	struct stat st;
+	uint64_t left;
+
+	/* what sendfile(2) refuses is left to it */
+	if (offset < 0 || count > SSIZE_MAX || (off_t)count > INT64_MAX - offset)
+		return MOVE_ERROR;
+	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_dev != atomic_load(&p->share_dev))
+		return MOVE_NOT_ON_SHARE;
+	if (count == 0 || offset >= st.st_size)
+		return MOVE_BELOW_THRESHOLD;
+	if (!is_readable(c, file, st.st_ino))
+		return MOVE_UNREADABLE;
+	left = (uint64_t)(st.st_size - offset);
+	if (count > left)
+		count = left;
+	if (count > KERNEL_COUNT_MAX)
+		count = KERNEL_COUNT_MAX;
+	*s = (struct slice){ .file = file, .offset = (uint64_t)offset, .len = count,
+			     .left = left };
+	return MOVE_DONE;
+}
+
+static int put_marker(struct lib_conn *c, int sock, const struct slice *s, uint64_t done,
+		      uint64_t len, int tell, int flags)
+{
+	const struct local_marker m = { .offset = s->offset + done, .len = len,
+					.flags = tell < 0 ? 0 : LOCAL_MARK_TELL };
+	const struct hy_fds fds = { .n = tell < 0 ? 1 : 2, .fd = { s->file, tell } };
+	uint8_t bytes[LOCAL_MARKER_LEN];
+	ssize_t n;
+
+	local_encode_marker(&m, bytes);
+	n = hy_fds_send_once(sock, bytes, sizeof(bytes), &fds, flags);
+	if (n < 0)
+		return (int)n;
+	/* the kernel cuts no buffer as small as a marker */
+	atomic_fetch_add(&c->put, 1);
+	return 0;
+}
+
+/*
+ * Wait until the agent says that the last marker's bytes are in the host's socket. A signal, or the
+ * socket's time limit, only ends the waiting: the bytes are promised, and cannot be called back.
+ */
+static int wait_told(int sock, int tell)
+{
+	struct pollfd p[2] = { { .fd = tell, .events = POLLIN }, { .fd = sock } };
+	struct timeval limit = { 0 };
+	socklen_t len = sizeof(limit);
+	int timeout_ms = -1;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, &len) == 0 &&
+	    (limit.tv_sec || limit.tv_usec))
+		timeout_ms = limit.tv_sec > INT32_MAX / 1000 - 1 ? INT32_MAX :
+			     (int)(limit.tv_sec * 1000 + (limit.tv_usec + 999) / 1000);
+	if (poll(p, 2, timeout_ms) <= 0 || (p[0].revents & POLLIN))
+		return 0;
+	return -EPIPE;
+}
+
+/* No marker stands in the pair: all files' bytes promised before are in the host's socket. */
+static bool is_alone(const struct lib_conn *c)
+{
+	return atomic_load(&c->put) == atomic_load(&lib_page()->slot[c->slot].taken);
+}
+
+static uint64_t slice_max(const struct lib_conn *c)
+{
+	uint64_t max = 0, alone = 0;
+
+	if (c->join == atomic_load(&lib_area()->join)) {
+		max = atomic_load(&lib_page()->slice_max);
+		alone = atomic_load(&lib_page()->slice_alone);
+	}
+	if (alone > max && is_alone(c))
+		max = alone;
+	return max > 0 && max < HY_SLICE_MAX ? max : HY_SLICE_MAX;
+}
+
+/* Return: 1: told, 0: not waited to the end, -EPIPE */
+static int put_and_wait(struct lib_conn *c, int sock, const struct slice *s, uint64_t *done,
+			int tell)
+{
+	uint64_t max = slice_max(c), left = s->len - *done, told;
+	uint64_t n = left < max ? left : max;
+	int rc = put_marker(c, sock, s, *done, n, tell, 0);
+
+	if (rc < 0)
+		return rc;
+	*done += n;
+	rc = wait_told(sock, tell);
+	if (rc < 0)
+		return rc;
+	return read(tell, &told, sizeof(told)) == sizeof(told);
+}
+
+/* One marker at a time, long ones: the host's own buffer bridges the pause between two. */
+static ssize_t put_waiting(struct lib_conn *c, int sock, const struct slice *s)
+{
+	hy_autofd tell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint64_t done = 0;
+	int rc = 1;
+
+	if (tell < 0)
+		return -errno;
+	while (rc > 0 && done < s->len)
+		rc = put_and_wait(c, sock, s, &done, tell);
+	atomic_fetch_add(&c->offered, done);
+	if (rc == -EPIPE || (rc < 0 && done == 0))
+		return rc;
+	return (ssize_t)done;
+}
+
+ssize_t slice_put(struct lib_conn *c, int sock, const struct slice *s, bool wait)
+{
+	uint64_t done = 0;
+
+	if (wait)
+		return put_waiting(c, sock, s);
+	while (done < s->len) {
+		uint64_t max = slice_max(c);
+		uint64_t n = s->len - done < max ? s->len - done : max;
+		int rc = put_marker(c, sock, s, done, n, -1, MSG_DONTWAIT);
+
+		if (rc < 0 && done == 0)
+			return rc;
+		if (rc < 0)
+			break;
+		done += n;
+	}
+	atomic_fetch_add(&c->offered, done);
+	return (ssize_t)done;
+}
+
+int slice_waits(int sock)
+{
+	int flags = fcntl(sock, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	return (flags & O_APPEND) ? -EINVAL : !(flags & O_NONBLOCK);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * slice.h - a piece of a file, and how it goes down the pair
+ *
+ * Runs in: programs in a guest
+ * Reads from: no untrusted input
+ */
+#ifndef HY_LIB_SLICE_H
+#define HY_LIB_SLICE_H
+
+#include <sys/types.h>
+
+#include "libhylics/lib.h"
+
+struct slice {
+	int file;
+	uint64_t offset, len;
+	uint64_t left;		/* of the file from @offset */
+};
+
+/**
+ * slice_of() - What a call would send, if it is the plain case
+ * @c:		Entry of the socket
+ * @file:	From the program: anything
+ * @offset:	In it
+ * @count:	Bytes asked for
+ * @s:		Set on success; not longer than the file, nor than one call of the kernel sends
+ *
+ * Return: MOVE_DONE, or why the plain call shall see to it
+ */
+enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t count,
+			  struct slice *s);
+
+/**
+ * slice_put() - Put it into the pair, in markers
+ * @c:		Entry of the socket, a pair
+ * @sock:	Number
+ * @s:		Slice
+ * @wait:	Until it is in the pair, and then in the host's socket
+ *
+ * Return: bytes in the pair, fewer only where a call that blocks was interrupted or has waited for
+ * SO_SNDTIMEO, or one that does not found the pair full; -errno if none: -EAGAIN, -EINTR, or
+ * anything else, which a plain call will say better
+ */
+ssize_t slice_put(struct lib_conn *c, int sock, const struct slice *s, bool wait);
+
+/**
+ * slice_waits() - Does a call with this socket block?
+ * @sock:	Number
+ *
+ * Return: 1, 0, or -errno; -EINVAL if the plain call has something to complain of
+ */
+int slice_waits(int sock);
+
+#endif

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_lib_users.c - whoever else uses a socket when libhylics moves it: epolls, threads, children
+ *
+ * Runs in: the unit tests
+ * Reads from: no untrusted input
+ */
+#include "tests/unit/lib_world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "include/hylics.h"
+
+#define SIZE ((off_t)WORLD_FILE_BYTES)
+#define BIG ((size_t)256 << 10)
+#define MAGIC 0x1122334455667788ull
+
+static struct world world;
+
+static bool is_moved(int sock)
+{
+	struct hylics_status s;
+
+	return hylics_status(sock, &s, sizeof(s)) == 0 && s.state != HYLICS_HERE;
+}
+
+static bool is_shared(int sock)
+{
+	struct hylics_status s;
+
+	return hylics_status(sock, &s, sizeof(s)) == 0 && s.state == HYLICS_HERE &&
+	       s.reason == HYLICS_SHARED_DESCRIPTOR;
+}
+
+static int nonblock_pair(int *client)
+{
+	int sock = world_pair(client);
+
+	PROBE_TRY(fcntl(sock, F_SETFL, O_NONBLOCK));
+	return sock;
+}
+
+static void watch(int epoll, int sock, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = MAGIC };
+
+	PROBE_TRY(epoll_ctl(epoll, EPOLL_CTL_ADD, sock, &ev));
+}
+
+/* What is reported within @ms: 0 if nothing, all ones if it is not ours. */
+static uint32_t reported(int epoll, int ms)
+{
+	struct epoll_event ev[2];
+	int n = epoll_wait(epoll, ev, 2, ms);
+
+	if (n == 0)
+		return 0;
+	return n == 1 && ev[0].data.u64 == MAGIC ? ev[0].events : ~0u;
+}
+
+static ssize_t first(int sock)
+{
+	off_t off = 0;
+
+	return hylics_sendfile(sock, world.file, &off, BIG);
+}
+
+/* -- epolls -- */
+
+static void level_triggered(void)
+{
+	int client, sock = nonblock_pair(&client), epoll = epoll_create1(0);
+	char c;
+
+	watch(epoll, sock, EPOLLIN | EPOLLRDHUP);
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved with an epoll");
+	probe_check(reported(epoll, 0) == 0, "nothing is reported that is not there");
+	PROBE_TRY(write(client, "x", 1));
+	probe_check(reported(epoll, -1) == EPOLLIN && read(sock, &c, 1) == 1 && c == 'x',
+		    "the client's bytes are reported, with the data");
+	probe_check(reported(epoll, 0) == 0, "and once they are read no more");
+	shutdown(client, SHUT_WR);
+	probe_check(reported(epoll, -1) == (EPOLLIN | EPOLLRDHUP), "so is its end");
+	close(client);
+	close(sock);
+	close(epoll);
+}
+
+/* Bytes that came before the move and were reported, or not yet, are reported by the pair. */
+static void unread_bytes(void)
+{
+	int client, sock = nonblock_pair(&client), epoll = epoll_create1(0);
+	char c[2];
+
+	watch(epoll, sock, EPOLLIN | (uint32_t)EPOLLET);
+	PROBE_TRY(write(client, "x", 1));
+	probe_check(reported(epoll, -1) == EPOLLIN, "a byte before the move");
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved before it is read");
+	probe_check(reported(epoll, -1) == EPOLLIN && recv(sock, c, 2, 0) == 1,
+		    "it is reported again, and there");
+	probe_check(reported(epoll, 0) == 0, "and that is all");
+	close(client);
+	close(sock);
+	close(epoll);
+}
+
+static void edge_triggered(void)
+{
+	int client, sock = nonblock_pair(&client), epoll = epoll_create1(0);
+
+	watch(epoll, sock, EPOLLIN | EPOLLOUT | (uint32_t)EPOLLET);
+	probe_check(reported(epoll, 0) == EPOLLOUT && reported(epoll, 0) == 0, "an edge");
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
+	probe_check(reported(epoll, 0) == EPOLLOUT, "a new edge: there is room");
+	PROBE_TRY(write(client, "x", 1));
+	probe_check(reported(epoll, -1) & EPOLLIN, "bytes make another");
+	close(client);
+	close(sock);
+	close(epoll);
+}
+
+static void one_shot(void)
+{
+	int client, sock = nonblock_pair(&client), epoll = epoll_create1(0);
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = MAGIC };
+
+	watch(epoll, sock, EPOLLIN | EPOLLONESHOT);
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved while armed");
+	PROBE_TRY(write(client, "x", 1));
+	probe_check(reported(epoll, -1) == EPOLLIN && reported(epoll, 0) == 0, "fires once");
+	PROBE_TRY(epoll_ctl(epoll, EPOLL_CTL_MOD, sock, &ev));
+	probe_check(reported(epoll, 0) == EPOLLIN, "can be armed again");
+	close(client);
+	close(sock);
+	sock = nonblock_pair(&client);
+	watch(epoll, sock, EPOLLOUT | EPOLLONESHOT);
+	probe_check(reported(epoll, 0) == EPOLLOUT && first(sock) == (ssize_t)BIG &&
+		    is_shared(sock), "not moved between its event and the next arming");
+	close(client);
+	close(sock);
+	close(epoll);
+}
+
+static void several_epolls(void)
+{
+	int client, sock = nonblock_pair(&client), a = epoll_create1(0), b = epoll_create1(0);
+	int same = dup(a), outer = epoll_create1(0), other, other_client;
+
+	other = nonblock_pair(&other_client);
+	watch(a, sock, EPOLLIN);
+	watch(a, other, EPOLLIN);
+	watch(b, sock, EPOLLIN | EPOLLEXCLUSIVE);
+	watch(outer, a, EPOLLIN);
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock),
+		    "moved with two epolls, one of them with two numbers");
+	PROBE_TRY(write(client, "x", 1));
+	probe_check(reported(a, -1) == EPOLLIN && reported(b, -1) == EPOLLIN &&
+		    reported(same, 0) == EPOLLIN && reported(outer, 0) == EPOLLIN,
+		    "all report");
+	close(client);
+	close(sock);
+	close(other);
+	close(other_client);
+	close(a);
+	close(b);
+	close(same);
+	close(outer);
+}
+
+static void too_many_epolls(void)
+{
+	int client, sock = nonblock_pair(&client), epolls[HY_LIB_EPOLLS_MAX + 1];
+
+	for (unsigned int i = 0; i <= HY_LIB_EPOLLS_MAX; i++) {
+		epolls[i] = epoll_create1(0);
+		watch(epolls[i], sock, EPOLLIN);
+	}
+	probe_check(first(sock) == (ssize_t)BIG && is_shared(sock), "not moved: too many epolls");
+	PROBE_TRY(write(client, "x", 1));
+	for (unsigned int i = 0; i <= HY_LIB_EPOLLS_MAX; i++) {
+		if (reported(epolls[i], -1) != EPOLLIN)
+			probe_check(false, "epoll %u reports as before", i);
+		close(epolls[i]);
+	}
+	close(client);
+	close(sock);
+}
+
+static void another_number(void)
+{
+	int client, sock = nonblock_pair(&client), twice = dup(sock), epoll = epoll_create1(0);
+
+	probe_check(first(sock) == (ssize_t)BIG && is_shared(sock),
+		    "not moved: another number has it");
+	watch(epoll, twice, EPOLLIN);
+	close(twice);
+	close(sock);
+	sock = nonblock_pair(&client);
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock),
+		    "the next one under its number is");
+	close(sock);
+	close(client);
+	close(epoll);
+}
+
+/* -- numbers -- */
+
+static void reused_number(void)
+{
+	int client, sock = nonblock_pair(&client), n = sock;
+	struct world_reader reader;
+	off_t off = 0;
+
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
+	close(sock);
+	close(client);
+	sock = world_pair(&client);
+	if (sock != n) {
+		PROBE_TRY(dup2(sock, n));
+		close(sock);
+	}
+	world_read(&reader, client, 0);
+	probe_check(!is_moved(n), "another socket under the number is not taken for it");
+	world.page->possible = 0;
+	probe_check(hylics_sendfile(n, world.file, &off, BIG) == (ssize_t)BIG && !is_moved(n),
+		    "and is sent to as what it is");
+	world.page->possible = 1;
+	close(n);
+	probe_check(world_read_end(&reader) == BIG, "without a marker among the bytes");
+}
+
+/* -- threads -- */
+
+struct sleeper {
+	int sock;
+	ssize_t (*sleep)(int sock);
+	_Atomic int tid;
+	ssize_t got;
+};
+
+static ssize_t sleep_in_read(int sock)
+{
+	char c;
+
+	return read(sock, &c, 1);
+}
+
+static ssize_t sleep_in_poll(int sock)
+{
+	struct pollfd p[100] = { { .fd = 0 } };
+
+	for (unsigned int i = 0; i < 100; i++)
+		p[i] = (struct pollfd){ .fd = -1 };
+	p[99] = (struct pollfd){ .fd = sock, .events = POLLIN };
+	return poll(p, 100, -1);
+}
+
+static ssize_t sleep_in_select(int sock)
+{
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(sock, &set);
+	return select(sock + 1, NULL, NULL, &set, NULL) < 0 ? -1 : 1;
+}
+
+static ssize_t sleep_in_read_select(int sock)
+{
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(sock, &set);
+	return select(sock + 1, &set, NULL, NULL, NULL);
+}
+
+static void *run_sleeper(void *arg)
+{
+	struct sleeper *s = arg;
+
+	atomic_store(&s->tid, (int)syscall(SYS_gettid));
+	s->got = s->sleep(s->sock);
+	return NULL;
+}
+
+/* Does it sleep in a system call? */
+static bool sleeps(void *arg)
+{
+	struct sleeper *s = arg;
+	char path[64], state[256] = "";
+	int fd, tid = atomic_load(&s->tid);
+	ssize_t n;
+
+	if (!tid)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = open(path, O_RDONLY);
+	n = read(fd, state, sizeof(state) - 1);
+	close(fd);
+	return n > 0 && strstr(state, ") S ") != NULL;
+}
+
+static void thread_inside(const char *what, ssize_t (*how)(int sock), bool urgent)
+{
+	int client, sock = world_pair(&client), quiet_client, quiet = world_pair(&quiet_client);
+	struct sleeper s = { .sock = sock, .sleep = how }, other = { .sock = quiet, .sleep = how };
+	pthread_t thread, other_thread;
+
+	pthread_create(&thread, NULL, run_sleeper, &s);
+	pthread_create(&other_thread, NULL, run_sleeper, &other);
+	probe_wait_until(sleeps, &s);
+	probe_wait_until(sleeps, &other);
+	probe_check(first(sock) == (ssize_t)BIG && is_shared(sock),
+		    "not moved: another thread is in %s", what);
+	PROBE_TRY(send(client, "x", 1, urgent ? MSG_OOB : 0));
+	PROBE_TRY(send(quiet_client, "x", 1, urgent ? MSG_OOB : 0));
+	pthread_join(thread, NULL);
+	pthread_join(other_thread, NULL);
+	probe_check(s.got == 1, "which ends as ever");
+	close(client);
+	close(sock);
+	close(quiet);
+	close(quiet_client);
+}
+
+static void thread_elsewhere(void)
+{
+	int client, sock = world_pair(&client), quiet_client, quiet = world_pair(&quiet_client);
+	struct sleeper s = { .sock = quiet, .sleep = sleep_in_poll };
+	struct world_reader reader;
+	pthread_t thread;
+
+	world_read(&reader, client, 0);
+	pthread_create(&thread, NULL, run_sleeper, &s);
+	probe_wait_until(sleeps, &s);
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock),
+		    "moved: another thread waits for another socket");
+	PROBE_TRY(write(quiet_client, "x", 1));
+	pthread_join(thread, NULL);
+	close(sock);
+	probe_check(world_read_end(&reader) == BIG, "bytes right");
+	close(quiet);
+	close(quiet_client);
+}
+
+/* Each thread has a socket of its own, all send at the same time. */
+#define THREADS 8
+
+struct sender {
+	int sock, client;
+	bool ok;
+	bool shared;	/* with another thread: whose bytes come when is not known */
+};
+
+static void *run_sender(void *arg)
+{
+	struct sender *s = arg;
+	off_t off = 0;
+
+	s->ok = true;
+	while (s->ok && off < SIZE)
+		s->ok = hylics_sendfile(s->sock, world.file, &off, BIG) > 0;
+	return NULL;
+}
+
+static void many_threads(void)
+{
+	struct world_reader readers[THREADS];
+	struct sender senders[THREADS];
+	pthread_t threads[THREADS];
+	uint32_t moves = world.agent->moves;
+	bool ok = true;
+
+	for (unsigned int i = 0; i < THREADS; i++) {
+		senders[i].sock = world_pair(&senders[i].client);
+		world_read(&readers[i], senders[i].client, 0);
+	}
+	for (unsigned int i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, run_sender, &senders[i]);
+	for (unsigned int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned int i = 0; i < THREADS; i++) {
+		close(senders[i].sock);
+		ok = ok && senders[i].ok && world_read_end(&readers[i]) == (uint64_t)SIZE;
+	}
+	probe_check(ok && world.agent->moves == moves + THREADS,
+		    "%d threads, each with a socket: bytes right, %u moved", THREADS,
+		    world.agent->moves - moves);
+}
+
+static void same_socket(void)
+{
+	int client, sock = world_pair(&client);
+	struct sender senders[2] = { { .sock = sock }, { .sock = sock } };
+	struct world_reader reader;
+	pthread_t threads[2];
+	uint64_t got;
+
+	world_read(&reader, client, 0);
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, run_sender, &senders[i]);
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	close(sock);
+	probe_join(reader.pid);
+	got = reader.got->bytes;
+	probe_check(senders[0].ok && senders[1].ok && got == 2 * (uint64_t)SIZE,
+		    "two threads, one socket: %llu bytes", (unsigned long long)got);
+}
+
+/* -- children -- */
+
+static _Noreturn void in_child(int moved)
+{
+	int client, sock = world_pair(&client);
+	struct world_reader reader;
+	off_t off = BIG;
+	bool ok;
+
+	/* the parent's: still usable, as bytes */
+	ok = hylics_sendfile(moved, world.file, &off, BIG) == (ssize_t)BIG && !is_moved(moved);
+	off = 0;
+	world_read(&reader, client, 0);
+	close(moved);
+	ok = ok && hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && is_moved(sock);
+	close(sock);
+	_exit(ok && world_read_end(&reader) == BIG ? 0 : 1);
+}
+
+static void fork_after_the_move(void)
+{
+	int client, sock = world_pair(&client);
+	uint32_t joins = world.agent->joins;
+	struct world_reader reader;
+	off_t off = 2 * (off_t)BIG;
+	pid_t pid;
+
+	world_read(&reader, client, 0);
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved, then fork");
+	pid = probe_fork();
+	if (pid == 0)
+		in_child(sock);
+	probe_check(probe_join(pid) == 0 && world.agent->joins == joins + 1,
+		    "the child goes on with it, and joins for itself");
+	probe_check(hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG &&
+		    is_moved(sock) && world.agent->joins == joins + 1, "so does the parent");
+	close(sock);
+	probe_check(world_read_end(&reader) == 3 * BIG, "and all bytes are right");
+}
+
+/* -- back -- */
+
+static void say_local(void)
+{
+	for (unsigned int i = 0; i < HY_PAGE_SLOTS; i++) {
+		if (world.page->slot[i].state == SLOT_MOVED)
+			world.page->slot[i].state = SLOT_LOCAL;
+	}
+}
+
+static bool is_tcp(int sock)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	return getsockopt(sock, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_INET;
+}
+
+static bool is_drained(void *arg)
+{
+	struct pollfd p = { .fd = *(int *)arg, .events = POLLOUT };
+
+	/* a pair with nothing in it has room; one marker in it already is a quarter at most */
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
+static void comes_back(void)
+{
+	int client, sock = world_pair(&client), epoll = epoll_create1(0);
+	struct timeval limit = { .tv_sec = 7 }, got = { 0 };
+	socklen_t len = sizeof(got);
+	struct world_reader reader;
+	off_t off = BIG;
+	uint32_t ends = world.agent->ends;
+
+	world_read(&reader, client, 0);
+	watch(epoll, sock, EPOLLIN | EPOLLRDHUP);
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
+	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	say_local();
+	world.page->possible = 0;
+	probe_wait_until(is_drained, &sock);
+	probe_check(hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && is_tcp(sock),
+		    "the next call takes it back");
+	getsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &got, &len);
+	probe_check(got.tv_sec == 7 && !(fcntl(sock, F_GETFL) & O_NONBLOCK),
+		    "with its time limit and its O_NONBLOCK");
+	probe_check(reported(epoll, 0) == 0 && world_wait(&world.agent->ends, ends + 1),
+		    "the epoll is told of nothing, the agent lets go");
+	world.page->possible = 1;
+	off = 2 * (off_t)BIG;
+	probe_check(hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && !is_tcp(sock),
+		    "it can be moved again");
+	shutdown(sock, SHUT_WR);
+	probe_check(reported(epoll, -1) & EPOLLRDHUP, "its epoll works still");
+	close(sock);
+	close(epoll);
+	probe_check(world_read_end(&reader) == 3 * BIG, "all bytes are right");
+}
+
+/* Not while bytes are under way, in either direction. */
+static void does_not_come_back(void)
+{
+	int client, sock = world_pair(&client);
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	off_t off = BIG;
+	char c;
+
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
+	PROBE_TRY(write(client, "x", 1));
+	PROBE_TRY(poll(&p, 1, -1));
+	say_local();
+	probe_wait_until(is_drained, &sock);
+	probe_check(hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && !is_tcp(sock),
+		    "not taken back: unread bytes in the pair");
+	probe_check(read(sock, &c, 1) == 1 && c == 'x', "which are there");
+	close(sock);
+	close(client);
+	sock = nonblock_pair(&client);
+	atomic_store(&world.agent->hold, 1);
+	off = BIG;
+	probe_check(first(sock) == (ssize_t)BIG && world_wait(&world.agent->moves, 1) &&
+		    is_moved(sock), "moved, served slowly");
+	say_local();
+	probe_check(hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && !is_tcp(sock),
+		    "not taken back: bytes wait in the pair");
+	atomic_store(&world.agent->hold, 0);
+	world_wake(&world);
+	close(sock);
+	close(client);
+}
+
+static void refused_for_good(void)
+{
+	int client, sock = world_pair(&client);
+	uint32_t moves;
+	struct world_reader reader;
+	off_t off = BIG;
+	ssize_t n;
+
+	world_read(&reader, client, 0);
+	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
+	for (unsigned int i = 0; i < HY_PAGE_SLOTS; i++) {
+		if (world.page->slot[i].state == SLOT_MOVED)
+			world.page->slot[i].reason = MOVE_MPTCP;
+	}
+	say_local();
+	probe_wait_until(is_drained, &sock);
+	moves = world.agent->moves;
+	do {
+		n = hylics_sendfile(sock, world.file, &off, BIG);
+	} while (n > 0 && off < SIZE);
+	probe_check(off == SIZE && is_tcp(sock) && world.agent->moves == moves,
+		    "taken back with a reason that stays: not offered again");
+	probe_check(({ struct hylics_status s; hylics_status(sock, &s, sizeof(s)) == 0 &&
+		    strcmp(s.why, "mptcp") == 0; }), "status tells the reason");
+	close(sock);
+	probe_check(world_read_end(&reader) == (uint64_t)SIZE, "all bytes are right");
+	memset((void *)world.page->slot, 0, sizeof(world.page->slot));
+}
+
+int main(void)
+{
+	probe_begin(60);
+	world_open(&world);
+	world_start(&world);
+	level_triggered();
+	unread_bytes();
+	edge_triggered();
+	one_shot();
+	several_epolls();
+	too_many_epolls();
+	another_number();
+	reused_number();
+	thread_inside("read()", sleep_in_read, false);
+	thread_inside("poll()", sleep_in_poll, false);
+	thread_inside("select()", sleep_in_read_select, false);
+	thread_inside("select() for urgent bytes", sleep_in_select, true);
+	thread_elsewhere();
+	many_threads();
+	same_socket();
+	fork_after_the_move();
+	comes_back();
+	does_not_come_back();
+	refused_for_good();
+	world_close(&world);
+	return probe_end("nobody who uses a socket misses anything when it is moved");
+}
