@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main.c - hylics-keeper: makes a VM's twin, runs its worker there, keeps what outlives a worker
+ *
+ * Runs in: hylics-keeper (host, root)
+ * Reads from: the worker on its link (may have been taken over by the guest), see common/keep.h
+ *
+ * DOC: What a keeper does in its life
+ *
+ * start	sweep what a killed keeper left, make the twin, start the worker inside it
+ * serve	keep what the worker puts, start it again when it dies, give the twin's NICs the
+ *		addresses the guest tells, follow the VM's interfaces as they come and go
+ * stop		SIGTERM: tell the worker, which brings every connection home and ends; then remove
+ *		the twin. A second SIGTERM does not wait for the worker.
+ *
+ * It reads nothing from the guest itself but the list of addresses, which the worker hands on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/daemon.h"
+#include "common/keep.h"
+#include "common/opt.h"
+#include "hylics-keeper/nic.h"
+#include "proto/move.h"
+#include "twin/twin.h"
+#include "version.h"
+
+#define ARGS_MAX 62
+#define FILES_MAX (2 * HY_CONNS_MAX + 1024)	/* ours, and those of the worker */
+
+struct values {
+	const char *vm;
+	struct hy_opt_list nics;
+	int log_level;
+};
+
+static const struct values defaults = { .vm = "vm", .log_level = HY_LOG_INFO };
+
+#define OPTION(field) offsetof(struct values, field)
+
+static const struct hy_opt options[] = {
+	{ .name = "vm", .type = HY_OPT_STRING, .offset = OPTION(vm), .arg = "NAME",
+	  .help = "name of the VM (default vm)" },
+	{ .name = "nic", .type = HY_OPT_LIST, .offset = OPTION(nics),
+	  .arg = "EDGE,MAC[,ADDRESS...]",
+	  .help = "a NIC: its interface here, its MAC; addresses, else the guest tells them" },
+	{ .name = "log-level", .type = HY_OPT_CHOICE, .offset = OPTION(log_level), .arg = "LEVEL",
+	  .help = "error, warning, info or debug (default info)", .choices = hy_log_words },
+	{ 0 },
+};
+
+struct keeper {
+	struct hy_daemon daemon;
+	struct keep keep;
+	struct twin twin;
+	bool fixed[HY_TWIN_NICS_MAX];	/* addresses by the operator: the guest's are ignored */
+	char **worker;			/* its command line */
+	struct hy_log_rate rate;
+};
+
+/* -- the worker -- */
+
+static int worker_exec(void *object, int link)
+{
+	struct keeper *k = object;
+	char *argv[ARGS_MAX + 2];
+	char option[32];
+	struct hy_err e = { 0 };
+	int n = 0;
+
+	for (; k->worker[n] && n < ARGS_MAX; n++)
+		argv[n] = k->worker[n];
+	snprintf(option, sizeof(option), "--link=%d", link);
+	argv[n++] = option;
+	argv[n] = NULL;
+	if (twin_enter(&k->twin, &e) < 0 || fcntl(link, F_SETFD, 0) < 0) {
+		hy_err_print("hylics-keeper", &e);
+		return HY_EXIT_FAILED;
+	}
+	execv(argv[0], argv);
+	fprintf(stderr, "hylics-keeper: '%s': %s\n", argv[0], strerror(errno));
+	return HY_EXIT_FAILED;
+}
+
+static void take_addresses(void *object, const uint8_t *payload, size_t len)
+{
+	struct move_address told[HY_TWIN_ADDRS_MAX];
+	struct twin_addr a[HY_TWIN_ADDRS_MAX];
+	struct keeper *k = object;
+	struct hy_err e = { 0 };
+	unsigned int n;
+
+	if (move_addresses_decode(payload, len, told, &n) < 0) {
+		hy_log_limited(&k->daemon.log, &k->rate, HY_LOG_WARN,
+			       "the worker sent what is no list of addresses");
+		return;
+	}
+	for (unsigned int i = 0; i < k->twin.n_nics; i++) {
+		unsigned int picked = nic_pick(k->twin.nic[i].spec.mac, told, n, a);
+
+		if (!k->fixed[i] && twin_set_addresses(&k->twin, i, a, picked, &e) < 0)
+			hy_log_limited(&k->daemon.log, &k->rate, HY_LOG_WARN,
+				       "the guest's addresses: %s", e.text);
+	}
+}
+
+static void worker_finished(void *object)
+{
+	struct keeper *k = object;
+
+	ev_stop(&k->daemon.loop, HY_EXIT_OK);
+}
+
+static const struct keep_ops keep_ops = {
+	.child = worker_exec,
+	.on_other = take_addresses,
+	.on_finished = worker_finished,
+};
+
+static void on_stop(void *object)
+{
+	struct keeper *k = object;
+
+	if (k->keep.stopping)
+		ev_stop(&k->daemon.loop, HY_EXIT_OK);
+	else
+		keep_stop(&k->keep);
+}
+
+/* -- the keeper -- */
+
+static int add_nics(struct keeper *k, const struct hy_opt_list *nics, struct hy_err *e)
+{
+	struct twin_nic_spec spec;
+	int rc = 0;
+
+	for (unsigned int i = 0; rc == 0 && i < nics->n; i++) {
+		rc = nic_parse(nics->item[i], &spec, e);
+		if (rc == 0)
+			rc = twin_add_nic(&k->twin, &spec, e);
+		if (rc == 0)
+			k->fixed[i] = spec.n_addrs > 0;
+	}
+	return rc;
+}
+
+static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
+{
+	int rc = twin_sweep(e);
+
+	if (rc == 0)
+		rc = twin_open(&k->twin, v->vm, &k->daemon.loop, &k->daemon.log, e);
+	if (rc < 0)
+		return rc;
+	rc = add_nics(k, &v->nics, e);
+	if (rc == 0)
+		rc = keep_open(&k->keep, HY_CONNS_MAX, HY_WORKER_TABLE_BYTES, &keep_ops, k,
+			       &k->daemon.loop, &k->daemon.log, e);
+	if (rc == 0) {
+		rc = ev_run(&k->daemon.loop, e);
+		keep_close(&k->keep);
+	}
+	twin_close(&k->twin);
+	return rc;
+}
+
+static int run(const void *values, int argc, char **argv, struct hy_err *e)
+{
+	static struct keeper k;		/* large, and there is one per process */
+	const struct values *v = values;
+	struct hy_log log = { .program = "hylics-keeper", .object = v->vm,
+			      .level = (enum hy_log_level)v->log_level };
+	int rc;
+
+	if (argc > ARGS_MAX) {
+		hy_err_usage(e, NULL, "a worker with more than %d arguments", ARGS_MAX);
+		return HY_EXIT_USAGE;
+	}
+	k.worker = argv;
+	k.daemon.on_stop = on_stop;
+	k.daemon.object = &k;
+	if (hy_daemon_open(&k.daemon, &log, HY_EV_FDS_MAX, -1, e) < 0)
+		return hy_err_exit(e);
+	hy_daemon_files(&k.daemon.log, FILES_MAX);
+	rc = serve(&k, v, e);
+	ev_close(&k.daemon.loop);
+	return rc < 0 ? hy_err_exit(e) : rc;
+}
+
+static const struct hy_cmd command = {
+	.name = "hylics-keeper",
+	.args = "[--] WORKER [ARGUMENT...]",
+	.summary = "makes a VM's twin, runs the VM's worker in it, and keeps its connections",
+	.options = options,
+	.values_size = sizeof(struct values),
+	.defaults = &defaults,
+	.min_args = 1,
+	.max_args = -1,
+	.run = run,
+};
+
+int main(int argc, char **argv)
+{
+	return hy_opt_main(&command, argc, argv);
+}

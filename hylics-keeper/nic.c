@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nic.c - a NIC of the VM, as the operator writes it: EDGE,MAC[,ADDRESS...]
+ *
+ * Runs in: hylics-keeper
+ * Reads from: the command line; the guest's addresses as the worker hands them on (hostile)
+ */
+#include "hylics-keeper/nic.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_MAX 1024
+
+static int parse_edge(const char *word, struct twin_nic_spec *spec, struct hy_err *e)
+{
+	if (!*word || strlen(word) >= sizeof(spec->edge))
+		return hy_err_usage(e, "--nic", "'%s' is no name of an interface", word);
+	strcpy(spec->edge, word);
+	return 0;
+}
+
+static int parse_mac(const char *word, struct twin_nic_spec *spec, struct hy_err *e)
+{
+	uint8_t *m = spec->mac;
+	int end = 0;
+
+	if (!word || sscanf(word, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &m[0], &m[1], &m[2],
+			    &m[3], &m[4], &m[5], &end) != 6 || word[end] || (m[0] & 1))
+		return hy_err_usage(e, "--nic", "'%s' is no MAC address of a NIC, such as "
+				    "52:54:00:12:34:56", word ? word : "");
+	return 0;
+}
+
+static int parse_address(const char *word, struct twin_nic_spec *spec, struct hy_err *e)
+{
+	struct twin_addr *a = &spec->addr[spec->n_addrs];
+
+	if (spec->n_addrs == HY_TWIN_ADDRS_MAX)
+		return hy_err_usage(e, "--nic", "more than %d addresses", HY_TWIN_ADDRS_MAX);
+	a->family = strchr(word, ':') ? AF_INET6 : AF_INET;
+	if (inet_pton(a->family, word, a->addr) != 1)
+		return hy_err_usage(e, "--nic", "'%s' is no address", word);
+	spec->n_addrs++;
+	return 0;
+}
+
+int nic_parse(const char *text, struct twin_nic_spec *spec, struct hy_err *e)
+{
+	struct twin_nic_spec got = { 0 };
+	char copy[TEXT_MAX];
+	char *rest = copy, *word;
+	int rc;
+
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
+		return hy_err_usage(e, "--nic", "'%.40s...' is too long", text);
+	rc = parse_edge(strsep(&rest, ","), &got, e);
+	if (rc == 0)
+		rc = parse_mac(strsep(&rest, ","), &got, e);
+	while (rc == 0 && (word = strsep(&rest, ",")) != NULL)
+		rc = parse_address(word, &got, e);
+	if (rc == 0)
+		*spec = got;
+	return rc;
+}
+
+unsigned int nic_pick(const uint8_t *mac, const struct move_address *told, unsigned int n_told,
+		      struct twin_addr *out)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < n_told; i++) {
+		if (memcmp(told[i].mac, mac, sizeof(told[i].mac)))
+			continue;
+		out[n].family = told[i].family;
+		memcpy(out[n++].addr, told[i].addr, sizeof(told[i].addr));
+	}
+	return n;
+}
