@@ -50,6 +50,10 @@ class Process:
         """Its process id."""
         return self._process.pid
 
+    def alive(self):
+        """Whether it runs."""
+        return self._process.poll() is None
+
     def wait_line(self, text):
         """Read its log up to a line with this text; one that stays silent is killed."""
         limit = threading.Timer(LINE_TIMEOUT_S, self._process.kill)
@@ -62,6 +66,14 @@ class Process:
         finally:
             limit.cancel()
         raise LabError(f"'{text}' never came; the log was:\n  " + "\n  ".join(self.log))
+
+    def wait_output(self, text):
+        """The same for the next line of its standard output."""
+        line = self._process.stdout.readline()
+        if text not in line:
+            raise LabError(f"'{text}' did not come, but '{line.strip()}'; standard error: "
+                           f"{self._process.stderr.readline().strip()}")
+        return line
 
     def kill(self, signo=signal.SIGKILL):
         """Send a signal."""

@@ -274,6 +274,10 @@ class Vm:
         """The host's side of the guest's /run/hylab; job N's files are in its directory N."""
         return self._exchange.directory
 
+    def exit_code(self, job):
+        """A job's exit code, None while it runs."""
+        return self._exchange.exit_code(job)
+
     def output(self, job, stream="stdout"):
         """What a job that may still run has written so far."""
         return self._exchange.output(job, stream)

@@ -2,21 +2,18 @@
 """Kills a worker or an agent at every named step: the other goes on, a successor takes over."""
 
 import os
-import pathlib
 import random
-import re
 import signal
 import subprocess
 
 import pytest
+from moving import MOVE_STEPS, STEPS, Ends, children, is_stopped, wait_for
 from port import Port
 
 from hylab import channel, wall
 
-TABLE = pathlib.Path(__file__).resolve().parents[2] / "common" / "fault.h"
-STEPS = re.findall(r'X\(\w+, "([^"]+)"', TABLE.read_text(encoding="utf-8"))
-
-# Who comes to a step. A step that is missing here has no test, and fails as such.
+# Who comes to a step; test_move_faults.py walks those that need a connection under way. A step that
+# neither knows fails below.
 WHO = {
     "chan.open": ("agent", "worker"),
     "chan.greet": ("agent", "worker"),
@@ -26,7 +23,7 @@ WHO = {
     "soak.middle": ("agent",),
 }
 LONGEST_LIFE_S = 0.03
-CASES = [(step, who) for step in STEPS for who in WHO.get(step, ("nobody",))]
+CASES = [(step, who) for step in STEPS for who in WHO.get(step, ())]
 
 
 @pytest.fixture(name="port")
@@ -44,21 +41,47 @@ def start(who, port, fault=None, pings=200):
 
 
 def test_table_of_steps_is_read_and_has_no_step_too_many():
-    assert len(STEPS) >= len(WHO)
-    assert set(WHO) == set(STEPS)
+    assert len(STEPS) > len(WHO)
+    assert set(WHO) | set(MOVE_STEPS) == set(STEPS)
 
 
-@pytest.mark.parametrize(("step", "who"), CASES)
-def test_kill_at_step(port, step, who):
-    assert who != "nobody", f"step {step} has no test: say in WHO who comes to it"
-    other = "worker" if who == "agent" else "agent"
-    with start(other, port) as survivor:
-        with start(who, port, f"{step}:kill") as victim:
+def stopped_one(process, who):
+    """Wait until the process, or the agent of a holder, has stopped itself; its id."""
+    if who == "worker":
+        process.wait_stopped()
+        return process.pid
+    return wait_for(lambda: next(filter(is_stopped, children(process.pid)), 0), "a stopped agent")
+
+
+def cont(pid):
+    """Let it go on."""
+    os.kill(pid, signal.SIGCONT)
+
+
+def ended_by(process):
+    """Log line of a holder whose agent was killed."""
+    return process.wait_line(f"(signal {int(signal.SIGKILL)})")
+
+
+@pytest.mark.parametrize("step", [step for step, who in CASES if "worker" in who])
+def test_worker_killed_at_step(port, step):
+    with start("agent", port) as agent:
+        with start("worker", port, f"{step}:kill") as victim:
             assert victim.wait_end() == -signal.SIGKILL
-        with start(who, port) as successor:
-            worker = successor if who == "worker" else survivor
-            assert worker.wait_end() == 0
+        with start("worker", port) as successor:
+            assert successor.wait_end() == 0
             assert channel.status(port.directory)["faults"] == 0
+        assert agent.alive()
+
+
+@pytest.mark.parametrize("step", [step for step, who in CASES if "agent" in who])
+def test_agent_killed_at_step(port, step):
+    """Its holder starts the next one."""
+    with start("worker", port) as worker, start("agent", port, f"{step}:kill") as holder:
+        ended_by(holder)
+        assert worker.wait_end() == 0
+        assert channel.status(port.directory)["faults"] == 0
+        assert holder.alive()
 
 
 @pytest.mark.parametrize(("step", "who"), [case for case in CASES if case[0] != "chan.open"])
@@ -66,15 +89,17 @@ def test_stop_at_step_then_go_on(port, step, who):
     """A process that is only slow is not given up before its time, and loses nothing."""
     other = "worker" if who == "agent" else "agent"
     with start(other, port) as peer, start(who, port, f"{step}:stop") as stopped:
-        stopped.wait_stopped()
-        stopped.kill(signal.SIGCONT)
+        cont(stopped_one(stopped, who))
         worker = stopped if who == "worker" else peer
         assert worker.wait_end() == 0
 
 
 @pytest.mark.parametrize("who", ["agent", "worker"])
 def test_kill_at_random_moments(port, who):
-    """Between the named steps too: 25 kills, or HYLICS_KILLS, on one port that never closes."""
+    """Between the named steps too: 25 kills, or HYLICS_KILLS, on one port that never closes.
+
+    A holder's agent dies with it, a moment later: its successor would find the socket in use.
+    """
     moments = random.Random(f"{os.environ.get('HYLICS_SEED', '1')} {who}")
     other = "worker" if who == "agent" else "agent"
     with start(other, port, pings=1000000 if who == "agent" else 200):
@@ -83,7 +108,9 @@ def test_kill_at_random_moments(port, who):
                 try:
                     victim.wait_end(moments.uniform(0, LONGEST_LIFE_S))
                 except subprocess.TimeoutExpired:
-                    victim.kill()
+                    with Ends(children(victim.pid)):
+                        victim.kill()
+                        victim.wait_end()
         with start(who, port) as successor:
             if who == "worker":
                 assert successor.wait_end() == 0

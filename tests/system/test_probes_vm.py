@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The probes on the guest's kernel; and mmap on the share by file system and cache mode."""
+"""Probes and splice on the guest's kernel; and mmap on the share by file system and cache mode."""
 
 import pathlib
 import re
@@ -71,6 +71,11 @@ def judge(result):
 @pytest.mark.parametrize("probe", PROBES)
 def test_probe_holds_on_the_guests_kernel(guest, probe):
     judge(guest.run(f"cd /tmp && exec {BUILD}/tests/probes/{probe}", timeout_s=300))
+
+
+@pytest.mark.parametrize("name", ("frames", "live"))
+def test_splice_works_on_the_guests_kernel(guest, name):
+    judge(guest.run(f"cd /tmp && exec {BUILD}/tests/splice/test-splice_{name}", timeout_s=300))
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -84,8 +84,13 @@ def enter(path):
 
 def socket_in(node, *arguments):
     """A socket that lives in a node's namespace, usable from here."""
+    return socket_at(f"/run/netns/{node.namespace}", *arguments)
+
+
+def socket_at(path, *arguments):
+    """The same for a namespace that is a file."""
     with open("/proc/thread-self/ns/net", "rb") as home:
-        enter(f"/run/netns/{node.namespace}")
+        enter(path)
         try:
             sock = socket.socket(*arguments)
         finally:

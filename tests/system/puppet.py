@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A server that does what lines on its standard input say, and answers each with a line of JSON.
+
+open PATH		the file to send from
+accept			take the next connection
+send OFFSET N		bytes of the file as plain ones, by send()
+file OFFSET N		hylics_sendfile() until N bytes are accepted
+recv N			read exactly N bytes, or to the end; their SHA-256
+shut, close		of the connection
+"""
+
+import ctypes
+import hashlib
+import json
+import os
+import select
+import socket
+import sys
+
+library = ctypes.CDLL(os.environ["HYLICS_LIBRARY"], use_errno=True)
+library.hylics_sendfile.restype = ctypes.c_ssize_t
+library.hylics_sendfile.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int64),
+                                    ctypes.c_size_t]
+
+
+class Server:
+    """One connection at a time."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("::", 0), family=socket.AF_INET6,
+                                             dualstack_ipv6=True, backlog=64)
+        self.sock = self.fd = None
+
+    def open(self, path):
+        """The file."""
+        self.fd = os.open(path, os.O_RDONLY)
+
+    def accept(self):
+        """Non-blocking, as servers with an event loop have it."""
+        self.sock, _ = self.listener.accept()
+        self.sock.setblocking(False)
+
+    def _wait(self, write):
+        select.select([] if write else [self.sock], [self.sock] if write else [], [])
+
+    def send(self, offset, count):
+        """Plain bytes."""
+        data = os.pread(self.fd, int(count), int(offset))
+        while data:
+            try:
+                data = data[self.sock.send(data):]
+            except BlockingIOError:
+                self._wait(True)
+
+    def file(self, offset, count):
+        """A part of the file."""
+        at, end = ctypes.c_int64(int(offset)), int(offset) + int(count)
+        while at.value < end:
+            done = library.hylics_sendfile(self.sock.fileno(), self.fd, ctypes.byref(at),
+                                           end - at.value)
+            if done >= 0:
+                continue
+            if ctypes.get_errno() != 11:
+                raise OSError(ctypes.get_errno(), "hylics_sendfile")
+            self._wait(True)
+
+    def recv(self, count):
+        """Bytes of the client."""
+        digest, left = hashlib.sha256(), int(count)
+        while left:
+            try:
+                piece = self.sock.recv(min(left, 65536))
+            except BlockingIOError:
+                self._wait(False)
+                continue
+            if not piece:
+                break
+            digest.update(piece)
+            left -= len(piece)
+        return {"bytes": int(count) - left, "sha256": digest.hexdigest()}
+
+    def shut(self):
+        """No more bytes to the client."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        """The connection's end."""
+        self.sock.close()
+
+
+def main():
+    """Until standard input ends."""
+    server = Server()
+    print(json.dumps({"port": server.listener.getsockname()[1]}), flush=True)
+    for line in sys.stdin:
+        name, *words = line.split()
+        try:
+            said = getattr(server, name)(*words) or {}
+        except OSError as error:
+            said = {"errno": error.errno, "error": str(error)}
+        print(json.dumps(said), flush=True)
+
+
+main()

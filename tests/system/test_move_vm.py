@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Connections of a real VM, on an unmodified older kernel, moved over virtio-serial. One boot.
+
+HYLICS_LONG=1: a thousand moves, and 50 connections at once. HYLICS_FIGURES=1: counts and times.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+
+import pytest
+from moving import LONG
+from test_move import good, silent_about_resets
+
+from hylab import wall
+from hylab.offload_vm import Machine, OffloadVm
+
+PORT = 8080
+FILE_BYTES = 8 << 20
+# Seconds of transfer: room for what is done meanwhile in a guest that is emulated.
+SLOWLY = ("--connections", "10", "--requests", "2", "--bytes", "8M", "--read-rate", "4M")
+
+
+@pytest.fixture(name="machine", scope="module")
+def _machine():
+    wall.require()
+    with Machine() as machine:
+        yield machine
+
+
+@contextlib.contextmanager
+def serving(machine, **options):
+    """Offload for the VM and a server in it; (offload, file)."""
+    with OffloadVm(machine, **options) as offload:
+        file = offload.file("body", FILE_BYTES)
+        offload.serve(PORT, file, "hylics", "--nonblock")
+        yield offload, file
+
+
+def show(name, said, counts, seen=None):
+    """Figures for who asks for them; times in milliseconds."""
+    if "HYLICS_FIGURES" not in os.environ:
+        return
+    figures = {"requests": said["requests_done"], "moved": counts["moved"],
+               "homed": counts["homed"], "home_failed": counts["home_failed"]}
+    for kind in ("first_byte", "response"):
+        times = sorted(said[kind]["us"])
+        for percent in (50, 99, 100):
+            figures[f"{kind}_p{percent}"] = times[(len(times) - 1) * percent // 100] / 1000
+    for way in ("in", "out") if seen else ():
+        figures[f"retransmitted_{way}"] = seen[way]["retransmitted"]
+        figures[f"rst_{way}"] = seen[way]["rst"]
+    print(f"# {name}: {json.dumps(figures)}", file=sys.stderr)
+
+
+@pytest.mark.parametrize("family, share, addresses", [
+    (4, "virtiofs", True), (6, "virtiofs", True), (4, "9p", True), (4, "virtiofs", False)],
+    ids=["v4", "v6", "9p", "guest-tells-addresses"])
+def test_bytes_are_right(machine, family, share, addresses):
+    with serving(machine, share=share, addresses=addresses) as (offload, file):
+        with offload.watch() as seen:
+            said = good(offload.ask(PORT, file, "--connections", "8", "--requests", "3",
+                                    "--head", "0-2K", "--bytes", "128K-2M", "--tail", "0-2K",
+                                    "--upload", "0-20K", family=family))
+        counts = offload.counts()
+    show("bytes", said, counts, seen)
+    assert counts["moved"] == 8
+    assert counts["files_opened"] == 1 and counts["bytes_file"] > 0
+    silent_about_resets(seen)
+
+
+def test_home_and_away_in_the_middle_of_transfers(machine):
+    """Each request moves its connection anew, most with bytes in flight, and many go home in it."""
+    connections, requests, least = (50, 24, 1000) if LONG else (8, 8, 60)
+    with serving(machine, worker=("--home-after", "3M")) as (offload, file):
+        with offload.watch() as seen:
+            said = good(offload.ask(PORT, file, "--connections", connections, "--requests",
+                                    requests, "--bytes", "3500K-8M", "--slice", "512K",
+                                    "--tail", "0-2K", "--upload", "0-2K", timeout_s=500))
+        counts = offload.counts()
+    show("home and away", said, counts, seen)
+    assert counts["moved"] >= least
+    assert counts["homed"] >= least // 3
+    assert counts["reset_by_us"] == counts["faults"] == counts["items_dropped"] == 0
+    silent_about_resets(seen)
+
+
+@pytest.mark.parametrize("who", ["worker", "agent"])
+def test_killed_and_taken_over(machine, who):
+    with serving(machine) as (offload, file):
+        with offload.asking(PORT, file, *SLOWLY) as client:
+            offload.wait_counts(lambda counts: counts["moved"] == 10)
+            offload.kill_child(who)
+            offload.wait_counts(lambda counts: counts["resumed"] >= 10)
+            said = good(client.verdict())
+        show(f"{who} killed", said, offload.counts())
+
+
+def test_drain_in_the_middle_of_transfers(machine):
+    with serving(machine) as (offload, file):
+        with offload.watch() as seen:
+            with offload.asking(PORT, file, *SLOWLY) as client:
+                offload.wait_counts(lambda counts: counts["moved"] == 10)
+                offload.keeper.kill(signal.SIGTERM)
+                assert offload.keeper.wait_end() == 0
+                said = good(client.verdict())
+        show("drain", said, offload.counts(), seen)
+    silent_about_resets(seen)
+
+
+def test_what_was_accepted_leaves_the_host_while_the_guest_stands_still(machine):
+    with serving(machine) as (offload, file):
+        with offload.asking(PORT, file, "--connections", "4", "--bytes", "8M", "--read-rate",
+                            "4M") as client:
+            # 8 MB are 4 slices
+            offload.wait_counts(lambda counts: counts["items"] >= 4 * 4)
+            machine.vm.pause()
+            try:
+                good(client.verdict())
+            finally:
+                machine.vm.resume()
