@@ -44,7 +44,7 @@
 	X(FAULT_HOME_TAKEN, "home.taken", "rebuilt or refused, before the host is told")           \
 	X(FAULT_HOME_LIVE, "home.live", "before the kept socket speaks again")                     \
 	X(FAULT_GIVE_BACK, "give.back", "before a program gets its socket back")                   \
-	X(FAULT_UP_DELIVER, "up.deliver", "bytes of the client are in the pair, before it is noted") \
+	X(FAULT_UP_DELIVER, "up.deliver", "the client's bytes are in the pair, not yet noted")     \
 	X(FAULT_RESUME_ASK, "resume.ask", "before the host is asked about a connection")
 
 #define X(step, name, what) step,

@@ -21,7 +21,7 @@
 #define KERNEL_FDS_MAX 253
 
 union control {
-	char bytes[CMSG_SPACE(KERNEL_FDS_MAX * sizeof(int))];
+	char bytes[CMSG_SPACE(KERNEL_FDS_MAX * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 	struct cmsghdr align;
 };
 
@@ -31,28 +31,42 @@ void hy_fds_close(struct hy_fds *fds)
 		hy_fd_close(&fds->fd[--fds->n]);
 }
 
-ssize_t hy_fds_send_once(int sock, const void *buf, size_t len, const struct hy_fds *fds,
-			 int flags)
+/* Behind what is there already, if anything. */
+static void add_control(struct msghdr *msg, union control *ctl, int type, const void *data,
+			size_t bytes)
+{
+	struct cmsghdr *c = (void *)(ctl->bytes + msg->msg_controllen);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(bytes);
+	memcpy(CMSG_DATA(c), data, bytes);
+	msg->msg_control = ctl->bytes;
+	msg->msg_controllen += CMSG_SPACE(bytes);
+}
+
+static ssize_t send_with(int sock, const void *buf, size_t len, const struct hy_fds *fds,
+			 const struct ucred *from, int flags)
 {
 	union control ctl = { 0 };
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	if (fds && fds->n) {
-		size_t bytes = fds->n * sizeof(int);
-		struct cmsghdr *c;
-
-		msg.msg_control = ctl.bytes;
-		msg.msg_controllen = CMSG_SPACE(bytes);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(bytes);
-		memcpy(CMSG_DATA(c), fds->fd, bytes);
-	}
+	if (fds && fds->n)
+		add_control(&msg, &ctl, SCM_RIGHTS, fds->fd, fds->n * sizeof(int));
+	if (from)
+		add_control(&msg, &ctl, SCM_CREDENTIALS, from, sizeof(*from));
 	n = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
 	return n < 0 ? -errno : n;
+}
+
+ssize_t hy_fds_send_apart(int sock, const void *buf, size_t len, const struct hy_fds *fds,
+			  int flags)
+{
+	const struct ucred from = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
+
+	return send_with(sock, buf, len, fds, &from, flags);
 }
 
 ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *fds, int flags)
@@ -60,7 +74,7 @@ ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *
 	ssize_t n;
 
 	do {
-		n = hy_fds_send_once(sock, buf, len, fds, flags);
+		n = send_with(sock, buf, len, fds, NULL, flags);
 	} while (n == -EINTR);
 	return n;
 }

@@ -39,9 +39,13 @@ void hy_fds_close(struct hy_fds *fds);
  */
 ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *fds, int flags);
 
-/* The same, but a signal that comes while it waits ends it: -EINTR. */
-ssize_t hy_fds_send_once(int sock, const void *buf, size_t len, const struct hy_fds *fds,
-			 int flags);
+/*
+ * The same, but a signal that comes while it waits ends it: -EINTR; and the bytes stay apart from
+ * those of a later sendfile(). Before Linux 6.5 that one adds its bytes to the last buffer in the
+ * reader's queue, descriptors or not, unless it differs in its sender: so the sender is named.
+ */
+ssize_t hy_fds_send_apart(int sock, const void *buf, size_t len, const struct hy_fds *fds,
+			  int flags);
 
 /**
  * hy_fds_recv() - Receive bytes and the descriptors that came with them

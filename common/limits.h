@@ -66,13 +66,15 @@
  */
 #define HY_SPLICE_HOPS_MAX 4096
 #define HY_SPLICE_PIECES_MAX 256
+/* Connections of a twin that are remembered in TIME_WAIT, and those that took their ends over. */
+#define HY_SPLICE_REBORN_MAX 16384
 /* NICs of a VM with a twin; each is a veth, two interfaces of the machine. */
 #define HY_TWIN_NICS_MAX 8
 /* The kept socket outlives the adoption by this: acknowledgements may be in tap and virtio. */
 #define HY_SILENCE_MS 100
 /* A moved connection without a session: an agent or worker that was killed is back much earlier. */
 #define HY_ALONE_MS 60000
-/* On the way home: unacknowledged bytes that travel at once, how long the rest is waited for. */
+/* Before a move: unacknowledged bytes that travel at once, how long the rest is waited for. */
 #define HY_DRAIN_BYTES (64u << 10)
 /* Segments in flight with which a restored connection, whose congestion window is 10, can go on. */
 #define HY_AGAIN_SEGMENTS 8

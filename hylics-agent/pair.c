@@ -84,7 +84,7 @@ static enum pair_found what_end(const struct conn *c)
 
 	if (poll(&p, 1, 0) < 0)
 		return PAIR_RESET;
-	return p.revents & POLLHUP ? PAIR_CLOSED : PAIR_SHUT;
+	return (p.revents & POLLHUP) ? PAIR_CLOSED : PAIR_SHUT;
 }
 
 static bool take_marker(const uint8_t *end, uint32_t len, struct hy_fds *fds,
@@ -105,6 +105,18 @@ static bool take_marker(const uint8_t *end, uint32_t len, struct hy_fds *fds,
 	return true;
 }
 
+/* A kernel has put other bytes behind a marker into its buffer: it cannot be told from them. */
+static bool hides_marker(const uint8_t *bytes, uint32_t len)
+{
+	struct local_marker m;
+
+	for (uint32_t at = 0; at + LOCAL_MARKER_LEN <= len; at++) {
+		if (local_decode_marker(bytes + at, LOCAL_MARKER_LEN, &m) == 0)
+			return true;
+	}
+	return false;
+}
+
 enum pair_found pair_look(struct agent *a, struct conn *c, uint32_t plain_max,
 			  struct pair_look *look)
 {
@@ -122,6 +134,8 @@ enum pair_found pair_look(struct agent *a, struct conn *c, uint32_t plain_max,
 	len = (uint32_t)n;
 	if (take_marker(a->scratch + len, len, &fds, look))
 		look->plain_len = len - LOCAL_MARKER_LEN;
+	else if (fds.n && hides_marker(a->scratch, len))
+		return PAIR_RESET;
 	else
 		look->plain_len = len < plain_max ? len : plain_max;
 	c->peek_at += look->plain_len + (look->has_marker ? LOCAL_MARKER_LEN : 0u);

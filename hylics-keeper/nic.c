@@ -8,11 +8,14 @@
 #include "hylics-keeper/nic.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TEXT_MAX 1024
+#define MAC_TEXT_LEN 17
 
 static int parse_edge(const char *word, struct twin_nic_spec *spec, struct hy_err *e)
 {
@@ -22,13 +25,26 @@ static int parse_edge(const char *word, struct twin_nic_spec *spec, struct hy_er
 	return 0;
 }
 
+/* Six times two digits, with colons between them. */
+static bool read_mac(const char *word, uint8_t *mac)
+{
+	char digits[3] = "";
+
+	if (strlen(word) != MAC_TEXT_LEN)
+		return false;
+	for (int i = 0; i < 6; i++, word += 3) {
+		if (!isxdigit((unsigned char)word[0]) || !isxdigit((unsigned char)word[1]) ||
+		    word[2] != (i < 5 ? ':' : '\0'))
+			return false;
+		memcpy(digits, word, 2);
+		mac[i] = (uint8_t)strtoul(digits, NULL, 16);
+	}
+	return true;
+}
+
 static int parse_mac(const char *word, struct twin_nic_spec *spec, struct hy_err *e)
 {
-	uint8_t *m = spec->mac;
-	int end = 0;
-
-	if (!word || sscanf(word, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &m[0], &m[1], &m[2],
-			    &m[3], &m[4], &m[5], &end) != 6 || word[end] || (m[0] & 1))
+	if (!word || !read_mac(word, spec->mac) || (spec->mac[0] & 1))
 		return hy_err_usage(e, "--nic", "'%s' is no MAC address of a NIC, such as "
 				    "52:54:00:12:34:56", word ? word : "");
 	return 0;

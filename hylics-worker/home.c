@@ -31,6 +31,15 @@ static bool is_whole(const struct conn *c)
 	       info.tcpi_state == TCP_ESTABLISHED;
 }
 
+static bool is_over(const struct conn *c)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(c->sock, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_state == TCP_CLOSE;
+}
+
 /* -- staying -- */
 
 static void stays(struct moves *m, struct conn *c, const char *why)
@@ -142,6 +151,10 @@ static int offer(struct moves *m, struct conn *c)
 	home_undo(m, c);
 	if (c->state != CONN_LIVE)
 		return 0;
+	if (rc != -EAGAIN && is_over(c)) {
+		conn_lost(m, c, ECONNRESET);	/* reset just now: the guest is told before we go */
+		return 0;
+	}
 	if (rc != -EAGAIN) {
 		stays(m, c, e.num ? e.text : "it cannot be offered");
 		return 0;

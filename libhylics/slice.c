@@ -77,7 +77,7 @@ static int put_marker(struct lib_conn *c, int sock, const struct slice *s, uint6
 	ssize_t n;
 
 	local_encode_marker(&m, bytes);
-	n = hy_fds_send_once(sock, bytes, sizeof(bytes), &fds, flags);
+	n = hy_fds_send_apart(sock, bytes, sizeof(bytes), &fds, flags);
 	if (n < 0)
 		return (int)n;
 	/* the kernel cuts no buffer as small as a marker */

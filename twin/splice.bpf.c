@@ -95,6 +95,22 @@ struct {
 	__type(value, __u32);
 } twin_pieces SEC(".maps");
 
+/* Both ends of a connection, the remote one first. */
+struct ends {
+	struct splice_addr from;
+	struct splice_addr to;
+	__be16 from_port;
+	__be16 to_port;
+};
+
+/* The guest's new connections with the ends of one that the twin remembers in TIME_WAIT. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HY_SPLICE_REBORN_MAX);
+	__type(key, struct ends);
+	__type(value, __u32);
+} reborn SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SPLICE_COUNTS);
@@ -241,15 +257,49 @@ static __always_inline struct hop *hop_of(struct bpf_sock *sk, __u64 flags)
 	return full ? bpf_sk_storage_get(&socket_hops, full, NULL, flags) : NULL;
 }
 
+static __always_inline struct ends ends_of(const struct packet *p)
+{
+	struct ends ends = { .from = p->from, .to = p->to, .from_port = p->from_port,
+			     .to_port = p->to_port };
+
+	return ends;
+}
+
+/*
+ * The twin remembers a connection in TIME_WAIT, so that what comes late is answered there and not
+ * by a RST of the guest's. A SYN begins a new one, which is the guest's, and so is all that
+ * follows, until that one lives in the twin in its turn.
+ */
+static __always_inline bool is_late(const struct packet *p, bool syn)
+{
+	struct ends ends = ends_of(p);
+	__u32 one = 1;
+
+	if (!syn)
+		return !bpf_map_lookup_elem(&reborn, &ends);
+	bpf_map_update_elem(&reborn, &ends, &one, BPF_ANY);
+	return false;
+}
+
+/* A connection of the twin's whose first frame this is: the guest has none with its ends. */
+static __always_inline void begin_hop(const struct hop *hop, const struct packet *p)
+{
+	struct ends ends = ends_of(p);
+
+	if (!hop->to)
+		bpf_map_delete_elem(&reborn, &ends);
+}
+
 /* Does a connection of the twin's own, not a listener, have these ends? */
-static __always_inline bool has_connection(const struct bpf_sock *sk, bool syn)
+static __always_inline bool has_connection(const struct bpf_sock *sk, const struct packet *p,
+					   bool syn)
 {
 	switch (sk->state) {
 	case BPF_TCP_LISTEN:
 	case BPF_TCP_CLOSE:
 		return false;
 	case BPF_TCP_TIME_WAIT:
-		return !syn;		/* a new connection with the same ends is the guest's */
+		return is_late(p, syn);
 	default:
 		return true;
 	}
@@ -266,18 +316,20 @@ static __always_inline bool is_for_twin(struct __sk_buff *skb, const struct pack
 		return false;
 	if (sk->state == BPF_TCP_TIME_WAIT && p->syn) {
 		bpf_sk_release(sk);
-		return has_listener(skb, p);
+		return has_listener(skb, p) || is_late(p, true);
 	}
 	if (sk->state == BPF_TCP_LISTEN)
 		wanted = is_served(skb, sk, p);
 	else
-		wanted = has_connection(sk, p->syn);
+		wanted = has_connection(sk, p, p->syn);
 	if (wanted) {
 		hop = hop_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
-		if (hop)
+		if (hop) {
+			begin_hop(hop, p);
 			follow(hop, &p->from, p->from_mac);
-		else
+		} else {
 			follow_new(&p->from, p->from_mac);
+		}
 	}
 	bpf_sk_release(sk);
 	return wanted;
@@ -291,7 +343,7 @@ static __always_inline bool is_connected(struct __sk_buff *skb, const struct pac
 
 	if (!sk)
 		return false;
-	connected = has_connection(sk, syn);
+	connected = has_connection(sk, p, syn);
 	bpf_sk_release(sk);
 	return connected;
 }
@@ -380,6 +432,8 @@ static __always_inline __u64 next_hop(struct __sk_buff *skb, const struct packet
 	__u64 to = own ? own->to : 0;
 
 	if (!to) {
+		if (own)
+			begin_hop(own, p);
 		known = bpf_map_lookup_elem(&hops, &p->from);
 		if (known)
 			to = known->to;

@@ -25,6 +25,8 @@
 #define TABLE_FIRST 4096u	/* routing tables of the twin: one per NIC, chosen by the source */
 #define MTU_MIN 1280		/* below it a kernel throws an interface's IPv6 addresses away */
 #define MTU_MAX 65535
+#define TEXT_OF(x) #x
+#define NUMBER(x) TEXT_OF(x)
 
 static int open_here(struct hy_err *e)
 {
@@ -283,17 +285,17 @@ int verb_address(const struct space *space, unsigned int twin, unsigned int nic,
 /* -- switches of the twin -- */
 
 /*
- * A worker without CAP_NET_BIND_SERVICE binds copies to ports below 1024. No TIME_WAIT: it would
- * answer for the guest when a client uses its port again. Queues that a guest's kernel could hold
- * must fit, without SO_SNDBUFFORCE, which a twin may not use. A switch that this kernel does not
- * have is none.
+ * A worker without CAP_NET_BIND_SERVICE binds copies to ports below 1024. No more connections are
+ * remembered in TIME_WAIT than the splice can tell from new ones with the same ends. Queues that a
+ * guest's kernel could hold must fit, without SO_SNDBUFFORCE, which a twin may not use. A switch
+ * that this kernel does not have is none.
  */
 static const struct {
 	const char *path, *value;
 } switches[] = {
 	{ "net/ipv4/ip_forward", "0" },		/* a new namespace may begin with the host's */
 	{ "net/ipv6/conf/all/forwarding", "0" },
-	{ "net/ipv4/tcp_max_tw_buckets", "0" },
+	{ "net/ipv4/tcp_max_tw_buckets", NUMBER(HY_SPLICE_REBORN_MAX) },
 	{ "net/ipv4/ip_unprivileged_port_start", "0" },
 	{ "net/ipv4/tcp_rmem", "4096 131072 33554432" },
 	{ "net/ipv4/tcp_wmem", "4096 65536 33554432" },

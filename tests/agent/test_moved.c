@@ -17,6 +17,7 @@
 #include "common/own.h"
 
 #define SLICE (300u << 10)
+#define LARGE (2u << 20)
 #define IDLE_ROUNDS 30
 
 static int body;
@@ -161,13 +162,12 @@ static void test_up_full(void)
 {
 	struct player *p = &scene.player[5];
 	struct copy *c = copy_of(5);
+	uint64_t pos = c->taken;
 
 	p->reads_not = true;
-	while (c->again) {
-		uint64_t before = c->taken;
-
-		copy_says_up(5, before, MOVE_UP_BYTES_MAX, before);
-		if (!UNTIL(c->taken > before || !c->again))
+	for (; c->again; pos = c->taken) {
+		copy_says_up(5, pos, MOVE_UP_BYTES_MAX, pos);
+		if (!UNTIL(c->taken > pos || !c->again))
 			probe_bail("bytes are not taken");
 	}
 	probe_check(!c->again, "a full pair takes no more: %llu bytes",
@@ -236,7 +236,7 @@ static void test_many(void)
 	for (unsigned int i = 0; i < 3; i++) {
 		for (unsigned int k = 13; k < 20; k++) {
 			player_plain(k, 333 + k);
-			UNTIL(player_slice(k, body, i * 7, HY_SLICE_MAX, -1));
+			UNTIL(player_slice(k, body, i * 7, LARGE, -1));
 		}
 	}
 	for (unsigned int k = 13; k < 20; k++)

@@ -11,9 +11,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/fdpass.h"
+#include "common/own.h"
 
 #define ROOM 64
 
@@ -232,6 +237,39 @@ static void ends(void)
 	end_pair();
 }
 
+static void put_apart(const char *bytes)
+{
+	const struct hy_fds fds = { .n = 1, .fd = { file } };
+
+	PROBE_TRY(hy_fds_send_apart(writer, bytes, strlen(bytes), &fds, 0));
+}
+
+/* The next look shows nothing of what sendfile() brought, and the one behind it only that. */
+static void sendfile_behind(void)
+{
+	hy_autofd data = memfd_create("data", MFD_CLOEXEC);
+	off_t at = 0;
+	struct got g;
+
+	PROBE_TRY(write(data, "ssss", 4));
+	make_pair();
+	offset(0);
+	put("MMMMMMMM", 1);
+	PROBE_TRY(sendfile(writer, data, &at, 4));
+	g = get(MSG_PEEK, ROOM);
+	probe_note("sendfile() behind a buffer with a descriptor: the look shows %zd bytes", g.n);
+	end_pair();
+	make_pair();
+	offset(0);
+	put_apart("MMMMMMMM");
+	at = 0;
+	PROBE_TRY(sendfile(writer, data, &at, 4));
+	look_is("behind one that names its sender, sendfile()'s bytes stay apart", ROOM, "MMMMMMMM",
+		1);
+	look_is("and come next", ROOM, "ssss", 0);
+	end_pair();
+}
+
 int main(void)
 {
 	probe_begin(30);
@@ -240,6 +278,7 @@ int main(void)
 	looks_are_cut();
 	takes();
 	ends();
+	sendfile_behind();
 	return probe_end("a pair is looked through with SO_PEEK_OFF, markers and all, and taken "
 			 "out later, buffer by buffer");
 }

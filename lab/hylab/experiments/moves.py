@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """moves - thousands of connections to the host and home again, on clean and on bad wires.
 
-Every connection is moved to the host with its answer, and a quarter of a megabyte later home into
-the guest in the middle of it; the next answer has a new connection. The client checks every byte
+Every connection is moved to the host with its first answer, and a quarter of a megabyte later home
+into the guest in the middle of it; the second answer is the guest's own again. The client checks every byte
 both ways; a watch on its interface counts resets and early ends. This is a proof more than a
 measurement: what is to be seen are zeros.
 """
 
+import collections
 import contextlib
 import pathlib
 import tempfile
@@ -21,15 +22,17 @@ FILE_BYTES = 16 << 20
 HOME_AFTER_BYTES = 256 << 10
 DELAY = ("--delay", "20ms", "--jitter", "5ms")
 STUCK_AFTER_S = 30
-# Settings of the wire, connections at once, requests of each; in a quick run a tenth.
+# Settings of the wire, connections at once, how often so many; in a quick run a tenth.
 WIRES = {
-    "clean": ((), 50, 200),
+    "clean": ((), 100, 100),
     "bad": (("--loss", "1%", "--reorder", "0.5%", "--duplicate", "0.1%", *DELAY), 200, 50),
     "loss5": (("--loss", "5%", *DELAY), 200, 5),
     "loss10": (("--loss", "10%", *DELAY), 200, 5),
     "corrupt": (("--corrupt", "1%", *DELAY), 200, 5),
 }
+REQUESTS = 2
 QUICK_SHARE = 10
+TOTALS = ("bytes_wrong", "uploads_wrong", "resets", "early_fins", "stuck")
 COUNTS = ("moves_count", "homes_count", "wrong_bytes", "resets_count", "early_fins_count",
           "stuck_count", "rst_frames")
 
@@ -40,8 +43,8 @@ class Moves(Experiment):
     summary = "thousands of moves and homes in the middle of answers, every byte checked"
     takes = "15 min, quick 3 min"
     arms = tuple(Arm(name, " ".join(words) or "nothing is done to a frame",
-                     {"connections": connections, "requests": requests})
-                 for name, (words, connections, requests) in WIRES.items())
+                     {"connections": connections, "rounds": rounds})
+                 for name, (words, connections, rounds) in WIRES.items())
     metrics = (
         Metric("moves_count", "Moves to the host", compare=False),
         Metric("homes_count", "Homes", compare=False),
@@ -61,32 +64,40 @@ class Moves(Experiment):
                " unread would be one too.",)
 
     def run_arm(self, ctx, arm, repeat):
-        """One network, one client."""
-        words, connections, requests = WIRES[arm.name]
-        requests = max(1, requests // (QUICK_SHARE if ctx.quick else 1))
+        """One network, a client for each round."""
+        words, connections, rounds = WIRES[arm.name]
+        seed = ctx.seed + repeat
         with contextlib.ExitStack() as stack:
             net = stack.enter_context(Net.bridge_uplink(spaces=1, wire=True))
             folder = stack.enter_context(tempfile.TemporaryDirectory(dir=wall.RUN))
-            stack.enter_context(wire(net, pathlib.Path(folder), "--seed", str(ctx.seed + repeat),
-                                     *words))
+            stack.enter_context(wire(net, pathlib.Path(folder), "--seed", str(seed), *words))
             offload = stack.enter_context(Offload(net, net.guests[0],
                                                   worker=("--home-after", HOME_AFTER_BYTES)))
             file = offload.file("body", FILE_BYTES)
             offload.serve(PORT, file, "hylics", "--nonblock")
             with offload.watch() as seen:
-                verdict = offload.ask(
-                    PORT, file, "--connections", connections, "--requests", requests, "--head",
-                    "0-2K", "--bytes", "400K-900K", "--offset", "0-8M", "--tail", "8-2K",
-                    "--upload", "0-8K", "--close-after", "--seed", ctx.seed + repeat, "--stuck-after",
-                    f"{STUCK_AFTER_S}s", timeout_s=ctx.time_left_s())
+                verdicts = [self.ask(ctx, offload, file, connections, seed * 1000 + number)
+                            for number in range(rounds // (QUICK_SHARE if ctx.quick else 1) or 1)]
             counts = offload.settled()
         if not seen["complete"]:
             raise LabError("the watch on the wire lost frames")
+        totals = collections.Counter()
+        for verdict in verdicts:
+            totals.update({name: verdict[name] for name in TOTALS})
         return {"moves_count": [counts["moved"]], "homes_count": [counts["homed"]],
-                "wrong_bytes": [verdict["bytes_wrong"] + verdict["uploads_wrong"]],
-                "resets_count": [verdict["resets"]],
-                "early_fins_count": [verdict["early_fins"]], "stuck_count": [verdict["stuck"]],
-                "rst_frames": [seen["in"]["rst"]], "response_us": verdict["response"]["us"]}
+                "wrong_bytes": [totals["bytes_wrong"] + totals["uploads_wrong"]],
+                "resets_count": [totals["resets"]],
+                "early_fins_count": [totals["early_fins"]], "stuck_count": [totals["stuck"]],
+                "rst_frames": [seen["in"]["rst"]],
+                "response_us": [us for verdict in verdicts for us in verdict["response"]["us"]]}
+
+    @staticmethod
+    def ask(ctx, offload, file, connections, seed):
+        """One client's verdict."""
+        return offload.ask(PORT, file, "--connections", connections, "--requests", REQUESTS,
+                           "--head", "0-2K", "--bytes", "400K-900K", "--offset", "0-8M",
+                           "--tail", "8-2K", "--upload", "0-8K", "--seed", seed,
+                           "--stuck-after", f"{STUCK_AFTER_S}s", timeout_s=ctx.time_left_s())
 
     def findings(self, result):
         """The zeros, or what is none."""
