@@ -457,6 +457,9 @@ int hy_from_twin(struct __sk_buff *skb)
 		return drop(SPLICE_DROP_KIND);
 	if (p.from_mac != guest_mac || !is_twins(&p.from))
 		return drop(SPLICE_DROP_SOURCE);
+	/* a frame was on its way in when its connection went home; sockets reset with an ACK */
+	if (p.stray_rst)
+		return drop(SPLICE_DROP_STRAY);
 	turn_round(&p);
 	to = next_hop(skb, &p);
 	if (!to)

@@ -220,6 +220,7 @@ static __always_inline bool read_tcp(struct __sk_buff *skb, struct packet *p)
 	p->from_port = tcp->source;
 	p->to_port = tcp->dest;
 	p->syn = tcp->syn;
+	p->stray_rst = tcp->rst && !tcp->ack;
 	return true;
 }
 

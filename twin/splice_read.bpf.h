@@ -42,6 +42,7 @@ struct packet {
 	bool later;
 	bool plain;			/* no options, no extension headers */
 	bool syn;
+	bool stray_rst;			/* the answer to a segment that met no socket */
 };
 
 /* The ends the other way round: what came from a guest becomes what comes for it. */

@@ -217,6 +217,7 @@ static void test_wrong_positions(void)
 {
 	struct player *p = move(10);
 
+	UNTIL(heard(10));
 	copy_sent(copy_of(10), copy_of(10)->got + 1);
 	probe_check(UNTIL(p->up_eof || p->up_error), "more sent than said: a reset");
 	p = move(11);

@@ -321,7 +321,10 @@ static const struct row listener_rows[] = {
 static const struct row from_twin_rows[] = {
 	{ "the guest's MAC and address", FROM_TWIN, SENT, SPLICE_FROM_TWIN, { OUT } },
 	{ "the guest's MAC and address", FROM_TWIN, SENT, SPLICE_FROM_TWIN, { OUT, IP6 } },
-	{ "without a connection (a last RST)", FROM_TWIN, SENT, SPLICE_FROM_TWIN, { OUT, FREE } },
+	{ "without a connection (a last RST)", FROM_TWIN, SENT, SPLICE_FROM_TWIN,
+	  { OUT, FREE, .flags = FRAME_RST | FRAME_ACK } },
+	{ "a RST for what met no socket", FROM_TWIN, DROP, SPLICE_DROP_STRAY,
+	  { OUT, FREE, .flags = FRAME_RST } },
 	{ "another address", FROM_TWIN, DROP, SPLICE_DROP_SOURCE, { OUT, .foreign = true } },
 	{ "another address", FROM_TWIN, DROP, SPLICE_DROP_SOURCE, { OUT, IP6, .foreign = true } },
 	{ "another MAC", FROM_TWIN, DROP, SPLICE_DROP_SOURCE, { OUT, .from_mac = mac_other } },
