@@ -116,8 +116,9 @@
 #define HY_LIB_FDS_MAX 131072
 /* Epolls of one program that watch the same socket; servers have one per thread, sockets in one. */
 #define HY_LIB_EPOLLS_MAX 16
-/* What is waited for an answer of the agent, which has nothing to do that takes so long. */
-#define HY_LIB_ANSWER_MS 100
+/* What is waited for an answer of the agent: one that serves 50 connections in a guest with one slow
+ * processor was seen to take more than 100 ms. Given up, no connection can be taken back any more. */
+#define HY_LIB_ANSWER_MS 1000
 /* A program looks for an agent, or offers a refused connection again, no more often. */
 #define HY_LIB_AGAIN_MS 1000
 /* A slot of the page is used again only when the agent has surely heard of its last use. */

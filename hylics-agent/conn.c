@@ -156,6 +156,12 @@ static void unwatch(struct agent *a, struct watched *w)
 	w->in_loop = false;
 }
 
+void conn_unwatch(struct agent *a, struct conn *c)
+{
+	unwatch(a, &c->kept);
+	conn_watch_pair(a, c, 0);
+}
+
 /* -- items -- */
 
 struct item *conn_item(struct conn *c, unsigned int i)

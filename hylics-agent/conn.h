@@ -99,6 +99,7 @@ struct conn {
 	uint8_t answer;			/* OWES_HOME_TAKEN: enum move_reason */
 	bool waits_room;		/* in the list of those who wait for the channel */
 	bool silent;			/* tcp_silence() was called */
+	bool given;			/* LOCAL: on its way back to the program */
 	bool asked_home;
 	bool cancelled;			/* a cancel was sent, a resume asks what became of it */
 	bool closing;			/* the program has closed, its end is on its way */
@@ -190,6 +191,9 @@ void conn_owe(struct agent *a, struct conn *c, unsigned int what);
 
 /* The channel has room again. */
 void conns_room(struct agent *a);
+
+/* Hear no more of the kept socket; of the pair nothing but its hang-up. */
+void conn_unwatch(struct agent *a, struct conn *c);
 
 /* Items are forgotten, not taken out: the pair is looked at again from its head. */
 void conn_rewind(struct agent *a, struct conn *c);

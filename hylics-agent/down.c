@@ -355,6 +355,11 @@ static int pair_handle(void *object, int fd, uint32_t events)
 	unsigned int owes = OWES_ITEMS;
 
 	(void)fd;
+	if (c->given) {
+		if (events & (EPOLLHUP | EPOLLERR))
+			conn_end(a, c);	/* the program has its socket back */
+		return 0;
+	}
 	if (events & (EPOLLHUP | EPOLLERR)) {
 		c->pair.hung = true;
 		if (was_reset(c)) {

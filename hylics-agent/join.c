@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,13 +105,38 @@ static struct program *new_program(struct agent *a, const struct request *r)
 	return p;
 }
 
+static void keep_after_all(struct agent *a, struct conn *c)
+{
+	c->given = false;
+	conn_linger(c->kept.fd, true);
+	serve_start(a, c);
+}
+
+/* It was on its way back to a program that has left: did it arrive? */
+static void take_again(struct agent *a, struct conn *c)
+{
+	struct pollfd p = { .fd = c->pair.fd };
+
+	if (poll(&p, 1, 0) != 0 || table_new(a, c) < 0) {
+		conn_end(a, c);
+		return;
+	}
+	table_state(a, c);
+	keep_after_all(a, c);
+}
+
 void join_leave(struct agent *a, struct program *p)
 {
 	if (!p)
 		return;
 	for (uint32_t i = 0; i < HY_PAGE_SLOTS; i++) {
-		if (p->row_of[i])
-			a->conns.at[p->row_of[i] - 1].program = NULL;
+		struct conn *c = p->row_of[i] ? &a->conns.at[p->row_of[i] - 1] : NULL;
+
+		if (!c)
+			continue;
+		c->program = NULL;
+		if (c->given)
+			take_again(a, c);
 	}
 	munmap(p->page, sizeof(*p->page));
 	munmap(p->row_of, ROWS_BYTES);
@@ -282,7 +308,7 @@ static int take_back(struct agent *a, struct request *r)
 	c = conn_in(a, *r->program, s.slot);
 	if (!c)
 		return refuse(r, ENOENT, "no connection has this slot");
-	if (!serve_is_idle(a, c))
+	if (c->given || !serve_is_idle(a, c))
 		return refuse(r, EBUSY, "bytes are under way");
 	hy_fault(FAULT_GIVE_BACK);
 	setsockopt(c->kept.fd, SOL_SOCKET, SO_LINGER, &c->linger, sizeof(c->linger));
@@ -290,6 +316,19 @@ static int take_back(struct agent *a, struct request *r)
 		fcntl(c->kept.fd, F_SETFL, c->flags);
 	r->answer_fds = (struct hy_fds){ .n = 1, .fd = { c->kept.fd } };
 	return (int)local_encode_slot(LOCAL_TAKEN, r->head.id, &s, r->answer);
+}
+
+/*
+ * The program may have stopped waiting, and then the answer is lost with its socket. It has taken
+ * the answer when its end of the pair is gone; until then both are held here, and nothing is read.
+ * A successor knows nothing of it: what the program took must not be served once more.
+ */
+static void give(struct agent *a, struct conn *c)
+{
+	a->count.given_back++;
+	c->given = true;
+	table_free(a, conn_row(a, c));
+	conn_unwatch(a, c);
 }
 
 void join_answered(struct agent *a, struct request *r, bool sent)
@@ -301,13 +340,10 @@ void join_answered(struct agent *a, struct request *r, bool sent)
 	    local_decode_slot(r->packet, r->len, &s) < 0)
 		return;
 	c = conn_in(a, *r->program, s.slot);
-	if (sent) {
-		a->count.given_back++;
-		conn_end(a, c);
-	} else {
-		conn_linger(c->kept.fd, true);
-		serve_start(a, c);
-	}
+	if (sent)
+		give(a, c);
+	else
+		keep_after_all(a, c);
 }
 
 /* -- requests -- */

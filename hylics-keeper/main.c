@@ -73,7 +73,7 @@ static int worker_exec(void *object, int link)
 	struct hy_err e = { 0 };
 	int n = 0;
 
-	for (; k->worker[n] && n < ARGS_MAX; n++)
+	for (; n < ARGS_MAX && k->worker[n]; n++)
 		argv[n] = k->worker[n];
 	snprintf(option, sizeof(option), "--link=%d", link);
 	argv[n++] = option;

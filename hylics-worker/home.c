@@ -133,7 +133,9 @@ static int offer(struct moves *m, struct conn *c)
 	struct hy_err e = { 0 };
 	int rc;
 
-	c->area = area_take(&m->areas, c);
+	/* an area is free again when all is sent, the guest's one when the connection is home */
+	if (m->n_homing < HY_MOVES_MAX)
+		c->area = area_take(&m->areas, c);
 	if (!c->area)
 		return -EAGAIN;
 	m->n_draining--;
@@ -241,6 +243,10 @@ int home_take_taken(struct moves *m, const struct message *msg)
 		return 0;		/* it has ended in the meantime, which was told */
 	if (answer.reason == MOVE_DONE) {
 		rc = gone_home(m, c);
+	} else if (answer.reason == MOVE_LIMIT_MOVES) {
+		home_undo(m, c);
+		if (c->state == CONN_LIVE)
+			home_begin(m, c);	/* the guest has no room now */
 	} else {
 		stays(m, c, move_reason_name(answer.reason));
 		home_undo(m, c);

@@ -91,14 +91,15 @@ static bool is_of_the_socket(int err)
 static enum outcome send_slice(struct moves *m, struct conn *c, size_t *budget)
 {
 	struct item *it = &c->item[c->first_item];
-	size_t want = it->len < *budget ? it->len : *budget;
+	bool whole = it->len <= *budget;
+	size_t want = whole ? it->len : *budget;
 	off_t offset = (off_t)it->offset;
 	ssize_t n;
 
 	if (it->file == FILES_NONE)
 		return get_stuck(m, c);
 	/* sendfile() pushes at its end: a small segment, unless something follows */
-	if (want < it->len || c->n_items > 1)
+	if (!whole || c->n_items > 1)
 		set_cork(c, true);
 	n = sendfile(c->sock, files_fd(m, it->file), &offset, want);
 	if (n == 0 || (n < 0 && !is_of_the_socket(errno)))
@@ -173,14 +174,14 @@ static bool was_enough(const struct moves *m, const struct conn *c)
 bool send_turn(struct moves *m, struct conn *c)
 {
 	size_t budget = HY_SEND_TURN_BYTES;
-	enum outcome o = PARTLY;
 	bool popped = false;
 
 	if (!may_send(c))
 		return false;
 	m->count->turns++;
 	while (c->n_items && c->writable && budget) {
-		o = send_item(m, c, &budget);
+		enum outcome o = send_item(m, c, &budget);
+
 		if (o == OVER)
 			break;
 		if (o != DONE)

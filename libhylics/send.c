@@ -56,6 +56,8 @@ static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, st
 		return -ENOENT;	/* this call is plain: no going to and fro */
 	if (!pair)
 		reason = move_allowed();
+	else if (!atomic_load(&lib_area()->join))
+		(void)move_allowed();	/* look for an agent: its page tells what goes as a slice */
 	if (reason == MOVE_DONE && len < HY_LIB_MARK_MIN)
 		reason = MOVE_BELOW_THRESHOLD;
 	if (reason == MOVE_DONE) {

@@ -32,6 +32,8 @@ static bool prepare(struct lib_conn *c, int sock, int fd, off_t offset, size_t c
 		return false;	/* this call is plain: no going to and fro */
 	if (!pair)
 		reason = move_allowed();
+	else if (!atomic_load(&lib_area()->join))
+		(void)move_allowed();	/* look for an agent: its page tells what goes as a slice */
 	if (reason == MOVE_DONE)
 		reason = slice_of(c, fd, offset, count, s);
 	if (reason == MOVE_DONE && !pair)

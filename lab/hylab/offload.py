@@ -157,7 +157,8 @@ class Offload:
             program("hylics-keeper"), "--vm", f"guest{guest.number}", "--nic",
             self.nic, *self._options["keeper"], "--", program("hylics-worker"), "--vm",
             f"guest{guest.number}", "--channel", self.address, "--share", self.share,
-            "--stats", self.directory / "stats", *self._options["worker"]], self._faults.get("keeper"))
+            "--stats", self.directory / "stats", *self._options["worker"]],
+            self._faults.get("keeper"))
 
     def start_agent(self):
         """The agent, which is its own holder."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What tests of moved connections work with: steps, processes that stop at them, a server by hand."""
+"""What tests of moved connections work with: steps, who stops at them, a server by hand."""
 
 import contextlib
 import json

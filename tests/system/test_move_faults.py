@@ -86,12 +86,16 @@ def never_wrong(verdict, resets=0, fins=0):
 
 
 def works_again(offload, file):
-    """The next connection is served, and moved as if nothing had been."""
+    """The next ones are served, and moved as soon as the program looks for an agent again."""
     has_session(offload)
     before = offload.wait_counts(lambda counts: counts["live"] == 0)["moved"]
-    verdict = offload.ask(PORT, file, "--bytes", "1M", "--tail", "100", "--stuck-after", "20s")
-    assert verdict["good"], verdict
-    offload.wait_counts(lambda counts: counts["moved"] > before)
+
+    def is_moved():
+        verdict = offload.ask(PORT, file, "--bytes", "1M", "--tail", "100", "--stuck-after", "20s")
+        assert verdict["good"], verdict
+        return offload.counts()["moved"] > before
+
+    wait_for(is_moved, "a connection that is moved")
 
 
 def leaves_nothing(offload, server):

@@ -38,18 +38,19 @@ AGAIN_SEGMENTS = 8
 # What is stopped where; the window is open at those called inside.
 STEPS = {
     ("move", "before"): [("agent", "move.freeze")],
-    ("move", "inside"): [("agent", "move.dump"), ("worker", "move.live")],
+    ("move", "inside"): [("agent", "move.dump")],
     ("move", "after"): [("agent", "move.silence")],
     ("home", "before"): [("worker", "home.freeze")],
-    ("home", "inside"): [("worker", "home.offer"), ("agent", "home.live")],
+    ("home", "inside"): [("worker", "home.offer")],
     ("home", "after"): [(None, None)],
 }
 MORE_STEPS = {
     ("move", "inside"): [("agent", "move.offer"), ("worker", "move.restore"),
-                         ("worker", "move.keep")],
+                         ("worker", "move.keep"), ("worker", "move.live")],
     ("move", "after"): [("worker", "move.adopted")],
     ("home", "inside"): [("agent", "home.rebuild"), ("agent", "home.taken"),
-                         ("worker", "home.close"), ("worker", "home.done")],
+                         ("worker", "home.close"), ("worker", "home.done"),
+                         ("agent", "home.live")],
 }
 
 

@@ -391,7 +391,7 @@ def test_time_to_go_uses_each_arms_own_time():
 
 def test_every_experiment_of_the_lab_is_described_in_full():
     found = experiment.known_experiments()
-    assert {"ping", "wire"} <= set(found)
+    assert {"ping", "wire", "handoff", "moves", "scale"} <= set(found)
     for name, one in found.items():
         names = [arm.name for arm in one.arms]
         assert one.name == name and one.summary and one.takes and one.reading

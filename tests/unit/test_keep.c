@@ -183,6 +183,8 @@ static void successor_gets_everything(void **state)
 	serve_until(&w, &w.finished, 1);
 	t = map_table(w.keep.table);
 	assert_non_null(t);
+	if (!t)
+		return;
 	assert_int_equal(t->children, 2);
 	assert_int_equal(t->taken, SLOTS - 1);
 	assert_string_equal(t->said, "remember me");

@@ -118,7 +118,8 @@ static void bytes_are_right(void)
 		check_bytes(counts[i], 1, false, send_mixed, "slices and bytes");
 	}
 	check_bytes(97, SIZE - (off_t)BIG, false, send_rest, "slices");
-	probe_check(world.agent->longest == HY_SLICE_NEXT_MAX, "no marker is longer than allowed: %llu",
+	probe_check(world.agent->longest == HY_SLICE_NEXT_MAX,
+		    "no marker is longer than allowed: %llu",
 		    (unsigned long long)world.agent->longest);
 	world.page->slice_max = 10000;
 	world.agent->longest = 0;

@@ -60,8 +60,8 @@ static void one_that_was_not_waited_for_is_dead(void **state)
 	assert_int_equal(pipe(ends), 0);
 	child = fork();
 	if (child == 0)
-		_exit(hy_owner_self(text, NULL) < 0 ||
-		      write(ends[1], text, sizeof(text)) != sizeof(text));
+		_exit(hy_owner_self(text, NULL) == 0 &&
+		      write(ends[1], text, sizeof(text)) == sizeof(text) ? 0 : 1);
 	assert_int_equal(read(ends[0], text, sizeof(text)), sizeof(text));
 	assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
 	assert_true(hy_owner_take(&at, &o));

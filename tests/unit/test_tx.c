@@ -330,7 +330,7 @@ static void a_stream_without_end_lets_bulk_pass(void **state)
 				continue;
 			}
 			assert_true(before >= TX_STREAM_TURN);
-			/* the frame that fills the turn, and what goes while credit is on its way */
+			/* the frame that fills the turn, and what goes until the credit comes */
 			assert_true(before <= TX_STREAM_TURN + FRAME_LEN_MAX);
 			assert_int_equal(tx_credit(&tx, f.len), 0);
 			before = 0;

@@ -78,7 +78,7 @@ def answers(ctx, arm):
 class Handoff(Experiment):
     """See the module."""
     name = "handoff"
-    summary = "a server's files sent by the guest, by the host for the guest, and by the host itself"
+    summary = "a server's files sent by the guest, by the host for it, and by the host itself"
     takes = "15 min, quick 3 min"
     paper = "Hylics, stream throughput and CPU of socket offload"
     paper_figures = {("plain-64m-x8", "throughput_mbps"): "661 with a transcode beside it (Hylics)",
@@ -114,12 +114,13 @@ class Handoff(Experiment):
         count = answers(ctx, arm)
         options = ["--connections", str(connections), "--requests", str(count), "--bytes",
                    str(size), "--head", "240"] + ([] if keep else ["--close-after"])
-        before = here.offload.counts()["bytes_file"]
+        host_address = f"{here.offload.net.host.v4}:{PORTS['host']}"
+        where = host_address if way == "host" else None
+        before = here.offload.settled()["bytes_file"]
         with Sampler(here.guest_pids[way]) as guest, Sampler(here.host_pids[way]) as host:
             verdict = here.offload.ask(PORTS[way], here.file, *options,
-                                       timeout_s=ctx.time_left_s(), where=f"{here.offload.net.host.v4}:{PORTS[way]}"
-                                       if way == "host" else None)
-        sent = here.offload.counts()["bytes_file"] - before
+                                       timeout_s=ctx.time_left_s(), where=where)
+        sent = here.offload.settled()["bytes_file"] - before
         total = verdict["bytes"] / GB
         return {"throughput_mbps": [round(verdict["bytes_per_second"] * 8 / 1e6, 1)],
                 "first_byte_us": verdict["first_byte"]["us"],
