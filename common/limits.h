@@ -116,8 +116,10 @@
 #define HY_LIB_FDS_MAX 131072
 /* Epolls of one program that watch the same socket; servers have one per thread, sockets in one. */
 #define HY_LIB_EPOLLS_MAX 16
-/* What is waited for an answer of the agent: one that serves 50 connections in a guest with one slow
- * processor was seen to take more than 100 ms. Given up, no connection can be taken back any more. */
+/*
+ * What is waited for an answer of the agent: one that served 50 connections with one slow processor
+ * took more than 100 ms. A program that gives it up can take none of its connections back.
+ */
 #define HY_LIB_ANSWER_MS 1000
 /* A program looks for an agent, or offers a refused connection again, no more often. */
 #define HY_LIB_AGAIN_MS 1000

@@ -21,8 +21,8 @@ TAIL_FROM_SAMPLES = 100     # fewer samples have no 99th percentile worth the na
 UNITS = {
     "us": "µs", "ms": "ms", "s": "s", "mbps": "Mbit/s", "pct": "%", "bytes": "bytes", "mb": "MB",
     "frames": "frames", "per_s": "1/s", "per_gb": "1/GB", "s_per_gb": "s/GB",
-    "frames_per_s": "frames/s", "count": "", "us_per_answer": "µs/answer", "us_per_move": "µs/move",
-    "per_answer": "1/answer", "kb_per_connection": "KB/connection",
+    "frames_per_s": "frames/s", "count": "count", "us_per_answer": "µs/answer",
+    "us_per_move": "µs/move", "per_answer": "1/answer", "kb_per_connection": "KB/connection",
 }
 ACCELERATORS = {
     "kvm": "KVM: the guest's code runs on the CPU itself.",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""test_experiments.py - the arithmetic of the experiments ping and wire; no VM, no network."""
+"""test_experiments.py - the arithmetic of ping, wire and scale; no VM, no network."""
 
 import pathlib
 import sys
@@ -8,9 +8,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-from hylab import LabError, experiment, report          # noqa: E402
+from hylab import LabError, crowd, experiment, report   # noqa: E402
 from hylab.experiment import Arm                        # noqa: E402
-from hylab.experiments import ping, wire                # noqa: E402
+from hylab.experiments import ping, scale, wire         # noqa: E402
 
 
 def test_frames_are_numbered_whole_and_right():
@@ -124,3 +124,19 @@ def test_failed_worker_is_told_with_both_sides_words():
     with ping.started(["/bin/sh", "-c", "echo worker said no >&2; exit 1"]) as process:
         with pytest.raises(LabError, match="ended with 1: worker said no; .*agent's last word"):
             ping.finish(process, guest, 60)
+
+
+# --- scale ---------------------------------------------------------------------------------------
+
+def test_crowd_asks_and_compares_as_hylics_talk_does():
+    asked = crowd.request(5, 4096, 16384)
+    assert len(asked) == 72 and asked[:16].hex() == "54414c4b010000000500000000000000"
+    assert len(crowd.head_of(5)) == crowd.HEAD_BYTES
+    assert crowd.head_of(5)[:8].hex() == "00a7d8350d398930" and crowd.head_of(5) != crowd.head_of(6)
+
+
+@pytest.mark.parametrize("most, skipped", [(18199, {"c9000"}), (18200, set()), (-1, set())])
+def test_scale_skips_what_descriptors_do_not_allow(monkeypatch, most, skipped):
+    monkeypatch.setattr(scale.resource, "getrlimit", lambda _: (1024, most))
+    arms = scale.EXPERIMENT.arms
+    assert {arm.name for arm in arms if scale.EXPERIMENT.skip(arm)} == skipped

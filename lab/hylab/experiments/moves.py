@@ -2,8 +2,8 @@
 """moves - thousands of connections to the host and home again, on clean and on bad wires.
 
 Every connection is moved to the host with its first answer, and a quarter of a megabyte later home
-into the guest in the middle of it; the second answer is the guest's own again. The client checks every byte
-both ways; a watch on its interface counts resets and early ends. This is a proof more than a
+into the guest in the middle of it; the second answer is the guest's own again. The client checks
+every byte both ways; a watch on its interface counts resets. This is a proof more than a
 measurement: what is to be seen are zeros.
 """
 
