@@ -291,19 +291,18 @@ static int make_table(struct keep *k, size_t bytes, struct hy_err *e)
 	return 0;
 }
 
-int keep_open(struct keep *k, unsigned int n_slots, size_t table_bytes, const struct keep_ops *ops,
-	      void *object, struct ev_loop *loop, const struct hy_log *log, struct hy_err *e)
+int keep_open(struct keep *k, const struct keep_config *cfg, struct hy_err *e)
 {
 	int rc;
 
-	*k = (struct keep){ .ops = ops, .object = object, .loop = loop, .log = log,
-			    .n_slots = n_slots, .table = -1, .link = -1 };
+	*k = (struct keep){ .ops = cfg->ops, .object = cfg->object, .loop = cfg->loop,
+			    .log = cfg->log, .n_slots = cfg->n_slots, .table = -1, .link = -1 };
 	k->child = (struct ev_child){ .fn = child_ended, .object = k, .pidfd = -1 };
 	k->again = (struct ev_timer){ .fn = start_again, .object = k };
-	k->slots = calloc(n_slots, sizeof(*k->slots));
+	k->slots = calloc(k->n_slots, sizeof(*k->slots));
 	if (!k->slots)
-		return hy_err_set(e, ENOMEM, "room for %u slots", n_slots);
-	rc = make_table(k, table_bytes, e);
+		return hy_err_set(e, ENOMEM, "room for %u slots", k->n_slots);
+	rc = make_table(k, cfg->table_bytes, e);
 	if (rc == 0)
 		rc = start_child(k, e);
 	if (rc < 0)

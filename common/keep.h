@@ -65,19 +65,22 @@ struct keep {
 	struct hy_log_rate rate;
 };
 
+struct keep_config {
+	unsigned int n_slots;		/* that the child may use */
+	size_t table_bytes;		/* of the memfd, which begins as zeros */
+	const struct keep_ops *ops;
+	void *object;			/* passed to them */
+	struct ev_loop *loop;		/* the parent's */
+	const struct hy_log *log;	/* must outlive the keep */
+};
+
 /**
  * keep_open() - Make the table and start the first child
- * @k:			Filled; must stay where it is
- * @n_slots:		Slots the child may use
- * @table_bytes:	Size of the memfd, which begins as zeros
- * @ops:		Callbacks
- * @object:		Passed to them
- * @loop:		The parent's
- * @log:		Must outlive @k
- * @e:			Error
+ * @k:		Filled; must stay where it is
+ * @cfg:	Copied as far as it is needed
+ * @e:		Error
  */
-int keep_open(struct keep *k, unsigned int n_slots, size_t table_bytes, const struct keep_ops *ops,
-	      void *object, struct ev_loop *loop, const struct hy_log *log, struct hy_err *e);
+int keep_open(struct keep *k, const struct keep_config *cfg, struct hy_err *e);
 
 /* Ask the child to end (SIGTERM); on_finished() follows when it has. No other is started. */
 void keep_stop(struct keep *k);

@@ -225,14 +225,15 @@ static bool is_stream(int fd)
 	       sockopt(fd, SO_ACCEPTCONN) == 0;
 }
 
-static void remember_options(struct conn *c)
+static void remember_options(struct conn *c, int32_t linger_s)
 {
-	socklen_t len = sizeof(c->linger);
-
 	c->flags = fcntl(c->kept.fd, F_GETFL);
-	if (getsockopt(c->kept.fd, SOL_SOCKET, SO_LINGER, &c->linger, &len) < 0)
-		c->linger = (struct linger){ 0 };
-	/* should agent and holder die, nobody may take half a body for a whole one */
+	if (linger_s != LOCAL_LINGER_OFF)
+		c->linger = (struct linger){ .l_onoff = 1, .l_linger = linger_s };
+	/*
+	 * Should agent and holder die, nobody may take half a body for a whole one. The library
+	 * has set it already; but what a program does is not relied upon.
+	 */
 	conn_linger(c->kept.fd, true);
 }
 
@@ -258,23 +259,23 @@ static struct conn *new_conn(struct agent *a, struct request *r, uint32_t slot)
 /* There is no answer: what cannot be taken is closed, which the pair tells by itself. */
 static int take_move(struct agent *a, struct request *r)
 {
-	struct local_slot s;
+	struct local_move m;
 	struct conn *c;
 
-	if (!*r->program || r->fds->n != 2 || local_decode_slot(r->packet, r->len, &s) < 0 ||
-	    (*r->program)->row_of[s.slot])
+	if (!*r->program || r->fds->n != 2 || local_decode_move(r->packet, r->len, &m) < 0 ||
+	    (*r->program)->row_of[m.slot])
 		return -EPROTO;
 	if (!is_stream(r->fds->fd[0]) || !is_pair(r->fds->fd[1], r->pid) ||
 	    pair_prepare(r->fds->fd[1]) < 0)
 		return -EPROTO;
-	c = new_conn(a, r, s.slot);
+	c = new_conn(a, r, m.slot);
 	if (!c) {
 		conn_linger(r->fds->fd[0], true);
-		program_tell(*r->program, s.slot, SLOT_GONE, MOVE_LIMIT_CONNECTIONS);
+		program_tell(*r->program, m.slot, SLOT_GONE, MOVE_LIMIT_CONNECTIONS);
 		a->count.refused[MOVE_LIMIT_CONNECTIONS]++;
 		return 0;
 	}
-	remember_options(c);
+	remember_options(c, m.linger_s);
 	if (table_new(a, c) < 0) {
 		conn_reset(a, c, "the holder is gone");
 		return 0;

@@ -147,6 +147,15 @@ static int configure(struct holder *h, const struct values *v, struct hy_err *e)
 	return rc;
 }
 
+static int keep_agent(struct holder *h, struct hy_err *e)
+{
+	const struct keep_config cfg = { .n_slots = HY_CONNS_MAX, .table_bytes = TABLE_BYTES,
+					 .ops = &keep_ops, .object = h, .loop = &h->daemon.loop,
+					 .log = &h->daemon.log };
+
+	return keep_open(&h->keep, &cfg, e);
+}
+
 static int run(const void *values, int argc, char **argv, struct hy_err *e)
 {
 	static struct holder h;		/* one per process, and the child's too */
@@ -163,8 +172,7 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 	hy_daemon_files(&h.daemon.log, HY_EV_FDS_MAX);
 	rc = configure(&h, v, e);
 	if (rc == 0)
-		rc = keep_open(&h.keep, HY_CONNS_MAX, TABLE_BYTES, &keep_ops, &h, &h.daemon.loop,
-			       &h.daemon.log, e);
+		rc = keep_agent(&h, e);
 	if (rc == 0) {
 		rc = ev_run(&h.daemon.loop, e);
 		keep_close(&h.keep);

@@ -149,6 +149,16 @@ static int add_nics(struct keeper *k, const struct hy_opt_list *nics, struct hy_
 	return rc;
 }
 
+static int start_worker(struct keeper *k, struct hy_err *e)
+{
+	const struct keep_config cfg = { .n_slots = HY_CONNS_MAX,
+					 .table_bytes = HY_WORKER_TABLE_BYTES, .ops = &keep_ops,
+					 .object = k, .loop = &k->daemon.loop,
+					 .log = &k->daemon.log };
+
+	return keep_open(&k->keep, &cfg, e);
+}
+
 static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 {
 	int rc = twin_sweep(e);
@@ -159,8 +169,7 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 		return rc;
 	rc = add_nics(k, &v->nics, e);
 	if (rc == 0)
-		rc = keep_open(&k->keep, HY_CONNS_MAX, HY_WORKER_TABLE_BYTES, &keep_ops, k,
-			       &k->daemon.loop, &k->daemon.log, e);
+		rc = start_worker(k, e);
 	if (rc == 0) {
 		rc = ev_run(&k->daemon.loop, e);
 		keep_close(&k->keep);

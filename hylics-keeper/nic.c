@@ -21,7 +21,7 @@ static int parse_edge(const char *word, struct twin_nic_spec *spec, struct hy_er
 {
 	if (!*word || strlen(word) >= sizeof(spec->edge))
 		return hy_err_usage(e, "--nic", "'%s' is no name of an interface", word);
-	strcpy(spec->edge, word);
+	memcpy(spec->edge, word, strlen(word) + 1);
 	return 0;
 }
 
@@ -88,7 +88,7 @@ unsigned int nic_pick(const uint8_t *mac, const struct move_address *told, unsig
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < n_told; i++) {
-		if (memcmp(told[i].mac, mac, sizeof(told[i].mac)))
+		if (memcmp(told[i].mac, mac, sizeof(told[i].mac)) != 0)
 			continue;
 		out[n].family = told[i].family;
 		memcpy(out[n++].addr, told[i].addr, sizeof(told[i].addr));

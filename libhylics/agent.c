@@ -20,7 +20,6 @@
 #include "common/fdpass.h"
 #include "common/own.h"
 #include "common/unixsock.h"
-#include "proto/local.h"
 
 #define FIRST_FD 3	/* what a program prints must not reach the agent */
 
@@ -181,12 +180,11 @@ bool agent_join(struct lib_area *a)
 	return false;
 }
 
-int agent_move(struct lib_area *a, uint32_t slot, int tcp, int pair)
+int agent_move(struct lib_area *a, const struct local_move *m, int tcp, int pair)
 {
-	const struct local_slot which = { .slot = slot };
 	const struct hy_fds fds = { .n = 2, .fd = { tcp, pair } };
 	uint8_t request[LOCAL_PACKET_MAX];
-	size_t len = local_encode_slot(LOCAL_MOVE, ++a->next_id, &which, request);
+	size_t len = local_encode_move(++a->next_id, m, request);
 	ssize_t n = hy_fds_send(lib_agent()->fd, request, len, &fds, MSG_DONTWAIT);
 
 	if (n == -EPIPE || n == -ECONNRESET)

@@ -13,6 +13,7 @@
 #define HY_LIB_AGENT_H
 
 #include "libhylics/lib.h"
+#include "proto/local.h"
 
 /**
  * agent_join() - Have an agent and its page, if one is there
@@ -26,13 +27,13 @@ void agent_leave(struct lib_area *a);	/* Close the connection to it; pairs go on
 /**
  * agent_move() - Hand a connection over
  * @a:		Area, joined
- * @slot:	Its number
- * @tcp:	TCP socket
+ * @m:		Its number, and the program's linger
+ * @tcp:	TCP socket, with SO_LINGER {1, 0}
  * @pair:	The agent's end
  *
  * Return: 0 if the agent will see it, -errno if it never will
  */
-int agent_move(struct lib_area *a, uint32_t slot, int tcp, int pair);
+int agent_move(struct lib_area *a, const struct local_move *m, int tcp, int pair);
 
 /**
  * agent_take_back() - Ask for the TCP socket of a connection that the agent serves in the guest

@@ -156,6 +156,44 @@ static int inode_of(int fd, uint64_t *ino)
 	return 0;
 }
 
+static int linger_of(int sock, struct linger *l)
+{
+	socklen_t len = sizeof(*l);
+
+	return getsockopt(sock, SOL_SOCKET, SO_LINGER, l, &len) < 0 ? -errno : 0;
+}
+
+static int set_linger(int sock, const struct linger *l)
+{
+	return setsockopt(sock, SOL_SOCKET, SO_LINGER, l, sizeof(*l)) < 0 ? -errno : 0;
+}
+
+static int32_t linger_s(const struct linger *l)
+{
+	if (!l->l_onoff)
+		return LOCAL_LINGER_OFF;
+	return l->l_linger < 0 ? INT32_MAX : l->l_linger;	/* unsigned to the kernel */
+}
+
+/* Step 5: if the agent dies before it has read the message, the client sees a reset. */
+static int hand_over(struct lib_area *a, uint32_t slot, int tcp, int pair)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct local_move m = { .slot = slot };
+	struct linger own;
+	int rc = linger_of(tcp, &own);
+
+	if (rc == 0)
+		rc = set_linger(tcp, &reset);
+	if (rc < 0)
+		return rc;
+	m.linger_s = linger_s(&own);
+	rc = agent_move(a, &m, tcp, pair);
+	if (rc < 0)
+		(void)set_linger(tcp, &own);
+	return rc;
+}
+
 /* The five steps of swap.c; the agent is there. */
 static int swap_in(struct lib_area *a, struct lib_conn *c, int sock, struct users *u, uint32_t slot)
 {
@@ -176,7 +214,7 @@ static int swap_in(struct lib_area *a, struct lib_conn *c, int sock, struct user
 		rc = swap_do(sock, copy, ours, u);
 	if (rc < 0)
 		return rc;
-	rc = agent_move(a, slot, copy, theirs);
+	rc = hand_over(a, slot, copy, theirs);
 	if (rc < 0)
 		(void)swap_do(sock, ours, copy, u);
 	return rc;

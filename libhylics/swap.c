@@ -36,6 +36,11 @@
  * after a failure of 3, 4 or 5 the old socket is put back by the same three steps. Nobody has
  * touched it yet, and nothing of ours has been written into the pair. Only ADD could then fail
  * again, for want of memory that DEL has just given back. That 3 works is known from 1.
+ *
+ * On its way to the agent a socket has no other holder than the message. If the agent dies before
+ * it has read that, the kernel closes the socket, and the client must not take what has arrived for
+ * all there is. So 5 sets SO_LINGER {1, 0} first, which makes a reset of it, and tells the agent
+ * the program's own. If the message cannot be sent, the program's own is put back.
  */
 
 int swap_like(int to, int from)

@@ -139,6 +139,29 @@ int local_decode_slot(const uint8_t *in, size_t len, struct local_slot *s)
 	return 0;
 }
 
+size_t local_encode_move(uint32_t id, const struct local_move *m, uint8_t *out)
+{
+	struct hy_wr w = begin(LOCAL_MOVE, id, out);
+
+	hy_wr_le32(&w, m->slot);
+	hy_wr_le32(&w, (uint32_t)m->linger_s);
+	return LOCAL_PACKET_MAX - w.left;
+}
+
+int local_decode_move(const uint8_t *in, size_t len, struct local_move *m)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct local_move got;
+
+	hy_rd_take(&r, LOCAL_HEADER_LEN);
+	got.slot = hy_rd_le32(&r);
+	got.linger_s = (int32_t)hy_rd_le32(&r);
+	if (r.bad || r.left || got.slot >= HY_PAGE_SLOTS || got.linger_s < LOCAL_LINGER_OFF)
+		return -EPROTO;
+	*m = got;
+	return 0;
+}
+
 void local_encode_marker(const struct local_marker *m, uint8_t *out)
 {
 	struct hy_wr w = { .p = out, .left = LOCAL_MARKER_LEN };

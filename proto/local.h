@@ -27,7 +27,7 @@ enum local_type {
 	LOCAL_ERROR = 3,	/* struct local_error */
 	LOCAL_JOIN = 4,		/* no payload: a program wants its connections moved */
 	LOCAL_JOINED = 5,	/* no payload; with the page's descriptor (proto/page.h) */
-	LOCAL_MOVE = 6,		/* struct local_slot; TCP socket and pair end; not answered */
+	LOCAL_MOVE = 6,		/* struct local_move; TCP socket and pair end; not answered */
 	LOCAL_TAKE_BACK = 7,	/* struct local_slot */
 	LOCAL_TAKEN = 8,	/* struct local_slot; with the TCP socket */
 };
@@ -36,6 +36,17 @@ enum local_type {
 struct local_slot {
 	uint32_t slot;
 };
+
+/*
+ * The TCP socket travels with SO_LINGER {1, 0}: should it die on its way, its client sees a reset,
+ * never an end that looks like the end of a whole answer. So the program's own is told here.
+ */
+struct local_move {
+	uint32_t slot;
+	int32_t linger_s;	/* the program's SO_LINGER; LOCAL_LINGER_OFF: it has none */
+};
+
+#define LOCAL_LINGER_OFF (-1)
 
 /*
  * What goes down the pair between plain bytes: "here belong so many bytes of this file". Travels
@@ -108,8 +119,8 @@ size_t local_encode_join(uint32_t id, uint8_t *out);
 size_t local_encode_joined(uint32_t id, uint8_t *out);
 
 /**
- * local_encode_slot() - Write a LOCAL_MOVE, LOCAL_TAKE_BACK or LOCAL_TAKEN packet
- * @type:	One of them
+ * local_encode_slot() - Write a LOCAL_TAKE_BACK or LOCAL_TAKEN packet
+ * @type:	One of the two
  * @id:		Of the request
  * @s:		Slot
  * @out:	LOCAL_PACKET_MAX bytes
@@ -121,6 +132,10 @@ size_t local_encode_slot(enum local_type type, uint32_t id, const struct local_s
 
 /* Likewise; the slot is below HY_PAGE_SLOTS on success. */
 int local_decode_slot(const uint8_t *in, size_t len, struct local_slot *s);
+
+/* Likewise for LOCAL_MOVE; on success its linger is not negative, or LOCAL_LINGER_OFF. */
+size_t local_encode_move(uint32_t id, const struct local_move *m, uint8_t *out);
+int local_decode_move(const uint8_t *in, size_t len, struct local_move *m);
 
 /*
  * A marker is LOCAL_MARKER_LEN bytes. On success its span is one a file can have, 1 to HY_SLICE_MAX

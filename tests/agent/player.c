@@ -181,16 +181,23 @@ void tell_agent(int sock, const uint8_t *packet, size_t len, const int *fds, uns
 
 void player_give(unsigned int k)
 {
-	const struct local_slot slot = { .slot = k };
+	const struct linger reset = { .l_onoff = 1 };
+	struct local_move m = { .slot = k, .linger_s = LOCAL_LINGER_OFF };
 	struct player *p = &scene.player[k];
 	uint8_t packet[LOCAL_PACKET_MAX];
 	int pair[2], fds[2], small = PAIR_BYTES;
+	struct linger own;
+	socklen_t len = sizeof(own);
 
 	PROBE_TRY(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
 	PROBE_TRY(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)));
 	fds[0] = p->server;
 	fds[1] = pair[1];
-	tell_agent(scene.sock, packet, local_encode_slot(LOCAL_MOVE, 1, &slot, packet), fds, 2);
+	PROBE_TRY(getsockopt(p->server, SOL_SOCKET, SO_LINGER, &own, &len));
+	PROBE_TRY(setsockopt(p->server, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
+	if (own.l_onoff)
+		m.linger_s = own.l_linger;
+	tell_agent(scene.sock, packet, local_encode_move(1, &m, packet), fds, 2);
 	close(pair[1]);
 	hy_fd_close(&p->server);
 	p->pair = pair[0];

@@ -95,11 +95,11 @@ static void test_page(void)
 /* @fds go along with a LOCAL_MOVE under @slot; the client must be dropped. */
 static void refused_move(const char *what, uint32_t slot, const int *fds, unsigned int n)
 {
-	const struct local_slot s = { .slot = slot };
+	const struct local_move m = { .slot = slot, .linger_s = LOCAL_LINGER_OFF };
 	uint8_t packet[LOCAL_PACKET_MAX];
 	int memfd, sock = join_again(&memfd);
 
-	tell_agent(sock, packet, local_encode_slot(LOCAL_MOVE, 1, &s, packet), fds, n);
+	tell_agent(sock, packet, local_encode_move(1, &m, packet), fds, n);
 	probe_check(is_dropped(sock), "%s: the client is dropped", what);
 	close(sock);
 	close(memfd);

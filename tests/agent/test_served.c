@@ -19,14 +19,18 @@
 
 #define SLICE (1u << 20)
 #define MANY (3u << 20)
+#define LINGER_S 3
 
 static int body;
 
 /* With a header before the move, and a slice behind it, as servers do. */
 static struct player *serve(unsigned int k)
 {
+	const struct linger own = { .l_onoff = 1, .l_linger = LINGER_S };
+
 	player_open(k);
 	player_plain(k, 240);
+	PROBE_TRY(setsockopt(scene.player[k].server, SOL_SOCKET, SO_LINGER, &own, sizeof(own)));
 	player_give(k);
 	if (!player_slice(k, body, 0, SLICE, -1))
 		probe_bail("the pair is full at once");
@@ -146,13 +150,23 @@ static void test_tell(void)
 	(void)p;
 }
 
+static bool has_own_linger(int sock)
+{
+	struct linger l = { 0 };
+	socklen_t len = sizeof(l);
+
+	PROBE_TRY(getsockopt(sock, SOL_SOCKET, SO_LINGER, &l, &len));
+	return l.l_onoff && l.l_linger == LINGER_S;
+}
+
 static void test_given_back(void)
 {
 	struct player *p = serve(8);
 
 	probe_check(UNTIL(player_all_read(8)) && UNTIL(player_take_back(8)),
 		    "the socket comes back");
-	probe_check(!(fcntl(p->server, F_GETFL) & O_NONBLOCK), "as it was");
+	probe_check(!(fcntl(p->server, F_GETFL) & O_NONBLOCK) && has_own_linger(p->server),
+		    "as it was");
 	player_plain(8, 5000);
 	probe_check(UNTIL(player_all_read(8)), "and goes on where it was");
 	probe_check(UNTIL(scene.page->slot[8].state == SLOT_GONE), "the slot is free");

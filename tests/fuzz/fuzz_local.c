@@ -61,6 +61,18 @@ static void try_slot(const struct local_header *h, const uint8_t *in, size_t len
 	require(memcmp(in, out, len) == 0);
 }
 
+static void try_move(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_move m;
+
+	if (local_decode_move(in, len, &m) < 0)
+		return;
+	require(m.slot < HY_PAGE_SLOTS && m.linger_s >= LOCAL_LINGER_OFF);
+	require(local_encode_move(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
 static void try_marker(const uint8_t *in, size_t len)
 {
 	uint8_t out[LOCAL_MARKER_LEN];
@@ -101,6 +113,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		check_bare(bytes, local_encode_joined, h.id);
 		break;
 	case LOCAL_MOVE:
+		try_move(h.id, bytes, len);
+		break;
 	case LOCAL_TAKE_BACK:
 	case LOCAL_TAKEN:
 		try_slot(&h, bytes, len);

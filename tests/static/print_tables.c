@@ -96,9 +96,17 @@ static void print_errors(void)
 
 static void print_limits(void)
 {
-#define ROW(name) printf("limit\t%s\t%llu\n", #name, (unsigned long long)(name));
+	static const struct {
+		const char *name;
+		unsigned long long value;
+	} rows[] = {
+#define ROW(name) { #name, (name) },
 #include "tests/static/limit_rows.h"
 #undef ROW
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		printf("limit\t%s\t%llu\n", rows[i].name, rows[i].value);
 }
 
 /* Numbers of the wire formats that docs/wire.md gives by name. */

@@ -170,15 +170,19 @@ static void serve_up(struct conn *c)
 
 /* -- agent.sock -- */
 
-static void move(int client, uint32_t slot, struct hy_fds *fds)
+static void move(int client, const struct local_move *m, struct hy_fds *fds)
 {
+	const struct linger own = { .l_onoff = m->linger_s != LOCAL_LINGER_OFF,
+				    .l_linger = m->linger_s };
 	struct conn *c = agent.conns;
 
 	while (c->pair >= 0)
 		c++;
-	*c = (struct conn){ .tcp = fds->fd[0], .pair = fds->fd[1], .slot = slot,
+	*c = (struct conn){ .tcp = fds->fd[0], .pair = fds->fd[1], .slot = m->slot,
 			    .client = client };
 	fcntl(c->tcp, F_SETFL, O_NONBLOCK);
+	/* the real one only when it closes or gives back: what this one was told is to arrive */
+	PROBE_TRY(setsockopt(c->tcp, SOL_SOCKET, SO_LINGER, &own, sizeof(own)));
 	fds->n = 0;
 	say(c, atomic_load(&agent.w->agent->after_move));
 	atomic_fetch_add(&agent.w->agent->moves, 1);
@@ -210,6 +214,7 @@ static size_t answer(int client, const struct local_header *h, const uint8_t *in
 {
 	const struct local_error no = { .num = EBUSY, .words = "no" };
 	struct local_slot s = { 0 };
+	struct local_move m;
 	struct conn *c;
 
 	if (h->type == LOCAL_JOIN) {
@@ -218,13 +223,15 @@ static size_t answer(int client, const struct local_header *h, const uint8_t *in
 		*send = (struct hy_fds){ .n = 1, .fd = { agent.w->memfd } };
 		return local_encode_joined(h->id, out);
 	}
-	if (local_decode_slot(in, len, &s) < 0)
-		return local_encode_error(h->id, &no, out);
 	if (h->type == LOCAL_MOVE) {
 		step(DIE_MOVE);
-		move(client, s.slot, fds);
+		if (local_decode_move(in, len, &m) < 0)
+			probe_bail("agent: that is no move");
+		move(client, &m, fds);
 		return 0;
 	}
+	if (local_decode_slot(in, len, &s) < 0)
+		return local_encode_error(h->id, &no, out);
 	step(DIE_TAKE_BACK);
 	c = find(client, s.slot);
 	if (!c || !give_back(c))

@@ -201,6 +201,7 @@ uint64_t world_read_end(struct world_reader *r)
 	uint64_t bytes;
 
 	probe_join(r->pid);
+	r->reset = r->got->reset;
 	bytes = r->got->wrong ? UINT64_MAX : r->got->bytes;
 	munmap(r->got, sizeof(*r->got));
 	return bytes;

@@ -78,6 +78,7 @@ void world_close(struct world *w);
 /* Someone who reads a connection to its end in a process of its own. */
 struct world_reader {
 	pid_t pid;
+	bool reset;			/* set by world_read_end() */
 	struct world_read {
 		_Atomic uint64_t bytes;
 		_Atomic uint32_t wrong;		/* bytes are not those of the file from @from on */

@@ -127,14 +127,15 @@ static void serve_until(struct world *w, const int *count, int wanted)
 
 static void begin(struct world *w, int (*child)(struct table *t, int link))
 {
+	const struct keep_config cfg = { .n_slots = SLOTS, .table_bytes = TABLE_BYTES, .ops = &ops,
+					 .object = w, .loop = &w->loop, .log = &w->log };
 	struct hy_err e = { 0 };
 
 	memset(w, 0, sizeof(*w));
 	w->log = (struct hy_log){ .program = "test", .level = HY_LOG_ERR };
 	w->child = child;
 	assert_int_equal(ev_open(&w->loop, 4096, &e), 0);
-	assert_int_equal(keep_open(&w->keep, SLOTS, TABLE_BYTES, &ops, w, &w->loop, &w->log, &e),
-			 0);
+	assert_int_equal(keep_open(&w->keep, &cfg, &e), 0);
 }
 
 static void end(struct world *w)

@@ -180,15 +180,15 @@ static void joining_has_the_bytes_that_are_documented(void **state)
 
 static void a_slot_goes_round_in_every_packet_that_has_one(void **state)
 {
-	static const uint8_t golden[] = { 1, 0, 6, 0, 9, 0, 0, 0, 0xff, 0x3f, 0, 0 };
+	static const uint8_t golden[] = { 1, 0, 7, 0, 9, 0, 0, 0, 0xff, 0x3f, 0, 0 };
 	const struct local_slot slot = { .slot = HY_PAGE_SLOTS - 1 };
 	uint8_t out[LOCAL_PACKET_MAX];
 	struct local_header h;
 
 	(void)state;
-	assert_int_equal(local_encode_slot(LOCAL_MOVE, 9, &slot, out), sizeof(golden));
+	assert_int_equal(local_encode_slot(LOCAL_TAKE_BACK, 9, &slot, out), sizeof(golden));
 	assert_memory_equal(out, golden, sizeof(golden));
-	for (enum local_type type = LOCAL_MOVE; type <= LOCAL_TAKEN; type++) {
+	for (enum local_type type = LOCAL_TAKE_BACK; type <= LOCAL_TAKEN; type++) {
 		struct local_slot got = { 0 };
 		size_t len = local_encode_slot(type, 9, &slot, out);
 
@@ -221,6 +221,58 @@ static void a_slot_beyond_the_page_or_of_another_length_is_refused(void **state)
 	assert_int_equal(decodes_slot(out, len), -EPROTO);
 	memset(out + LOCAL_HEADER_LEN, 0xff, 4);
 	assert_int_equal(decodes_slot(out, len), -EPROTO);
+}
+
+static void a_move_has_the_bytes_that_are_documented(void **state)
+{
+	static const uint8_t golden[] = { 1, 0, 6, 0, 9, 0, 0, 0, 0xff, 0x3f, 0, 0, 4, 3, 2, 1 };
+	struct local_move move = { .slot = HY_PAGE_SLOTS - 1, .linger_s = 0x01020304 }, got;
+	static const int32_t lingers[] = { LOCAL_LINGER_OFF, 0, 1, INT32_MAX };
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_header h;
+
+	(void)state;
+	assert_int_equal(local_encode_move(9, &move, out), sizeof(golden));
+	assert_memory_equal(out, golden, sizeof(golden));
+	assert_int_equal(local_decode_header(out, sizeof(golden), &h), 0);
+	assert_int_equal(h.type, LOCAL_MOVE);
+	for (size_t i = 0; i < sizeof(lingers) / sizeof(lingers[0]); i++) {
+		move.linger_s = lingers[i];
+		local_encode_move(9, &move, out);
+		assert_int_equal(local_decode_move(out, sizeof(golden), &got), 0);
+		assert_int_equal(got.slot, move.slot);
+		assert_int_equal(got.linger_s, move.linger_s);
+	}
+}
+
+static int decodes_move(const uint8_t *in, size_t len)
+{
+	struct local_move m = { .slot = 7, .linger_s = 7 };
+	int rc = local_decode_move(in, len, &m);
+
+	assert_int_equal(m.slot, rc ? 7 : 1);
+	assert_int_equal(m.linger_s, rc ? 7 : 2);
+	return rc;
+}
+
+static void a_move_with_nonsense_or_of_another_length_is_refused(void **state)
+{
+	struct local_move move = { .slot = 1, .linger_s = 2 };
+	uint8_t out[LOCAL_PACKET_MAX] = { 0 };
+	size_t len = local_encode_move(1, &move, out);
+
+	(void)state;
+	check_only_length(out, len, decodes_move);
+	move.slot = HY_PAGE_SLOTS;
+	local_encode_move(1, &move, out);
+	assert_int_equal(decodes_move(out, len), -EPROTO);
+	move.slot = 1;
+	move.linger_s = LOCAL_LINGER_OFF - 1;
+	local_encode_move(1, &move, out);
+	assert_int_equal(decodes_move(out, len), -EPROTO);
+	move.linger_s = INT32_MIN;
+	local_encode_move(1, &move, out);
+	assert_int_equal(decodes_move(out, len), -EPROTO);
 }
 
 static const struct local_marker marker = { .offset = 0x0102030405060708, .len = HY_SLICE_MAX,
@@ -315,6 +367,8 @@ int main(void)
 		cmocka_unit_test(joining_has_the_bytes_that_are_documented),
 		cmocka_unit_test(a_slot_goes_round_in_every_packet_that_has_one),
 		cmocka_unit_test(a_slot_beyond_the_page_or_of_another_length_is_refused),
+		cmocka_unit_test(a_move_has_the_bytes_that_are_documented),
+		cmocka_unit_test(a_move_with_nonsense_or_of_another_length_is_refused),
 		cmocka_unit_test(a_marker_has_the_bytes_that_are_documented),
 		cmocka_unit_test(bytes_that_are_no_marker_are_refused),
 		cmocka_unit_test(the_page_lies_as_documented),

@@ -182,14 +182,16 @@ static const struct keep_ops keep_ops = {
 
 void stage_start(const char *fault)
 {
+	const struct keep_config cfg = { .n_slots = HY_CONNS_MAX,
+					 .table_bytes = HY_WORKER_TABLE_BYTES, .ops = &keep_ops,
+					 .loop = &stage.loop, .log = &quiet };
 	struct hy_err e = { 0 };
 
 	stage.keeper_done = false;
 	unlink(stage.stats);
 	if (fault)
 		setenv("HYLICS_FAULT", fault, 1);
-	if (keep_open(&stage.keep, HY_CONNS_MAX, HY_WORKER_TABLE_BYTES, &keep_ops, NULL,
-		      &stage.loop, &quiet, &e) < 0)
+	if (keep_open(&stage.keep, &cfg, &e) < 0)
 		probe_bail("keeper: %s", e.text);
 	unsetenv("HYLICS_FAULT");
 	stage_connect();
