@@ -2,10 +2,13 @@
 """The channel between real processes: a worker, and an agent in a guest that is no VM."""
 
 import contextlib
+import os
+import re
 import signal
 import socket
 
 import pytest
+from moving import TABLE, children
 from port import Port
 
 from hylab import LabError, channel, wall
@@ -50,15 +53,17 @@ def test_status_tells_the_state_and_the_peer(place):
 def local_socket(place):
     """A program of the guest, connected to the agent."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.connect(str(place / "agent.sock"))    # waits where a time limit would give up
     client.settimeout(30)
-    client.connect(str(place / "agent.sock"))
     return client
 
 
 def test_one_user_cannot_take_all_places_at_the_agent(place):
+    limits = (TABLE.parent / "limits.h").read_text(encoding="utf-8")
+    places = int(re.search(r"HY_LOCAL_CLIENTS_PER_USER_MAX (\d+)", limits)[1])
     with channel.agent(f"unix:{place}/c.sock", place) as agent, contextlib.ExitStack() as held:
         agent.wait_line("trying again")
-        for _ in range(15):
+        for _ in range(places):
             held.enter_context(local_socket(place))
         with local_socket(place) as refused:
             assert refused.recv(1) == b""
@@ -115,10 +120,10 @@ def test_silent_peer_is_given_up(place):
     with channel.worker(address, "--keepalive", "100ms", "--dead", "300ms") as worker, \
             channel.agent(address, place) as agent:
         worker.wait_line(channel.UP)
-        agent.kill(signal.SIGSTOP)
-        agent.wait_stopped()
+        pid = children(agent.pid)[0]     # the agent itself is the holder's child
+        os.kill(pid, signal.SIGSTOP)
         worker.wait_line("the peer is silent")
-        agent.kill(signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
         worker.wait_line(channel.UP)
 
 
@@ -158,14 +163,13 @@ def test_half_a_frame_left_in_a_port_does_no_harm(place, role):
             with channel.worker(port.host, "--keepalive", "10ms",
                                 fault="chan.half-frame:kill:3" if role == "worker" else None
                                 ) as worker:
-                dying = agent if role == "agent" else worker
-                assert dying.wait_end() == -signal.SIGKILL
-                if role == "agent":
-                    with channel.agent(port.guest, place) as successor:
-                        successor.wait_line(channel.UP)
-                        worker.wait_line(channel.UP)
-                        worker.wait_line("the peer started anew")
-                        worker.wait_line(channel.UP)
+                if role == "worker":
+                    assert worker.wait_end() == -signal.SIGKILL
+                else:                    # its holder starts the successor
+                    agent.wait_line("the next one starts")
+                    worker.wait_line(channel.UP)
+                    worker.wait_line("the peer started anew")
+                    worker.wait_line(channel.UP)
             if role == "worker":
                 assert channel.measure(port.host, 100)["lost"] == 0
                 assert channel.status(place)["faults"] == 0

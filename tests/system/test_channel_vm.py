@@ -79,11 +79,9 @@ def test_worker_killed_in_half_a_frame_leaves_nothing_the_agent_minds(guest):
 
 def test_agent_killed_in_half_a_frame_is_replaced_while_the_worker_stays(guest):
     with channel.worker(guest.address, *EAGER) as worker:
-        with guest.agent(fault="chan.half-frame:kill:4") as job:
+        with guest.agent(fault="chan.half-frame:kill:4"):
             worker.wait_line(channel.UP)
-            assert guest.vm.wait(job, 60).code == 128 + signal.SIGKILL
-        with guest.agent():
-            worker.wait_line("the peer started anew")
+            worker.wait_line("the peer started anew")    # its holder has started the successor
             worker.wait_line(channel.UP)
 
 
