@@ -21,7 +21,7 @@
 #include "proto/local.h"
 
 #define CLIENTS 8
-#define CONNS 64
+#define CONNS 512		/* a stopped agent finds some 280 moves when it goes on */
 #define LOOK 16384
 
 struct conn {
@@ -176,8 +176,10 @@ static void move(int client, const struct local_move *m, struct hy_fds *fds)
 				    .l_linger = m->linger_s };
 	struct conn *c = agent.conns;
 
-	while (c->pair >= 0)
+	while (c < agent.conns + CONNS && c->pair >= 0)
 		c++;
+	if (c == agent.conns + CONNS)
+		probe_bail("agent: no room for another connection");
 	*c = (struct conn){ .tcp = fds->fd[0], .pair = fds->fd[1], .slot = m->slot,
 			    .client = client };
 	fcntl(c->tcp, F_SETFL, O_NONBLOCK);
