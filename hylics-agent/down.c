@@ -306,16 +306,26 @@ static struct conn *of_position(struct agent *a, const struct message *msg, stru
 	return NULL;
 }
 
+/* What a SENT or a STUCK says first; @c is NULL if there is nothing more to do. */
+static int take_position(struct agent *a, const struct message *msg, struct move_pos *m,
+			 struct conn **c)
+{
+	if (move_pos_decode(msg->payload, msg->len, m) < 0)
+		return -EPROTO;
+	*c = of_position(a, msg, m);
+	if (*c && !down_sent(a, *c, m->pos))
+		*c = NULL;
+	return 0;
+}
+
 int down_take_sent(struct agent *a, const struct message *msg)
 {
 	struct move_pos m;
 	struct conn *c;
+	int rc = take_position(a, msg, &m, &c);
 
-	if (move_pos_decode(msg->payload, msg->len, &m) < 0)
-		return -EPROTO;
-	c = of_position(a, msg, &m);
-	if (!c || !down_sent(a, c, m.pos))
-		return 0;
+	if (rc < 0 || !c)
+		return rc;
 	home_if_small(a, c);
 	conn_owe(a, c, OWES_ITEMS);
 	return 0;
@@ -325,12 +335,10 @@ int down_take_stuck(struct agent *a, const struct message *msg)
 {
 	struct move_pos m;
 	struct conn *c;
+	int rc = take_position(a, msg, &m, &c);
 
-	if (move_pos_decode(msg->payload, msg->len, &m) < 0)
-		return -EPROTO;
-	c = of_position(a, msg, &m);
-	if (!c || !down_sent(a, c, m.pos))
-		return 0;
+	if (rc < 0 || !c)
+		return rc;
 	conn_rewind(a, c);
 	c->stuck = true;
 	c->stuck_at = m.pos;
