@@ -111,17 +111,20 @@ static int tell(struct moves *m, struct conn *c)
 	return rc;
 }
 
+/* Off the list first: what telling finds out, such as a reset, may put it there again. */
 static void tell_all(struct moves *m)
 {
 	struct conn *c;
 
 	while (m->session && (c = TAILQ_FIRST(&m->tell)) != NULL) {
-		if (tell(m, c) < 0)
-			return;		/* it stays first, until there is room */
-		if (c->in_tell) {
-			TAILQ_REMOVE(&m->tell, c, tell);
-			c->in_tell = false;
-		}
+		TAILQ_REMOVE(&m->tell, c, tell);
+		c->in_tell = false;
+		if (tell(m, c) == 0)
+			continue;
+		if (!c->in_tell)
+			TAILQ_INSERT_HEAD(&m->tell, c, tell);
+		c->in_tell = true;	/* until there is room */
+		return;
 	}
 }
 

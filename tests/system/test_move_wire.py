@@ -39,7 +39,7 @@ AGAIN_SEGMENTS = 8
 STEPS = {
     ("move", "before"): [("agent", "move.freeze")],
     ("move", "inside"): [("agent", "move.dump")],
-    ("move", "after"): [("agent", "move.silence")],
+    ("move", "after"): [("worker", "move.adopted"), ("agent", "move.silence")],
     ("home", "before"): [("worker", "home.freeze")],
     ("home", "inside"): [("worker", "home.offer")],
     ("home", "after"): [(None, None)],
@@ -47,7 +47,6 @@ STEPS = {
 MORE_STEPS = {
     ("move", "inside"): [("agent", "move.offer"), ("worker", "move.restore"),
                          ("worker", "move.keep"), ("worker", "move.live")],
-    ("move", "after"): [("worker", "move.adopted")],
     ("home", "inside"): [("agent", "home.rebuild"), ("agent", "home.taken"),
                          ("worker", "home.close"), ("worker", "home.done"),
                          ("agent", "home.live")],
