@@ -6,6 +6,7 @@ import pathlib
 import re
 import sys
 
+SHOWN_LINES = 60      # of one failed test: a log that is kept elsewhere may be out of reach
 POINT = re.compile(r"^(not )?ok\b[^#\n]*(#\s*(SKIP|TODO)\b.*)?$", re.I | re.M)
 
 
@@ -43,6 +44,19 @@ def tally(result):
     return passed, failed, reasons
 
 
+def explain(text):
+    """The failed points of a program, each with its first lines of diagnostics."""
+    shown = None
+    for line in text.splitlines():
+        if line.startswith("not ok") and "# TODO" not in line:
+            shown = 0
+        elif not line.startswith("#"):
+            shown = None
+        if shown is not None and shown < SHOWN_LINES:
+            shown += 1
+            yield line
+
+
 def main(builds):
     passed = failed = skipped = 0
     for build in builds:
@@ -53,6 +67,8 @@ def main(builds):
                 print(f"skipped: {result['name']}: {reason}")
             if bad:
                 print(f"failed: {result['name']} ({bad}), see {build}/meson-logs/testlog.txt")
+                for line in explain(result.get("stdout", "")):
+                    print(f"    {line}")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 
