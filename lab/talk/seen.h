@@ -8,6 +8,7 @@
 #ifndef TALK_SEEN_H
 #define TALK_SEEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@
 
 #define SEEN_COUNTERS(X) \
 	X(frames) X(segments) X(frame_bytes) X(payload_bytes) X(syn) X(fin) X(rst) \
+	X(rst_late) \
 	X(retransmitted) X(zero_windows) X(dup_acks) X(fragments) X(other) X(malformed)
 
 struct seen_counts {
@@ -25,12 +27,13 @@ struct seen_counts {
 #undef X
 };
 
-/* The last acknowledgement of a flow. A place is taken over by another flow that falls into it. */
-struct ack_place {
+/* The last word of a flow. A place is taken over by another flow that falls into it. */
+struct flow_place {
 	struct flow_key key;
 	uint32_t ack;
+	uint32_t end;			/* what acknowledges its FIN */
 	uint16_t window;
-	uint16_t used;
+	bool used, ended;		/* ended: it has sent a FIN */
 };
 
 /* One direction. */
@@ -38,7 +41,7 @@ struct seen {
 	struct seen_counts counts;
 	struct flow_table flows;
 	uint64_t acks_evicted;
-	struct ack_place acks[TALK_ACK_PLACES];
+	struct flow_place places[TALK_FLOW_PLACES];
 };
 
 /* A frame as the kernel tells of it. */
@@ -52,9 +55,14 @@ struct seen_frame {
 
 /**
  * seen_take() - Count a frame
- * @s:	Its direction; zeroed before the first
- * @f:	The frame
+ * @s:		Its direction; zeroed before the first
+ * @back:	The other direction
+ * @f:		The frame
+ *
+ * A RST is late when both sides have said their end and the receiver of the RST has acknowledged
+ * that of its sender: any kernel answers so to a frame that the wire has doubled or delayed, and
+ * there is nobody left whom it could hurt.
  */
-void seen_take(struct seen *s, const struct seen_frame *f);
+void seen_take(struct seen *s, const struct seen *back, const struct seen_frame *f);
 
 #endif

@@ -34,7 +34,7 @@
 /* 32 MB: 90 ms at 1.4 million frames/s, the most that a 64-byte-frame flood brings here. */
 #define TALK_RING_FRAMES 131072
 #define TALK_RING_BLOCK_BYTES (1u << 20)
-/* Directions of flows whose last acknowledgement is known. */
-#define TALK_ACK_PLACES 16384
+/* Directions of flows whose last word is known. */
+#define TALK_FLOW_PLACES 16384
 
 #endif

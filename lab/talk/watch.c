@@ -59,7 +59,7 @@ static void take_all(struct ring *r, struct seen direction[DIRECTIONS], uint16_t
 	bool outgoing;
 
 	for (unsigned int i = 0; i < TALK_RING_FRAMES && ring_next(r, &f, &outgoing); i++) {
-		seen_take(&direction[outgoing ? OUT : IN], &f);
+		seen_take(&direction[outgoing ? OUT : IN], &direction[outgoing ? IN : OUT], &f);
 		ring_done(r);
 	}
 }

@@ -91,9 +91,11 @@ def test_bad_wire(stack):
     offload, file = start(stack, wire=True)
     stack.enter_context(Wire(offload.net.wire, offload.directory, *BAD))
     offload.serve(PORT, file, "hylics", "--nonblock")
-    good(offload.ask(PORT, file, "--connections", "10", "--requests", "3", "--head", "0-2K",
-                     "--bytes", "128K-512K", "--tail", "0-2K", "--upload", "0-20K"))
+    with offload.watch() as seen:
+        good(offload.ask(PORT, file, "--connections", "10", "--requests", "3", "--head", "0-2K",
+                         "--bytes", "128K-512K", "--tail", "0-2K", "--upload", "0-20K"))
     assert offload.counts()["moved"] == 10
+    assert seen["complete"] and seen["in"]["rst"] == seen["in"]["rst_late"]
 
 
 def test_drain_in_the_middle_of_transfers(stack):

@@ -19,19 +19,20 @@
 #include "tests/unit/prng.h"
 #include "tests/unit/wire_frames.h"
 
-static struct seen seen;
+static struct seen seen, back;
 static uint16_t only_port;
 
 static int empty(void **state)
 {
 	(void)state;
 	memset(&seen, 0, sizeof(seen));
+	memset(&back, 0, sizeof(back));
 	only_port = 0;
 	return 0;
 }
 
 /* As the kernel hands it over: the first bytes alone, in memory of just that size. */
-static void show(const struct frame_spec *spec, uint32_t segment_bytes)
+static void show_to(bool turned, const struct frame_spec *spec, uint32_t segment_bytes)
 {
 	static uint8_t whole[70000], captured[TALK_SNAP_BYTES];
 	size_t len = spec_build(whole, spec);
@@ -40,7 +41,12 @@ static void show(const struct frame_spec *spec, uint32_t segment_bytes)
 				      .segment_bytes = segment_bytes, .port = only_port };
 
 	memcpy(captured, whole, n);
-	seen_take(&seen, &f);
+	seen_take(turned ? &back : &seen, turned ? &seen : &back, &f);
+}
+
+static void show(const struct frame_spec *spec, uint32_t segment_bytes)
+{
+	show_to(false, spec, segment_bytes);
 }
 
 static void tcp(uint16_t from, uint32_t seq, uint32_t ack, uint8_t flags, size_t payload)
@@ -120,6 +126,37 @@ static void repeated_acks_are_counted(void **state)
 	assert_int_equal(seen.counts.dup_acks, 2);
 }
 
+/* The same flow, the other way. */
+static void tcp_back(uint16_t to, uint32_t seq, uint32_t ack, uint8_t flags)
+{
+	struct frame_spec spec = { .proto = SPEC_TCP, .src_port = 80, .dst_port = to, .seq = seq,
+				   .ack = ack, .tcp_flags = flags, .window = 500, .turned = true };
+
+	show_to(true, &spec, 0);
+}
+
+static void resets_behind_both_ends_are_late(void **state)
+{
+	const uint8_t fin = FRAME_TCP_ACK | FRAME_TCP_FIN;
+
+	(void)state;
+	tcp(1, 100, 500, fin, 10);
+	tcp(1, 111, 0, FRAME_TCP_RST, 0);		/* the other side has not ended */
+	tcp_back(1, 500, 110, fin);
+	tcp(1, 111, 0, FRAME_TCP_RST, 0);		/* nor has it got everything */
+	assert_int_equal(seen.counts.rst, 2);
+	assert_int_equal(seen.counts.rst_late, 0);
+	tcp_back(1, 501, 111, FRAME_TCP_ACK);
+	tcp(2, 111, 0, FRAME_TCP_RST, 0);		/* another flow's */
+	assert_int_equal(seen.counts.rst_late, 0);
+	tcp(1, 111, 0, FRAME_TCP_RST, 0);
+	assert_int_equal(seen.counts.rst, 4);
+	assert_int_equal(seen.counts.rst_late, 1);
+	tcp(1, 900, 0, FRAME_TCP_SYN, 0);		/* the same ports anew */
+	tcp(1, 901, 0, FRAME_TCP_RST, 0);
+	assert_int_equal(seen.counts.rst_late, 1);
+}
+
 static void zero_windows_are_counted(void **state)
 {
 	struct frame_spec spec = { .proto = SPEC_TCP, .src_port = 1, .dst_port = 80,
@@ -162,7 +199,7 @@ static void nothing_of_an_earlier_frame_is_taken(void **state)
 	(void)state;
 	f.len = spec_build(whole, &spec);
 	show(&spec, 0);
-	seen_take(&seen, &f);
+	seen_take(&seen, &back, &f);
 	assert_int_equal(seen.counts.rst, 1);
 	assert_int_equal(seen.counts.malformed, 1);
 }
@@ -183,7 +220,7 @@ static void random_frames_do_no_harm(void **state)
 			bytes[i % 4 == 1 ? 23 : 20] = i % 8 < 4 ? 6 : 60;
 		}
 		f.segment_bytes = prng_below(&seed, 3) * 700;
-		seen_take(&seen, &f);
+		seen_take(&seen, &back, &f);
 	}
 	assert_int_equal(seen.counts.frames, 200000);
 }
@@ -195,6 +232,7 @@ int main(void)
 		cmocka_unit_test_setup(large_frames_stand_for_segments, empty),
 		cmocka_unit_test_setup(repeated_data_is_counted, empty),
 		cmocka_unit_test_setup(repeated_acks_are_counted, empty),
+		cmocka_unit_test_setup(resets_behind_both_ends_are_late, empty),
 		cmocka_unit_test_setup(zero_windows_are_counted, empty),
 		cmocka_unit_test_setup(other_ports_and_protocols_are_left_out, empty),
 		cmocka_unit_test_setup(nothing_of_an_earlier_frame_is_taken, empty),

@@ -107,8 +107,8 @@ static void put_ip4(struct out *o, const struct frame_spec *s, size_t transport)
 	put8(o, 64);
 	put8(o, s->proto);
 	put16(o, 0);
-	put32(o, 0x0a000001);
-	put32(o, 0x0a000002);
+	put32(o, s->turned ? 0x0a000002 : 0x0a000001);
+	put32(o, s->turned ? 0x0a000001 : 0x0a000002);
 	fill(o, 1, s->ip4_options);
 	csum = plain_csum(header, len);
 	header[10] = (uint8_t)(csum >> 8);
@@ -121,8 +121,8 @@ static void put_ip6(struct out *o, const struct frame_spec *s, size_t transport)
 	put16(o, transport + 8 * (size_t)s->ip6_options);
 	put8(o, s->ip6_options ? 60 : s->proto);
 	put8(o, 64);
-	fill(o, 0xfd, 16);
-	fill(o, 0xfe, 16);
+	fill(o, s->turned ? 0xfe : 0xfd, 16);
+	fill(o, s->turned ? 0xfd : 0xfe, 16);
 	for (unsigned int i = 1; i <= s->ip6_options; i++) {
 		put8(o, i < s->ip6_options ? 60 : s->proto);
 		put8(o, 0);

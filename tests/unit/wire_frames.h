@@ -17,6 +17,7 @@ enum { SPEC_TCP = 6, SPEC_UDP = 17 };
 struct frame_spec {
 	unsigned int tags;		/* VLAN tags; the outer one is number 100, the inner 200 */
 	bool ip6;
+	bool turned;			/* from the receiver's address to the sender's */
 	unsigned int ip4_options;	/* bytes, a multiple of four */
 	unsigned int ip6_options;	/* destination option headers of eight bytes */
 	uint8_t proto;			/* SPEC_TCP or SPEC_UDP */

@@ -21,20 +21,23 @@ PORT = 8080
 FILE_BYTES = 16 << 20
 HOME_AFTER_BYTES = 256 << 10
 DELAY = ("--delay", "20ms", "--jitter", "5ms")
+BAD = ("--loss", "1%", "--reorder", "0.5%", "--duplicate", "0.1%", *DELAY)
 STUCK_AFTER_S = 30
 # Settings of the wire, connections at once, how often so many; in a quick run a tenth.
 WIRES = {
     "clean": ((), 100, 100),
-    "bad": (("--loss", "1%", "--reorder", "0.5%", "--duplicate", "0.1%", *DELAY), 200, 50),
+    "bad": (BAD, 200, 50),
+    "bad-plain": (BAD, 200, 50),
     "loss5": (("--loss", "5%", *DELAY), 200, 5),
     "loss10": (("--loss", "10%", *DELAY), 200, 5),
     "corrupt": (("--corrupt", "1%", *DELAY), 200, 5),
 }
+CONTROL = "bad-plain"       # the bad wire without Hylics: what it alone does to a connection's end
 REQUESTS = 2
 QUICK_SHARE = 10
 TOTALS = ("bytes_wrong", "uploads_wrong", "resets", "early_fins", "stuck")
 COUNTS = ("moves_count", "homes_count", "wrong_bytes", "resets_count", "early_fins_count",
-          "stuck_count", "rst_frames")
+          "stuck_count", "rst_frames", "late_rst_frames")
 
 
 class Moves(Experiment):
@@ -42,7 +45,8 @@ class Moves(Experiment):
     name = "moves"
     summary = "thousands of moves and homes in the middle of answers, every byte checked"
     takes = "15 min, quick 3 min"
-    arms = tuple(Arm(name, " ".join(words) or "nothing is done to a frame",
+    arms = tuple(Arm(name, (" ".join(words) or "nothing is done to a frame") +
+                     ("; nothing is moved" if name == CONTROL else ""),
                      {"connections": connections, "rounds": rounds})
                  for name, (words, connections, rounds) in WIRES.items())
     metrics = (
@@ -53,8 +57,9 @@ class Moves(Experiment):
         Metric("early_fins_count", "Answers that ended early", better="lower", compare=False),
         Metric("stuck_count", f"Connections without a byte for {STUCK_AFTER_S} s", better="lower",
                compare=False),
-        Metric("rst_frames", "RST frames at the client, towards it", better="lower",
-               compare=False),
+        Metric("rst_frames", "RST frames at the client, towards it, before the end",
+               better="lower", compare=False),
+        Metric("late_rst_frames", "RST frames behind the end of both sides", compare=False),
         Metric("response_us", "Request to last byte", picture="cdf", compare=False),
     )
     baseline = "clean"
@@ -74,7 +79,7 @@ class Moves(Experiment):
             offload = stack.enter_context(Offload(net, net.guests[0],
                                                   worker=("--home-after", HOME_AFTER_BYTES)))
             file = offload.file("body", FILE_BYTES)
-            offload.serve(PORT, file, "hylics", "--nonblock")
+            offload.serve(PORT, file, "plain" if arm.name == CONTROL else "hylics", "--nonblock")
             with offload.watch() as seen:
                 verdicts = [self.ask(ctx, offload, file, connections, seed * 1000 + number)
                             for number in range(rounds // (QUICK_SHARE if ctx.quick else 1) or 1)]
@@ -88,7 +93,8 @@ class Moves(Experiment):
                 "wrong_bytes": [totals["bytes_wrong"] + totals["uploads_wrong"]],
                 "resets_count": [totals["resets"]],
                 "early_fins_count": [totals["early_fins"]], "stuck_count": [totals["stuck"]],
-                "rst_frames": [seen["in"]["rst"]],
+                "rst_frames": [seen["in"]["rst"] - seen["in"]["rst_late"]],
+                "late_rst_frames": [seen["in"]["rst_late"]],
                 "response_us": [us for verdict in verdicts for us in verdict["response"]["us"]]}
 
     @staticmethod
