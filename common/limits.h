@@ -48,9 +48,14 @@
 #define HY_CONNS_MAX 16384
 /* What a program may be ahead of the wire: items in its pair, and bytes of a file in one. */
 #define HY_ITEMS_MAX 16
-#define HY_SLICE_MAX (32u << 20)
-/* While others stand before it in the pair: together they are not much more than one alone. */
-#define HY_SLICE_NEXT_MAX (2u << 20)
+#define HY_SLICE_MAX (128u << 20)
+/* HY_ITEMS_MAX of these are the largest default send buffer: what a plain program may be ahead. */
+#define HY_SLICE_MIN (256u << 10)
+/* Of one alone in its pair while nothing is known of its client: most files are no longer. */
+#define HY_SLICE_ALONE (2u << 20)
+/* Of a caller that waits until it has gone, and so is not ahead. */
+#define HY_SLICE_WAIT (32u << 20)
+#define HY_SLICE_MS 250		/* what a marker is to take, see hylics-agent/pace.h */
 /* Files of the share that the worker has open for its guest at the same time. */
 #define HY_FILES_MAX 4096
 #define HY_PATH_MAX 1023	/* of a file beneath the share; longer ones are read in the guest */

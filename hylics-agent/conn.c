@@ -12,9 +12,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "common/own.h"
 #include "hylics-agent/agent.h"
 #include "hylics-agent/down.h"
+#include "hylics-agent/pace.h"
 #include "hylics-agent/serve.h"
 
 #define ROW_BITS 14
@@ -171,6 +173,8 @@ struct item *conn_item(struct conn *c, unsigned int i)
 
 void conn_add_item(struct conn *c, const struct item *it)
 {
+	if (c->n_items == 0)
+		c->paced_ms = hy_clock_ms();
 	*conn_item(c, c->n_items) = *it;
 	c->n_items++;
 	c->down_next = it->pos + it->len;
@@ -188,6 +192,15 @@ void conn_drop_item(struct agent *a, struct conn *c)
 	hy_fd_close(&it->fd);
 	c->first_item = (uint8_t)((c->first_item + 1u) % CONN_ITEMS);
 	c->n_items--;
+}
+
+void conn_pace(struct conn *c, uint64_t bytes)
+{
+	uint64_t now_ms = hy_clock_ms();
+
+	c->slice = pace_slice(c->slice, bytes, now_ms - c->paced_ms);
+	c->paced_ms = now_ms;
+	program_slice(c->program, c->slot, c->slice);
 }
 
 void conn_rewind(struct agent *a, struct conn *c)

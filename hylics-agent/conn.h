@@ -128,6 +128,8 @@ struct conn {
 	uint32_t plain_ahead;		/* plain bytes among the items */
 	uint32_t plain_row;		/* plain items since the last slice */
 	uint64_t up_since_slice;
+	uint32_t slice;			/* bytes of the program's next markers; 0: not known */
+	uint64_t paced_ms;		/* when the last ones went, or the first came */
 	struct item item[CONN_ITEMS];	/* a ring */
 	uint8_t first_item, n_items;
 	bool inlining;			/* the last item is being read here, ... */
@@ -201,6 +203,9 @@ void conn_rewind(struct agent *a, struct conn *c);
 struct item *conn_item(struct conn *c, unsigned int i);	/* 0: the first */
 void conn_add_item(struct conn *c, const struct item *it);
 void conn_drop_item(struct agent *a, struct conn *c);	/* the first */
+
+/* So many bytes of markers have gone: the program learns how long the next ones should be. */
+void conn_pace(struct conn *c, uint64_t bytes);
 
 /* A close is a reset, or a normal one. */
 void conn_linger(int sock, bool reset);

@@ -267,29 +267,45 @@ static uint64_t can_take(const struct conn *c, const struct item *it)
 	return it->kind == ITEM_SLICE && n < it->len ? 0 : n;
 }
 
+/* Return: 1: the first item is out, 0: not yet all of it, -EPROTO */
+static int take_first(struct agent *a, struct conn *c)
+{
+	struct item *it = conn_item(c, 0);
+	uint64_t n = can_take(c, it);
+
+	if (n == 0)
+		return 0;
+	if (pair_take(a, c, n, it->kind == ITEM_SLICE) < 0)
+		return -EPROTO;
+	if (n == it->len) {
+		conn_drop_item(a, c);
+		return 1;
+	}
+	it->pos += n;
+	it->len -= n;
+	c->plain_ahead -= (uint32_t)n;
+	return 1;
+}
+
 bool down_sent(struct agent *a, struct conn *c, uint64_t pos)
 {
+	uint64_t slices = 0;
+	int rc = 1;
+
 	if (pos > c->down_sent)
 		c->down_sent = pos;
-	while (c->n_items) {
-		struct item *it = conn_item(c, 0);
-		uint64_t n = can_take(c, it);
+	while (rc > 0 && c->n_items) {
+		const struct item it = *conn_item(c, 0);
 
-		if (n == 0)
-			return true;
-		if (pair_take(a, c, n, it->kind == ITEM_SLICE) < 0) {
-			conn_reset(a, c, "the pair is not what it was");
-			return false;
-		}
-		if (n == it->len) {
-			conn_drop_item(a, c);
-			continue;
-		}
-		it->pos += n;
-		it->len -= n;
-		c->plain_ahead -= (uint32_t)n;
+		rc = take_first(a, c);
+		if (rc > 0 && it.kind == ITEM_SLICE)
+			slices += it.len;
 	}
-	return true;
+	if (slices)
+		conn_pace(c, slices);
+	if (rc < 0)
+		conn_reset(a, c, "the pair is not what it was");
+	return rc >= 0;
 }
 
 /* The connection a position is about, which must be one that makes sense; NULL: none. */

@@ -43,6 +43,12 @@ void program_taken(struct program *p, uint32_t slot)
 		p->page->slot[slot].taken++;
 }
 
+void program_slice(struct program *p, uint32_t slot, uint32_t slice)
+{
+	if (p)
+		p->page->slot[slot].slice = slice;
+}
+
 static void tell_possible(struct agent *a, struct hy_page *page)
 {
 	enum move_reason r = agent_refusal(a);
@@ -99,8 +105,6 @@ static struct program *new_program(struct agent *a, const struct request *r)
 	p->page->slots = HY_PAGE_SLOTS;
 	p->page->threshold = a->cfg.threshold;
 	p->page->share_dev = a->files.share_dev;
-	p->page->slice_max = HY_SLICE_NEXT_MAX;
-	p->page->slice_alone = HY_SLICE_MAX;
 	tell_possible(a, p->page);
 	return p;
 }
@@ -252,6 +256,7 @@ static struct conn *new_conn(struct agent *a, struct request *r, uint32_t slot)
 	c->user = (uint32_t)(u - a->programs.user) + 1;
 	c->program = *r->program;
 	c->slot = slot;
+	program_slice(c->program, slot, 0);
 	c->program->row_of[slot] = conn_row(a, c) + 1;
 	return c;
 }

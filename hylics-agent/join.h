@@ -75,6 +75,9 @@ void program_tell(struct program *p, uint32_t slot, enum hy_slot_state state,
 /* Another marker of the connection is done with. */
 void program_taken(struct program *p, uint32_t slot);
 
+/* How long the connection's next markers should be; 0: not known. */
+void program_slice(struct program *p, uint32_t slot, uint32_t slice);
+
 /* The connection has ended: its slot is free, its user has one less. */
 void program_forget(struct agent *a, struct conn *c);
 

@@ -170,6 +170,7 @@ static enum went send_slice(struct agent *a, struct conn *c, size_t *budget)
 	if (c->down_sent < it->pos + it->len)
 		return WENT_ON;
 	a->count.slices++;
+	conn_pace(c, it->len);
 	conn_drop_item(a, c);
 	return take_out(a, c, c->down_sent - c->down_taken, true);
 }

@@ -111,24 +111,29 @@ static bool is_alone(const struct lib_conn *c)
 	return atomic_load(&c->put) == atomic_load(&lib_page()->slot[c->slot].taken);
 }
 
+/* A later agent than the one that took the connection has no slot of it. */
 static uint64_t slice_max(const struct lib_conn *c)
 {
-	uint64_t max = 0, alone = 0;
+	bool known = c->join == atomic_load(&lib_area()->join);
+	uint64_t max = known ? atomic_load(&lib_page()->slot[c->slot].slice) : HY_SLICE_MIN;
 
-	if (c->join == atomic_load(&lib_area()->join)) {
-		max = atomic_load(&lib_page()->slice_max);
-		alone = atomic_load(&lib_page()->slice_alone);
-	}
-	if (alone > max && is_alone(c))
-		max = alone;
-	return max > 0 && max < HY_SLICE_MAX ? max : HY_SLICE_MAX;
+	if (max == 0)
+		max = is_alone(c) ? HY_SLICE_ALONE : HY_SLICE_MIN;
+	return max < HY_SLICE_MAX ? max : HY_SLICE_MAX;
+}
+
+static uint64_t slice_max_waiting(const struct lib_conn *c)
+{
+	uint64_t max = slice_max(c);
+
+	return max > HY_SLICE_WAIT ? max : HY_SLICE_WAIT;
 }
 
 /* Return: 1: told, 0: not waited to the end, -EPIPE */
 static int put_and_wait(struct lib_conn *c, int sock, const struct slice *s, uint64_t *done,
 			int tell)
 {
-	uint64_t max = slice_max(c), left = s->len - *done, told;
+	uint64_t max = slice_max_waiting(c), left = s->len - *done, told;
 	uint64_t n = left < max ? left : max;
 	int rc = put_marker(c, sock, s, *done, n, tell, 0);
 

@@ -33,12 +33,11 @@ struct hy_page {
 	_Atomic uint32_t reason;	/* if not possible: enum move_reason */
 	_Atomic uint64_t threshold;	/* bytes from which a move pays */
 	_Atomic uint64_t share_dev;	/* st_dev of files on the share */
-	_Atomic uint64_t slice_max;	/* of a marker behind others, ... */
-	_Atomic uint64_t slice_alone;	/* ... and of one that is alone in it; 0: as slice_max */
 	struct {
 		_Atomic uint8_t state;	/* enum hy_slot_state */
 		_Atomic uint8_t reason;	/* enum move_reason, if it is not with the host */
 		_Atomic uint16_t taken;	/* markers of the pair done with, counted round */
+		_Atomic uint32_t slice;	/* bytes of the next markers; 0: not known yet */
 	} slot[HY_PAGE_SLOTS];
 };
 

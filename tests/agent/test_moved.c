@@ -55,6 +55,8 @@ static void test_order(void)
 
 	move(0);
 	probe_check(UNTIL(heard(0)) && c->slices == 1, "the slice is told, in one item");
+	probe_check(UNTIL(scene.page->slot[0].slice >= HY_SLICE_MIN),
+		    "and when it has gone, how long the next ones should be");
 	player_plain(0, 1000);
 	player_slice(0, body, 5, 77, -1);
 	player_plain(0, 100000);

@@ -51,6 +51,9 @@ static void test_bytes_are_right(void)
 	}
 	probe_check(UNTIL(player_all_read(0)), "%llu bytes down are right",
 		    (unsigned long long)p->read);
+	probe_check(scene.page->slot[0].slice >= HY_SLICE_MIN,
+		    "the program knows how long its slices should be: %u",
+		    scene.page->slot[0].slice);
 	player_client_sends(0, MANY, 0);
 	probe_check(UNTIL(p->up_read == MANY) && !p->up_wrong, "%u bytes up are right", MANY);
 	player_close(0);

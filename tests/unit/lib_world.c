@@ -87,7 +87,6 @@ static void make_page(struct world *w)
 	w->page->version = HY_PAGE_VERSION;
 	w->page->slots = HY_PAGE_SLOTS;
 	w->page->threshold = THRESHOLD;
-	w->page->slice_max = HY_SLICE_NEXT_MAX;
 	w->page->share_dev = st.st_dev;
 	w->page->possible = 1;
 }

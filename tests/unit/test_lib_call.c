@@ -108,8 +108,8 @@ static void check_bytes(size_t count, off_t from, bool nonblock,
 
 static void bytes_are_right(void)
 {
-	static const size_t counts[] = { 4095, 16383, 16384, 16385, BIG, HY_SLICE_NEXT_MAX - 1,
-					 HY_SLICE_NEXT_MAX, HY_SLICE_NEXT_MAX + 1, WORLD_FILE_BYTES,
+	static const size_t counts[] = { 4095, 16383, 16384, 16385, BIG, HY_SLICE_ALONE - 1,
+					 HY_SLICE_ALONE, HY_SLICE_ALONE + 1, WORLD_FILE_BYTES,
 					 SSIZE_MAX - WORLD_FILE_BYTES };
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
@@ -118,15 +118,34 @@ static void bytes_are_right(void)
 		check_bytes(counts[i], 1, false, send_mixed, "slices and bytes");
 	}
 	check_bytes(97, SIZE - (off_t)BIG, false, send_rest, "slices");
-	probe_check(world.agent->longest == HY_SLICE_NEXT_MAX,
-		    "no marker is longer than allowed: %llu",
-		    (unsigned long long)world.agent->longest);
-	world.page->slice_max = 10000;
+}
+
+/* What the agent says of a marker's length, for every connection; 0: nothing. */
+static void set_slices(uint32_t bytes)
+{
+	for (int i = 0; i < HY_PAGE_SLOTS; i++)
+		world.page->slot[i].slice = bytes;
+}
+
+static void check_longest(bool nonblock, uint32_t said, uint64_t expected)
+{
 	world.agent->longest = 0;
-	check_bytes(BIG, 0, false, send_rest, "small slices");
-	probe_check(world.agent->longest == 10000, "the page's limit counts: %llu",
-		    (unsigned long long)world.agent->longest);
-	world.page->slice_max = HY_SLICE_NEXT_MAX;
+	set_slices(said);
+	check_bytes(WORLD_FILE_BYTES, 0, nonblock, send_rest, "pieces");
+	set_slices(0);
+	probe_check(world.agent->longest == expected,
+		    "%sblocking, told %u: a marker of %llu, not %llu", nonblock ? "non-" : "", said,
+		    (unsigned long long)world.agent->longest, (unsigned long long)expected);
+}
+
+static void markers_are_as_long_as_told(void)
+{
+	check_longest(true, 10000, 10000);
+	check_longest(true, UINT32_MAX, SIZE);
+	check_longest(true, 0, HY_SLICE_ALONE);
+	/* who waits is not ahead */
+	check_longest(false, 10000, SIZE);
+	check_longest(false, 0, SIZE);
 }
 
 static void position_is_kept(void)
@@ -372,7 +391,7 @@ static void non_blocking_takes_a_part(void)
 
 	world_read(&reader, client, 0);
 	set_nonblock(sock);
-	world.page->slice_max = 65536;
+	set_slices(65536);
 	atomic_store(&world.agent->hold, 1);
 	n = hylics_sendfile(sock, world.file, &off, WORLD_FILE_BYTES);
 	probe_check(n > 0 && n < SIZE && n % 65536 == 0 && off == n,
@@ -380,7 +399,7 @@ static void non_blocking_takes_a_part(void)
 	atomic_store(&world.agent->hold, 0);
 	world_wake(&world);
 	probe_check(send_rest(sock, off, WORLD_FILE_BYTES), "and goes on");
-	world.page->slice_max = HY_SLICE_NEXT_MAX;
+	set_slices(0);
 	close(sock);
 	probe_check(world_read_end(&reader) == (uint64_t)SIZE, "all bytes are right");
 }
@@ -629,6 +648,7 @@ int main(void)
 	world_open(&world);
 	world_start(&world);
 	bytes_are_right();
+	markers_are_as_long_as_told();
 	position_is_kept();
 	errors_are_the_same();
 	unreadable_file(O_WRONLY, "a file opened for writing");

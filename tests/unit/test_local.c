@@ -281,7 +281,7 @@ static const struct local_marker marker = { .offset = 0x0102030405060708, .len =
 static const uint8_t golden_marker[] = {
 	'h', 'y', '-', 's', 'l', 'i', 'c', 'e',		/* magic */
 	8, 7, 6, 5, 4, 3, 2, 1,				/* offset */
-	0, 0, 0, 2, 0, 0, 0, 0,				/* length */
+	0, 0, 0, 8, 0, 0, 0, 0,				/* length */
 	1, 0, 0, 0,					/* flags */
 	0, 0, 0, 0,
 };
@@ -318,7 +318,7 @@ static void bytes_that_are_no_marker_are_refused(void **state)
 	} cases[] = {
 		{ 0, 'H' }, { 7, 0 },			/* magic */
 		{ 15, 0x80 },				/* offset of 2^63 and more */
-		{ 19, 0 }, { 19, 3 }, { 16, 1 }, { 23, 0x80 },	/* length */
+		{ 19, 0 }, { 19, 9 }, { 16, 1 }, { 23, 0x80 },	/* length */
 		{ 24, 2 }, { 24, 3 }, { 27, 0x80 },	/* flags */
 		{ 28, 1 }, { 31, 1 },			/* unused */
 	};
@@ -349,10 +349,10 @@ static void the_page_lies_as_documented(void **state)
 	assert_int_equal(offsetof(struct hy_page, reason), 12);
 	assert_int_equal(offsetof(struct hy_page, threshold), 16);
 	assert_int_equal(offsetof(struct hy_page, share_dev), 24);
-	assert_int_equal(offsetof(struct hy_page, slice_max), 32);
-	assert_int_equal(offsetof(struct hy_page, slice_alone), 40);
-	assert_int_equal(offsetof(struct hy_page, slot), 48);
-	assert_int_equal(sizeof(struct hy_page), 48 + 4 * HY_PAGE_SLOTS);
+	assert_int_equal(offsetof(struct hy_page, slot), 32);
+	assert_int_equal(offsetof(struct hy_page, slot[0].taken), 32 + 2);
+	assert_int_equal(offsetof(struct hy_page, slot[0].slice), 32 + 4);
+	assert_int_equal(sizeof(struct hy_page), 32 + 8 * HY_PAGE_SLOTS);
 }
 
 int main(void)

@@ -202,7 +202,7 @@ static const struct change changes[] = {
 	{ "data", 8, 0 }, { "data", 8, 2 }, { "data", 8, 3 }, { "data", 8, 6 }, { "data", 8, 255 },
 	{ "slice", 7, 0x80 },
 	{ "slice", 24, 0 },				/* no length */
-	{ "slice", 24, 3 }, { "slice", 25, 1 },	/* longer than HY_SLICE_MAX */
+	{ "slice", 24, 9 }, { "slice", 25, 1 },	/* longer than HY_SLICE_MAX */
 	{ "slice", 28, 0x80 }, { "slice", 20, 0x80 }, { "slice", 20, 0xff },
 	{ "shut", 8, 1 }, { "shut", 8, 2 }, { "shut", 8, 0 }, { "shut", 8, 6 },
 	{ "taken", 7, 0x80 }, { "taken", 8, 2 }, { "taken", 8, 255 },
