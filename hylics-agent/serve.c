@@ -23,6 +23,7 @@
 #include "common/own.h"
 #include "hylics-agent/pair.h"
 #include "hylics-agent/up.h"
+#include "tcpmove/discard.h"
 
 #define UP_TURN_BYTES (64u << 10)
 
@@ -190,23 +191,10 @@ static enum went serve_down(struct agent *a, struct conn *c)
 
 /* -- client to program -- */
 
-/* Return: bytes taken out of the socket, 0 at its end, -1 and errno */
-static ssize_t discard(struct conn *c, size_t n)
-{
-	return recv(c->kept.fd, NULL, n, MSG_TRUNC | MSG_DONTWAIT);
-}
-
 static enum went skip_delivered(struct agent *a, struct conn *c)
 {
-	while (c->up_skip) {
-		ssize_t n = discard(c, c->up_skip < UP_TURN_BYTES ? (size_t)c->up_skip :
-								    UP_TURN_BYTES);
-
-		if (n <= 0)
-			return reset(a, c, "bytes that came home are not there");
-		c->up_skip -= (uint64_t)n;
-	}
-	return WENT_ON;
+	c->up_skip -= tcp_discard(c->kept.fd, c->up_skip);
+	return c->up_skip ? reset(a, c, "bytes that came home are not there") : WENT_ON;
 }
 
 static enum went deliver(struct agent *a, struct conn *c, size_t len)
@@ -218,7 +206,7 @@ static enum went deliver(struct agent *a, struct conn *c, size_t len)
 		return WENT_NOWHERE;
 	}
 	c->up_full = (size_t)n < len;
-	if (n > 0 && discard(c, (size_t)n) != n)
+	if (tcp_discard(c->kept.fd, (uint64_t)n) != (uint64_t)n)
 		return reset(a, c, "bytes that were there are not");
 	return c->up_full ? WENT_NOWHERE : WENT_ON;
 }

@@ -17,11 +17,12 @@
 #include "hylics-worker/home.h"
 #include "hylics-worker/items.h"
 #include "hylics-worker/moves.h"
+#include "tcpmove/discard.h"
 
 enum outcome { DONE, PARTLY, OVER };	/* OVER: nothing more can be sent on this connection now */
 
-#define DRAIN_ROUNDS 16		/* of unread bytes that a close throws away */
-#define DRAIN_BYTES (1u << 30)
+/* Of unread bytes a close throws away so many: more than a twin's tcp_rmem lets a socket hold. */
+#define UNREAD_MAX (64u << 20)
 
 static void set_cork(struct conn *c, bool on)
 {
@@ -133,10 +134,7 @@ static enum outcome send_close(struct moves *m, struct conn *c)
 
 	send_push(c);
 	shutdown(c->sock, SHUT_WR);
-	for (int i = 0; i < DRAIN_ROUNDS; i++) {
-		if (recv(c->sock, NULL, DRAIN_BYTES, MSG_TRUNC | MSG_DONTWAIT) <= 0)
-			break;
-	}
+	(void)tcp_discard(c->sock, UNREAD_MAX);
 	setsockopt(c->sock, SOL_SOCKET, SO_LINGER, &normal, sizeof(normal));
 	conn_gone(m, c, END_CLOSED);
 	return OVER;

@@ -12,22 +12,15 @@
 
 #include "common/fault.h"
 #include "hylics-worker/moves.h"
-
-#define DISCARD_MAX (1u << 30)
+#include "tcpmove/discard.h"
 
 int up_discard(struct moves *m, struct conn *c, uint64_t n)
 {
-	while (n > 0) {
-		size_t piece = n < DISCARD_MAX ? (size_t)n : DISCARD_MAX;
-		ssize_t got = recv(c->sock, NULL, piece, MSG_TRUNC | MSG_DONTWAIT);
+	uint64_t got = tcp_discard(c->sock, n);
 
-		if (got <= 0)
-			return -EPROTO;
-		n -= (uint64_t)got;
-		c->up_taken += (uint64_t)got;
-		m->count->bytes_up += (uint64_t)got;
-	}
-	return 0;
+	c->up_taken += got;
+	m->count->bytes_up += got;
+	return got == n ? 0 : -EPROTO;
 }
 
 static void taken(struct moves *m, struct conn *c, const struct move_pos *p)
