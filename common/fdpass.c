@@ -25,10 +25,24 @@ union control {
 	struct cmsghdr align;
 };
 
+void hy_fd_drop(int *fd)
+{
+	const struct linger off = { 0 };
+	struct linger l = { 0 };
+	socklen_t len = sizeof(l);
+	int saved = errno;
+
+	if (*fd >= 0 && getsockopt(*fd, SOL_SOCKET, SO_LINGER, &l, &len) == 0 && l.l_onoff &&
+	    l.l_linger)
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	errno = saved;
+	hy_fd_close(fd);
+}
+
 void hy_fds_close(struct hy_fds *fds)
 {
 	while (fds->n > 0)
-		hy_fd_close(&fds->fd[--fds->n]);
+		hy_fd_drop(&fds->fd[--fds->n]);
 }
 
 /* Behind what is there already, if anything. */
@@ -91,7 +105,7 @@ static unsigned int take_rights(const struct cmsghdr *c, struct hy_fds *fds, uns
 		if (fds->n < max)
 			fds->fd[fds->n++] = fd;
 		else
-			hy_fd_close(&fd);
+			hy_fd_drop(&fd);
 	}
 	return n;
 }

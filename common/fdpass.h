@@ -22,7 +22,16 @@ struct hy_fds {
 };
 
 /**
- * hy_fds_close() - Close all and forget them
+ * hy_fd_drop() - Close a descriptor that others chose, without waiting for its peers
+ * @fd:	As for hy_fd_close()
+ *
+ * The last close() of a socket with SO_LINGER waits until its peer has everything, or as long as
+ * the option says. That was for the one who set it, so a time is taken off; a {1, 0} stays.
+ */
+void hy_fd_drop(int *fd);
+
+/**
+ * hy_fds_close() - Close all as hy_fd_drop() does, and forget them
  * @fds:	May be empty; fits __attribute__((cleanup))
  */
 void hy_fds_close(struct hy_fds *fds);

@@ -87,7 +87,7 @@ int keep_other(int link, const void *payload, size_t len)
 static void empty_slot(struct keep_slot *s)
 {
 	for (unsigned int i = 0; i < s->n; i++)
-		hy_fd_close(&s->fd[i]);
+		hy_fd_drop(&s->fd[i]);
 	s->n = 0;
 }
 

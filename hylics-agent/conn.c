@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
+#include "common/fdpass.h"
 #include "common/own.h"
 #include "hylics-agent/agent.h"
 #include "hylics-agent/down.h"
@@ -243,7 +244,7 @@ void conn_end(struct agent *a, struct conn *c)
 
 	forget(a, c);
 	if (c->state == CONN_LOCAL)
-		hy_fd_close(&c->kept.fd);
+		hy_fd_drop(&c->kept.fd);	/* the program may have it, too */
 	else
 		tcp_vanish(&c->kept.fd);
 	hy_fd_close(&c->pair.fd);

@@ -115,7 +115,7 @@ struct conn {
 	struct program *program;	/* NULL: it left, or is of an earlier agent's time */
 	uint32_t slot;			/* in the program's page */
 	uint32_t user;			/* row + 1 in the table of users */
-	struct linger linger;		/* the program's own */
+	bool resets;			/* the program's SO_LINGER is {1, 0} */
 	int flags;			/* the program's own O_NONBLOCK and such; -1: not known */
 	uint64_t down_taken;		/* out of the pair */
 	uint64_t down_sent;		/* in the send queue of whoever owns the connection */

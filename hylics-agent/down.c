@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/fdpass.h"
 #include "common/own.h"
 #include "hylics-agent/home.h"
 #include "hylics-agent/pair.h"
@@ -135,7 +136,7 @@ static int take_marker(struct agent *a, struct conn *c, struct pair_look *look)
 	int rc = file_use(a, fd, &it.file);
 
 	if (rc < 0) {
-		hy_fd_close(&fd);
+		hy_fd_drop(&fd);
 		return reset(a, c, "a marker's file is none");
 	}
 	it.fd = it.file ? -1 : fd;
@@ -154,7 +155,7 @@ static int take_bytes(struct agent *a, struct conn *c, struct pair_look *look, u
 	int rc = take_plain(a, c, look);
 
 	if (rc < 0) {
-		hy_fd_close(&look->file);
+		hy_fd_drop(&look->file);
 		c->peek_at = peek_at;
 		return rc;
 	}

@@ -232,8 +232,8 @@ static bool is_stream(int fd)
 static void remember_options(struct conn *c, int32_t linger_s)
 {
 	c->flags = fcntl(c->kept.fd, F_GETFL);
-	if (linger_s != LOCAL_LINGER_OFF)
-		c->linger = (struct linger){ .l_onoff = 1, .l_linger = linger_s };
+	/* a time is forgotten: a close() by us, for others or as the last one, must never wait */
+	c->resets = linger_s == 0;
 	/*
 	 * Should agent and holder die, nobody may take half a body for a whole one. The library
 	 * has set it already; but what a program does is not relied upon.
@@ -317,7 +317,7 @@ static int take_back(struct agent *a, struct request *r)
 	if (c->given || !serve_is_idle(a, c))
 		return refuse(r, EBUSY, "bytes are under way");
 	hy_fault(FAULT_GIVE_BACK);
-	setsockopt(c->kept.fd, SOL_SOCKET, SO_LINGER, &c->linger, sizeof(c->linger));
+	conn_linger(c->kept.fd, c->resets);
 	if (c->flags >= 0)
 		fcntl(c->kept.fd, F_SETFL, c->flags);
 	r->answer_fds = (struct hy_fds){ .n = 1, .fd = { c->kept.fd } };

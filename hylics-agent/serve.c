@@ -20,6 +20,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
+#include "common/fdpass.h"
 #include "common/own.h"
 #include "hylics-agent/pair.h"
 #include "hylics-agent/up.h"
@@ -54,7 +55,7 @@ static enum went shut_down(struct agent *a, struct conn *c)
 
 static enum went close_normally(struct agent *a, struct conn *c)
 {
-	setsockopt(c->kept.fd, SOL_SOCKET, SO_LINGER, &c->linger, sizeof(c->linger));
+	conn_linger(c->kept.fd, c->resets);
 	shutdown(c->kept.fd, SHUT_WR);
 	return ended(a, c);
 }
@@ -105,7 +106,7 @@ static enum went hold_marker(struct agent *a, struct conn *c, struct pair_look *
 	int fd = hy_fd_steal(&l->file);
 
 	if (file_use(a, fd, &it.file) < 0) {
-		hy_fd_close(&fd);
+		hy_fd_drop(&fd);
 		return reset(a, c, "a marker's file is none");
 	}
 	it.fd = it.file ? -1 : fd;
@@ -120,7 +121,7 @@ static enum went send_bytes(struct agent *a, struct conn *c, struct pair_look *l
 
 	if (w == WENT_ON && l->has_marker)
 		return hold_marker(a, c, l);
-	hy_fd_close(&l->file);
+	hy_fd_drop(&l->file);
 	if (w == WENT_NOWHERE) {
 		c->peek_at = 0;
 		c->down_blocked = true;

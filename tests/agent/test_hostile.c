@@ -163,6 +163,36 @@ static void test_moves(void)
 	probe_check(agent_lives(), "the agent serves others");
 }
 
+/* A socket whose last close() would wait a minute: the scene's patience is shorter. */
+static int lingering_socket(unsigned int k)
+{
+	const struct linger own = { .l_onoff = 1, .l_linger = 60 };
+	struct player *p = &scene.player[k];
+
+	player_open(k);
+	p->stalls = true;
+	PROBE_TRY(setsockopt(p->server, SOL_SOCKET, SO_LINGER, &own, sizeof(own)));
+	while (send(p->server, &(uint8_t[4096]){ 0 }, 4096, MSG_DONTWAIT) > 0)
+		;
+	return hy_fd_steal(&p->server);
+}
+
+static void refused_sockets(const char *what, unsigned int n)
+{
+	const struct local_move m = { .slot = 1, .linger_s = LOCAL_LINGER_OFF };
+	uint8_t packet[LOCAL_PACKET_MAX];
+	int fds[3], memfd, sock = join_again(&memfd);
+
+	for (unsigned int i = 0; i < n; i++)
+		fds[i] = lingering_socket(next++);
+	tell_agent(sock, packet, local_encode_move(1, &m, packet), fds, n);
+	for (unsigned int i = 0; i < n; i++)
+		close(fds[i]);
+	probe_check(is_dropped(sock) && agent_lives(), "%s that linger: nobody waits", what);
+	close(sock);
+	close(memfd);
+}
+
 static void reset_by_marker(const char *what, int fd)
 {
 	const struct player *p = served();
@@ -171,9 +201,9 @@ static void reset_by_marker(const char *what, int fd)
 
 	local_encode_marker(&m, bytes);
 	player_raw(next - 1, bytes, sizeof(bytes), &fd, 1);
+	close(fd);
 	probe_check(was_reset(p), "%s as file: a reset", what);
 	player_close(next - 1);
-	close(fd);
 }
 
 static void test_markers(void)
@@ -188,6 +218,7 @@ static void test_markers(void)
 	reset_by_marker("a file for writing", scene_file("body", O_WRONLY));
 	reset_by_marker("a path", scene_file("body", O_PATH));
 	reset_by_marker("a socket", (int)PROBE_TRY(socket(AF_INET, SOCK_STREAM, 0)));
+	reset_by_marker("a socket that lingers", lingering_socket(next++));
 	reset_by_marker("a file of /proc", (int)PROBE_TRY(open("/proc/version", O_RDONLY)));
 	PROBE_TRY(pipe2(pipes, O_CLOEXEC));
 	close(pipes[1]);
@@ -263,6 +294,8 @@ int main(int argc, char **argv)
 	body = scene_file("body", O_RDONLY);
 	test_page();
 	test_moves();
+	refused_sockets("two sockets", 2);
+	refused_sockets("too many sockets", 3);
 	test_markers();
 	next = 0;
 	scene_stop();

@@ -19,18 +19,25 @@
 
 #define SLICE (1u << 20)
 #define MANY (3u << 20)
-#define LINGER_S 3
+#define LINGER_S 60		/* longer than this test's patience */
+#define SMALL 4096
+#define HALF (200u << 10)
 
 static int body;
+
+static void set_linger(int sock, int seconds)
+{
+	const struct linger own = { .l_onoff = 1, .l_linger = seconds };
+
+	PROBE_TRY(setsockopt(sock, SOL_SOCKET, SO_LINGER, &own, sizeof(own)));
+}
 
 /* With a header before the move, and a slice behind it, as servers do. */
 static struct player *serve(unsigned int k)
 {
-	const struct linger own = { .l_onoff = 1, .l_linger = LINGER_S };
-
 	player_open(k);
 	player_plain(k, 240);
-	PROBE_TRY(setsockopt(scene.player[k].server, SOL_SOCKET, SO_LINGER, &own, sizeof(own)));
+	set_linger(scene.player[k].server, LINGER_S);
 	player_give(k);
 	if (!player_slice(k, body, 0, SLICE, -1))
 		probe_bail("the pair is full at once");
@@ -153,13 +160,13 @@ static void test_tell(void)
 	(void)p;
 }
 
-static bool has_own_linger(int sock)
+static bool lingers(int sock)
 {
 	struct linger l = { 0 };
 	socklen_t len = sizeof(l);
 
 	PROBE_TRY(getsockopt(sock, SOL_SOCKET, SO_LINGER, &l, &len));
-	return l.l_onoff && l.l_linger == LINGER_S;
+	return l.l_onoff;
 }
 
 static void test_given_back(void)
@@ -168,8 +175,8 @@ static void test_given_back(void)
 
 	probe_check(UNTIL(player_all_read(8)) && UNTIL(player_take_back(8)),
 		    "the socket comes back");
-	probe_check(!(fcntl(p->server, F_GETFL) & O_NONBLOCK) && has_own_linger(p->server),
-		    "as it was");
+	probe_check(!(fcntl(p->server, F_GETFL) & O_NONBLOCK) && !lingers(p->server),
+		    "as it was, but its close() will not wait");
 	player_plain(8, 5000);
 	probe_check(UNTIL(player_all_read(8)), "and goes on where it was");
 	probe_check(UNTIL(scene.page->slot[8].state == SLOT_GONE), "the slot is free");
@@ -183,6 +190,65 @@ static void test_given_back(void)
 	UNTIL(recv(p->pair, &(char){ 0 }, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
 	probe_check(player_take_back(9) == 0, "but not with bytes under way");
 	player_close(9);
+}
+
+/* Whoever waited in a close() would serve nobody, and start no successor. */
+static bool nobody_waits(unsigned int k)
+{
+	struct player *p = serve(k);
+
+	if (!UNTIL(player_all_read(k)))
+		return false;
+	player_close(k);
+	scene_kill_agent();
+	hy_fd_close(&scene.sock);
+	scene_join();
+	return !p->error;
+}
+
+static struct player *serve_slow_client(unsigned int k)
+{
+	const int small = SMALL, room = HALF;
+	struct player *p;
+
+	player_open(k);
+	p = &scene.player[k];
+	p->stalls = true;
+	PROBE_TRY(setsockopt(p->client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)));
+	PROBE_TRY(setsockopt(p->server, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
+	set_linger(p->server, LINGER_S);
+	player_give(k);
+	return p;
+}
+
+static void test_closed_while_the_client_sleeps(void)
+{
+	struct player *p = serve_slow_client(12);
+	int watch;
+
+	if (!player_slice(12, body, 0, HALF, -1))
+		probe_bail("the pair is full at once");
+	hy_fd_close(&p->pair);
+	probe_check(UNTIL(scene.page->slot[12].state == SLOT_GONE),
+		    "closed, before the client has read a byte");
+	probe_check(nobody_waits(13), "agent and holder do not wait for it");
+	p->stalls = false;
+	probe_check(UNTIL(p->eof || p->error) && p->eof && player_all_read(12),
+		    "and it gets everything, then the end");
+	player_close(12);
+	p = serve_slow_client(14);
+	if (!UNTIL(scene.page->slot[14].state == SLOT_LOCAL))
+		probe_bail("the connection is not refused");
+	watch = fcntl(p->pair, F_DUPFD_CLOEXEC, 0);
+	if (player_take_back(14) != 1)
+		probe_bail("the socket does not come back");
+	set_linger(p->server, LINGER_S);
+	while (send(p->server, &(uint8_t[SMALL]){ 0 }, SMALL, MSG_DONTWAIT) > 0)
+		;
+	hy_fd_close(&p->server);
+	hy_fd_close(&watch);		/* only now the agent closes its own, the last one */
+	probe_check(nobody_waits(15), "nor with a socket they have given back");
+	player_close(14);
 }
 
 static void test_agent_killed(void)
@@ -246,6 +312,7 @@ int main(int argc, char **argv)
 	test_file_that_shrinks();
 	test_tell();
 	test_given_back();
+	test_closed_while_the_client_sleeps();
 	test_agent_killed();
 	test_all_killed();
 	scene_close();
