@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "common/own.h"
+#include "twin/netlink.h"
 
-#define BUFFER_BYTES 32768		/* a piece of a dump is at most as large */
 #define ETHER_BYTES 6
 #define LIST_STEP 64
 #define LIST_TRIES 10
@@ -42,34 +42,10 @@ static struct nlmsghdr *begin(char *buf, uint16_t type, uint16_t flags, size_t e
 	return nlh;
 }
 
-/* Return: 0, -errno: the kernel's own if it refused */
-static int ask(int fd, struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
-{
-	uint32_t seq = nlh->nlmsg_seq;
-	char *buf;
-	ssize_t n;
-	int rc = MNL_CB_OK;
-
-	if (send(fd, nlh, nlh->nlmsg_len, 0) < 0)
-		return -errno;
-	buf = malloc(BUFFER_BYTES);
-	if (!buf)
-		return -ENOMEM;
-	while (rc > MNL_CB_STOP) {
-		n = recv(fd, buf, BUFFER_BYTES, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		rc = n < 0 ? MNL_CB_ERROR : mnl_cb_run(buf, (size_t)n, seq, 0, cb, data);
-	}
-	rc = rc == MNL_CB_ERROR ? -errno : 0;
-	free(buf);
-	return rc;
-}
-
 static int change(int fd, struct nlmsghdr *nlh)
 {
 	nlh->nlmsg_flags |= NLM_F_ACK;
-	return ask(fd, nlh, NULL, NULL);
+	return netlink_ask(fd, nlh, NULL, NULL);
 }
 
 /* -- interfaces: reading -- */
@@ -135,7 +111,7 @@ int link_by_name(int fd, const char *name, struct link_info *info, struct hy_err
 	int rc;
 
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	rc = ask(fd, nlh, take_link, &got);
+	rc = netlink_ask(fd, nlh, take_link, &got);
 	if (rc < 0)
 		return hy_err_set(e, -rc, "interface '%s'", name);
 	*info = got;
@@ -153,7 +129,7 @@ int link_by_index(int fd, unsigned int index, struct link_info *info, struct hy_
 
 	ifm = head;
 	ifm->ifi_index = (int)index;
-	rc = ask(fd, nlh, take_link, &got);
+	rc = netlink_ask(fd, nlh, take_link, &got);
 	if (rc < 0)
 		return hy_err_set(e, -rc, "interface %u", index);
 	*info = got;
@@ -189,8 +165,8 @@ int link_all(int fd, struct link_list *list, struct hy_err *e)
 	/* an interface that comes or goes meanwhile makes a list that is not whole */
 	for (int tries = 0; rc == -EINTR && tries < LIST_TRIES; tries++) {
 		got.n = 0;
-		rc = ask(fd, begin(buf, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg), &head),
-			 add_link, &got);
+		rc = netlink_ask(fd, begin(buf, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg),
+					   &head), add_link, &got);
 	}
 	if (rc < 0) {
 		link_list_free(&got);
@@ -245,7 +221,7 @@ int link_carries_default(int fd, unsigned int index, bool *carries, struct hy_er
 					     &head);
 
 		((struct rtmsg *)head)->rtm_family = families[i];
-		rc = ask(fd, nlh, take_route, &s);
+		rc = netlink_ask(fd, nlh, take_route, &s);
 		if (rc == -EINTR)
 			rc = 0;		/* a route came or went meanwhile */
 	}
@@ -279,7 +255,7 @@ static int get_nsid(int fd, int netns, int32_t *id)
 
 	mnl_attr_put_u32(nlh, NETNSA_FD, (uint32_t)netns);
 	*id = NETNSA_NSID_NOT_ASSIGNED;
-	return ask(fd, nlh, take_nsid, id);
+	return netlink_ask(fd, nlh, take_nsid, id);
 }
 
 static int give_nsid(int fd, int netns)
@@ -508,11 +484,11 @@ static int tell(const struct nlmsghdr *nlh, void *data)
 int link_watched(int fd, link_told told, void *object)
 {
 	struct watched w = { told, object };
-	char *buf = malloc(BUFFER_BYTES);
+	char *buf = malloc(NETLINK_ANSWER_MAX);
 	int rc = buf ? 0 : -ENOMEM;
 
 	while (rc == 0) {
-		ssize_t n = recv(fd, buf, BUFFER_BYTES, MSG_DONTWAIT);
+		ssize_t n = recv(fd, buf, NETLINK_ANSWER_MAX, MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -8,6 +8,7 @@
 #include "twin/splice_tc.h"
 
 #include "common/own.h"
+#include "twin/netlink.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,12 +16,10 @@
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/rtnetlink.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define REQUEST_MAX 1024
-#define ANSWER_MAX 32768		/* the kernel cuts a dump into pieces of at most this */
 #define PRIORITIES 16			/* tried in turn, see tc_filter_add() */
 
 /* A request under construction; the kernel wants messages on 4-byte borders. */
@@ -43,38 +42,13 @@ static void begin(struct request *r, uint16_t type, uint16_t flags, unsigned int
 	r->tc->tcm_parent = parent;
 }
 
-static void close_socket(struct mnl_socket **nl)
-{
-	int saved = errno;
-
-	if (*nl)
-		mnl_socket_close(*nl);
-	errno = saved;
-}
-
-/*
- * Send a request and hand each message of the answer to @cb, which returns MNL_CB_OK to go on or
- * MNL_CB_ERROR with errno. Return: 0, -errno
- */
+/* Return: 0, -errno */
 static int talk(const struct request *r, mnl_cb_t cb, void *object)
 {
-	__attribute__((cleanup(close_socket))) struct mnl_socket *nl = NULL;
-	hy_autofree char *answer = malloc(ANSWER_MAX);
-	ssize_t len;
-	int more = MNL_CB_OK;
+	struct hy_err e;
+	hy_autofd fd = netlink_open(&e);
 
-	nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!nl || !answer || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(nl, r->head, r->head->nlmsg_len) < 0)
-		return -errno;
-	while (more > MNL_CB_STOP) {
-		len = mnl_socket_recvfrom(nl, answer, ANSWER_MAX);
-		if (len < 0)
-			return -errno;
-		more = mnl_cb_run(answer, (size_t)len, r->head->nlmsg_seq,
-				  mnl_socket_get_portid(nl), cb, object);
-	}
-	return more < 0 ? -errno : 0;
+	return fd < 0 ? fd : netlink_ask(fd, r->head, cb, object);
 }
 
 /* What the attributes of a qdisc or a filter say; they live as long as the message. */

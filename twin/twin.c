@@ -8,13 +8,13 @@
 #include "twin/twin.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/own.h"
 #include "common/owner.h"
+#include "twin/netlink.h"
 #include "twin/verbs.h"
 
 #define MTU_UNKNOWN 1500	/* of a NIC whose edge has not come yet */
@@ -31,11 +31,11 @@ static int fill_config(const struct twin *t, const struct twin_nic *nic,
 		       const struct link_info *edge, struct splice_config *cfg, struct hy_err *e)
 {
 	char owner[HY_OWNER_TEXT_MAX];
-	hy_autofd fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	hy_autofd fd = netlink_open(e);
 	int rc;
 
 	if (fd < 0)
-		return hy_err_set(e, errno, "netlink");
+		return fd;
 	*cfg = (struct splice_config){
 		.edge_ifindex = edge->index,
 		.edge_is_macvtap = !strcmp(edge->kind, "macvtap"),

@@ -19,6 +19,7 @@
 
 #include "common/own.h"
 #include "common/owner.h"
+#include "twin/netlink.h"
 
 #define ALIAS_MARK "hylics "
 #define HOST_END "hytwin%d"
@@ -27,13 +28,6 @@
 #define MTU_MAX 65535
 #define TEXT_OF(x) #x
 #define NUMBER(x) TEXT_OF(x)
-
-static int open_here(struct hy_err *e)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	return fd < 0 ? hy_err_set(e, errno, "netlink") : fd;
-}
 
 static int open_there(const struct space *space, struct hy_err *e)
 {
@@ -90,7 +84,7 @@ int verb_edge(const char *name, struct link_info *info, struct hy_err *e)
 
 	if (!is_name(name))
 		return hy_err_set(e, EINVAL, "'%s' is no name of an interface", name);
-	hy_autofd fd = open_here(e);
+	hy_autofd fd = netlink_open(e);
 	rc = fd < 0 ? fd : link_by_name(fd, name, &got, e);
 	if (rc < 0)
 		return rc;
@@ -197,7 +191,7 @@ int verb_make_veth(const struct space *space, const struct verb_alias *alias, un
 		return hy_err_set(e, EINVAL, "veth for '%s'", alias->edge);
 	snprintf(peer, sizeof(peer), "nic%u", nic);
 	snprintf(text, sizeof(text), ALIAS_MARK "%s %s %s", alias->vm, alias->edge, alias->owner);
-	hy_autofd fd = open_here(e);
+	hy_autofd fd = netlink_open(e);
 	rc = fd < 0 ? fd : check_free(fd, alias->edge, e);
 	if (rc == 0)
 		rc = link_make_veth(fd, &v, e);
@@ -217,7 +211,7 @@ int verb_remove_veth(unsigned int host, struct hy_err *e)
 {
 	struct link_info info;
 	struct verb_alias ours;
-	hy_autofd fd = open_here(e);
+	hy_autofd fd = netlink_open(e);
 	int rc = fd < 0 ? fd : link_by_index(fd, host, &info, e);
 
 	if (rc < 0)
@@ -230,7 +224,7 @@ int verb_remove_veth(unsigned int host, struct hy_err *e)
 int verb_set_mtu(const struct space *space, const struct verb_ends *ends, unsigned int mtu,
 		 struct hy_err *e)
 {
-	hy_autofd here = open_here(e);
+	hy_autofd here = netlink_open(e);
 	hy_autofd there = here < 0 ? here : open_there(space, e);
 	int rc = there < 0 ? there : 0;
 
@@ -370,7 +364,7 @@ static int sweep_one(int fd, const struct link_info *info, struct hy_err *e)
 int verb_sweep(struct hy_err *e)
 {
 	struct link_list list;
-	hy_autofd fd = open_here(e);
+	hy_autofd fd = netlink_open(e);
 	int rc = fd < 0 ? fd : link_all(fd, &list, e);
 
 	if (rc < 0)
