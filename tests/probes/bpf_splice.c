@@ -51,8 +51,10 @@ struct splice {
 	char name[32];			/* of topology and edge */
 };
 
-static uint64_t count_of(const struct splice *s, enum splice_count what)
+static uint64_t count_of(const void *splice, unsigned int what)
 {
+	const struct splice *s = splice;
+
 	return s->bpf->bss->count[what];
 }
 
@@ -239,25 +241,9 @@ static int move_to_twin(struct splice *s, const struct splice_conn *conn)
 	return fd;
 }
 
-/* For probe_wait_until(): a counter has reached a value. */
-struct awaited {
-	const struct splice *s;
-	enum splice_count what;
-	uint64_t value;
-};
-
-static bool count_reached(void *arg)
-{
-	const struct awaited *awaited = arg;
-
-	return count_of(awaited->s, awaited->what) >= awaited->value;
-}
-
 static bool wait_count(const struct splice *s, enum splice_count what, uint64_t value)
 {
-	struct awaited awaited = { s, what, value };
-
-	return probe_wait_until(count_reached, &awaited);
+	return probe_wait_count(count_of, s, what, value);
 }
 
 static void check_moved(struct splice *s, int client, const struct splice_conn *conn)

@@ -188,6 +188,28 @@ bool probe_wait_until(bool (*holds)(void *arg), void *arg)
 	return true;
 }
 
+struct awaited {
+	uint64_t (*count)(const void *object, unsigned int what);
+	const void *object;
+	unsigned int what;
+	uint64_t value;
+};
+
+static bool is_reached(void *arg)
+{
+	const struct awaited *a = arg;
+
+	return a->count(a->object, a->what) >= a->value;
+}
+
+bool probe_wait_count(uint64_t (*count)(const void *object, unsigned int what), const void *object,
+		      unsigned int what, uint64_t value)
+{
+	struct awaited a = { count, object, what, value };
+
+	return probe_wait_until(is_reached, &a);
+}
+
 static unsigned char pattern_byte(uint64_t position, unsigned int stream)
 {
 	uint64_t x = (position + ((uint64_t)stream << 40)) * 0x9e3779b97f4a7c15ull;

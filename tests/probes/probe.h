@@ -128,6 +128,18 @@ int probe_join(pid_t pid);
 bool probe_wait_until(bool (*holds)(void *arg), void *arg);
 
 /**
+ * probe_wait_count() - The same for a counter that has to reach a value
+ * @count:	Reads it
+ * @object:	Handed to @count
+ * @what:	Which of its counters, handed to @count
+ * @value:	As much, or more
+ *
+ * Return: as probe_wait_until()
+ */
+bool probe_wait_count(uint64_t (*count)(const void *object, unsigned int what), const void *object,
+		      unsigned int what, uint64_t value);
+
+/**
  * probe_fill() - Bytes that tell a lost, doubled, moved or altered byte
  * @buf:	Filled
  * @len:	Bytes

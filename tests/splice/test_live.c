@@ -33,7 +33,7 @@
 
 enum stream { UP = 1, DOWN };
 
-static uint64_t count_of(const struct splice *s, enum splice_count what)
+static uint64_t count_of(const void *s, unsigned int what)
 {
 	uint64_t counts[SPLICE_COUNTS];
 
@@ -41,25 +41,9 @@ static uint64_t count_of(const struct splice *s, enum splice_count what)
 	return counts[what];
 }
 
-/* For probe_wait_until(): a counter has reached a value. */
-struct awaited {
-	const struct splice *s;
-	enum splice_count what;
-	uint64_t value;
-};
-
-static bool count_reached(void *arg)
-{
-	const struct awaited *awaited = arg;
-
-	return count_of(awaited->s, awaited->what) >= awaited->value;
-}
-
 static bool wait_count(const struct splice *s, enum splice_count what, uint64_t value)
 {
-	struct awaited awaited = { s, what, value };
-
-	return probe_wait_until(count_reached, &awaited);
+	return probe_wait_count(count_of, s, what, value);
 }
 
 /* How many filters hang at both hooks of an interface, ours and others. */
