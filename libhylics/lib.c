@@ -71,17 +71,19 @@ struct lib_agent *lib_agent(void)
 	return &lib.agent;
 }
 
-struct lib_conn *lib_enter(int sock)
+struct lib_conn *lib_enter(int sock, int *cancel)
 {
 	struct lib_area *a;
 	struct lib_conn *c;
 	int32_t users;
 
+	*cancel = PTHREAD_CANCEL_ENABLE;
 	if (sock < 0 || sock >= HY_LIB_FDS_MAX)
 		return NULL;
 	a = lib_area();
 	if (!a)
 		return NULL;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, cancel);
 	c = &a->conn[sock];
 	users = atomic_load(&c->users);
 	while (users < 0 || !atomic_compare_exchange_weak(&c->users, &users, users + 1)) {
@@ -94,10 +96,12 @@ struct lib_conn *lib_enter(int sock)
 	return c;
 }
 
-void lib_leave(struct lib_conn *c)
+void lib_leave(struct lib_conn *c, int cancel)
 {
-	if (c)
-		atomic_fetch_sub(&c->users, 1);
+	if (!c)
+		return;
+	atomic_fetch_sub(&c->users, 1);
+	pthread_setcancelstate(cancel, NULL);
 }
 
 bool lib_alone(struct lib_conn *c)

@@ -106,13 +106,15 @@ struct lib_agent *lib_agent(void);
 /**
  * lib_enter() - Begin a call with a number
  * @sock:	From the program
+ * @cancel:	Set; for lib_leave()
  *
- * Waits while somebody changes what is behind it.
+ * Waits while somebody changes what is behind it. A thread cannot be cancelled until it leaves:
+ * its entry would stay in use.
  *
  * Return: its entry, NULL if the call is to be plain
  */
-struct lib_conn *lib_enter(int sock);
-void lib_leave(struct lib_conn *c);	/* End it; NULL: nothing to do */
+struct lib_conn *lib_enter(int sock, int *cancel);
+void lib_leave(struct lib_conn *c, int cancel);	/* End it; NULL: nothing to do */
 
 /**
  * lib_alone() - Become the only one who uses an entry; the area's lock is held

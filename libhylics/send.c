@@ -78,11 +78,8 @@ static ssize_t mem_call(struct lib_conn *c, int sock, const void *buf, size_t le
 	ssize_t n = -ENOENT;
 	hy_autofd file = (flags & ~FLAGS_OURS) ? -1 : prepare(c, sock, buf, len, &s);
 
-	if (file >= 0) {
-		int wait = slice_waits(sock);
-
-		n = wait < 0 ? wait : slice_put(c, sock, &s, wait && !(flags & MSG_DONTWAIT));
-	}
+	if (file >= 0)
+		n = slice_put(c, sock, &s, !(flags & MSG_DONTWAIT));
 	if (n == -EAGAIN || n == -EINTR) {
 		errno = (int)-n;
 		return -1;
@@ -92,15 +89,10 @@ static ssize_t mem_call(struct lib_conn *c, int sock, const void *buf, size_t le
 
 ssize_t hylics_send(int sock, const void *buf, size_t len, int flags)
 {
-	struct lib_conn *c = lib_enter(sock);
-	int before;
-	ssize_t n;
+	int cancel;
+	struct lib_conn *c = lib_enter(sock, &cancel);
+	ssize_t n = c ? mem_call(c, sock, buf, len, flags) : send(sock, buf, len, flags);
 
-	if (!c)
-		return send(sock, buf, len, flags);
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-	n = mem_call(c, sock, buf, len, flags);
-	pthread_setcancelstate(before, NULL);
-	lib_leave(c);
+	lib_leave(c, cancel);
 	return n;
 }

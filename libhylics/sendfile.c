@@ -50,12 +50,9 @@ static ssize_t file_call(struct lib_conn *c, int sock, int fd, off_t *offset, si
 	off_t from = offset ? *offset : lseek(fd, 0, SEEK_CUR);
 	struct slice s;
 	ssize_t n = -EINVAL;
-	int wait;
 
-	if (prepare(c, sock, fd, from, count, &s)) {
-		wait = slice_waits(sock);
-		n = wait < 0 ? wait : slice_put(c, sock, &s, wait);
-	}
+	if (prepare(c, sock, fd, from, count, &s))
+		n = slice_put(c, sock, &s, true);
 	if (n == -EAGAIN || n == -EINTR) {
 		errno = (int)-n;
 		return -1;
@@ -71,16 +68,10 @@ static ssize_t file_call(struct lib_conn *c, int sock, int fd, off_t *offset, si
 
 ssize_t hylics_sendfile(int sock, int fd, off_t *offset, size_t count)
 {
-	struct lib_conn *c = lib_enter(sock);
-	int before;
-	ssize_t n;
+	int cancel;
+	struct lib_conn *c = lib_enter(sock, &cancel);
+	ssize_t n = c ? file_call(c, sock, fd, offset, count) : sendfile(sock, fd, offset, count);
 
-	if (!c)
-		return sendfile(sock, fd, offset, count);
-	/* sendfile() is no place where a thread may be cancelled */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-	n = file_call(c, sock, fd, offset, count);
-	pthread_setcancelstate(before, NULL);
-	lib_leave(c);
+	lib_leave(c, cancel);
 	return n;
 }

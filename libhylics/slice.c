@@ -163,12 +163,10 @@ static ssize_t put_waiting(struct lib_conn *c, int sock, const struct slice *s)
 	return (ssize_t)done;
 }
 
-ssize_t slice_put(struct lib_conn *c, int sock, const struct slice *s, bool wait)
+static ssize_t put_what_fits(struct lib_conn *c, int sock, const struct slice *s)
 {
 	uint64_t done = 0;
 
-	if (wait)
-		return put_waiting(c, sock, s);
 	while (done < s->len) {
 		uint64_t max = slice_max(c);
 		uint64_t n = s->len - done < max ? s->len - done : max;
@@ -184,11 +182,14 @@ ssize_t slice_put(struct lib_conn *c, int sock, const struct slice *s, bool wait
 	return (ssize_t)done;
 }
 
-int slice_waits(int sock)
+ssize_t slice_put(struct lib_conn *c, int sock, const struct slice *s, bool may_wait)
 {
 	int flags = fcntl(sock, F_GETFL);
 
 	if (flags < 0)
 		return -errno;
-	return (flags & O_APPEND) ? -EINVAL : !(flags & O_NONBLOCK);
+	if (flags & O_APPEND)
+		return -EINVAL;		/* which the plain call complains of, too */
+	return may_wait && !(flags & O_NONBLOCK) ? put_waiting(c, sock, s) :
+						   put_what_fits(c, sock, s);
 }

@@ -36,20 +36,12 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
  * @c:		Entry of the socket, a pair
  * @sock:	Number
  * @s:		Slice
- * @wait:	Until it is in the pair, and then in the host's socket
+ * @may_wait:	If the socket blocks: until it is in the pair, and then in the host's socket
  *
  * Return: bytes in the pair, fewer only where a call that blocks was interrupted or has waited for
  * SO_SNDTIMEO, or one that does not found the pair full; -errno if none: -EAGAIN, -EINTR, or
  * anything else, which a plain call will say better
  */
-ssize_t slice_put(struct lib_conn *c, int sock, const struct slice *s, bool wait);
-
-/**
- * slice_waits() - Does a call with this socket block?
- * @sock:	Number
- *
- * Return: 1, 0, or -errno; -EINVAL if the plain call has something to complain of
- */
-int slice_waits(int sock);
+ssize_t slice_put(struct lib_conn *c, int sock, const struct slice *s, bool may_wait);
 
 #endif

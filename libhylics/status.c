@@ -68,6 +68,7 @@ int hylics_status(int sock, struct hylics_status *out, size_t size)
 	struct hylics_status s = { .state = HYLICS_HERE };
 	struct lib_conn *c;
 	struct stat st;
+	int cancel;
 
 	if (fstat(sock, &st) < 0)
 		return -1;
@@ -75,12 +76,12 @@ int hylics_status(int sock, struct hylics_status *out, size_t size)
 		errno = out && size ? ENOTSOCK : EINVAL;
 		return -1;
 	}
-	c = lib_enter(sock);
+	c = lib_enter(sock, &cancel);
 	if (c && move_is_pair(c, sock))
 		tell_pair(c, &s);
 	else if (c)
 		s.reason = atomic_load(&c->reason);
-	lib_leave(c);
+	lib_leave(c, cancel);
 	if (s.reason >= MOVE_REASONS)
 		s.reason = MOVE_ERROR;
 	snprintf(s.why, sizeof(s.why), "%s", move_reason_name(s.reason));
