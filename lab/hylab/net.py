@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Networks in namespaces of their own: client - host - guests, routed, NATed or bridged.
+"""Networks in namespaces of their own: client - host - guests; routed, NATed, bridged, macvtap.
 
     with Net.routed_tap(vms=1) as net:
         with Vm(Spec(taps=(net.guests[0].tap,), node=net.host)) as vm: ...
@@ -10,7 +10,7 @@ whose host end sits where the tap would. Addresses; n is the number of the guest
     client - host, routed and NAT   10.99.0.0/24    fd99::/64          host .1, client .2
     routed guest n                  10.99.n.0/24    fd99:0:0:n::/64    host .1, guest .2
     NAT guests                      10.99.100.0/24  fd99:0:0:100::/64  host .1, guest .(10+n)
-    bridged, client too             10.99.50.0/24   fd99:0:0:50::/64   host .1, client .2,
+    bridged or macvtap, client too  10.99.50.0/24   fd99:0:0:50::/64   host .1, client .2,
                                                                        guest .(10+n)
 
 Nothing here touches an interface outside these namespaces.
@@ -20,10 +20,13 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import pathlib
 import signal
+import stat
 import subprocess
+import sys
 
-from hylab import LabError, MissingRight
+from hylab import LabError, MissingRight, wall
 from hylab.vm import Tap
 
 RUN_TIMEOUT_S = 60
@@ -174,6 +177,11 @@ class Net:
         """Client and guests on one bridge, whose uplink is a port of it."""
         return cls(vms, spaces, wire)._finish(cls._bridge)
 
+    @classmethod
+    def macvtap(cls, spaces=0):
+        """Guests on macvtaps of the uplink; they and the host do not reach each other."""
+        return cls(0, spaces, False)._finish(cls._macvtap)
+
     @property
     def client(self):
         """The node of the clients."""
@@ -248,6 +256,9 @@ class Net:
 
     def _add_guest(self, number, subnet, host_number):
         """The guest's interface at the host (up, without address) and its side of the addresses."""
+        return self._make_guest(number, subnet, host_number, self._add_veth)
+
+    def _make_guest(self, number, subnet, host_number, add_space):
         mac = f"02:99:00:00:{number:02x}:02"
         settings = tuple(zip(subnet.with_prefix(host_number), (subnet.v4(1), subnet.v6(1))))
         guest = Guest(number, f"guest{number}", subnet.v4(host_number), subnet.v6(host_number))
@@ -258,12 +269,47 @@ class Net:
             guest.tap = Tap(guest.interface, mac, settings)
             return guest
         guest.node = node = self.nodes[f"guest{number}"]
-        _ip_batch([f"link add {guest.interface} netns {self.host.namespace} type veth "
-                   f"peer name eth0 netns {node.namespace}"])
+        add_space(guest, mac)
         self.host.ip(f"link set {guest.interface} up")
         node.ip(f"link set eth0 address {mac} up", *_address_lines("eth0", settings))
         node.v4, node.v6 = guest.v4, guest.v6
         return guest
+
+    def _add_veth(self, guest, _mac):
+        _ip_batch([f"link add {guest.interface} netns {self.host.namespace} type veth "
+                   f"peer name eth0 netns {guest.node.namespace}"])
+
+    def _add_macvtap(self, guest, mac):
+        """A macvtap with the guest's MAC, and a tap in the guest that is its other end."""
+        # nobody tells it the groups the guest is in, which IPv6 needs to be found
+        self.host.ip(f"link add {guest.interface} link up0 address {mac} type macvtap mode bridge",
+                     f"link set {guest.interface} allmulticast on")
+        guest.node.ip("tuntap add dev eth0 mode tap vnet_hdr")
+        script = pathlib.Path(__file__).with_name("macvtap.py")
+        carrier = guest.node.popen([sys.executable, "-B", script, self._queue_of(guest), "eth0"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if carrier.stdout.readline() != "ready\n":
+            raise LabError(f"{guest.interface}: {carrier.communicate()[1]}")
+
+    def _queue_of(self, guest):
+        """The device of a macvtap; its name in /dev may be that of another namespace's."""
+        numbers = self.host.run(["unshare", "--mount", "sh", "-ec", "mount -t sysfs sysfs /sys && "
+                                 f"cat /sys/class/net/{guest.interface}/tap*/dev"]).stdout
+        try:
+            path = self._devices() / guest.interface
+            os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(*map(int, numbers.split(":"))))
+        except PermissionError as error:
+            raise MissingRight("a macvtap's device cannot be made here") from error
+        return path
+
+    def _devices(self):
+        """A place for devices: those in the wall's own tmpfs cannot be opened."""
+        place = wall.RUN / f"{self._tag}-devices"
+        if not place.exists():
+            place.mkdir()
+            self._closing.callback(place.rmdir)
+            wall.mount_tmpfs(place, 1 << 16, self._closing)
+        return place
 
     def _numbers(self):
         spaces = sum(name.startswith("guest") for name in self._names)
@@ -307,6 +353,15 @@ class Net:
         for number in self._numbers():
             guest = self._add_guest(number, BRIDGED, 10 + number)
             self.host.ip(f"link set {guest.interface} master br0")
+
+    def _macvtap(self):
+        made = self.host.run("ip link add probe0 link up0 type macvtap mode bridge && "
+                             "ip link del probe0", check=False)
+        if made.returncode:
+            raise MissingRight(f"no macvtap in this kernel: {made.stderr.strip()}")
+        self._connect_client(BRIDGED, "up0")
+        for number in self._numbers():
+            self._make_guest(number, BRIDGED, 10 + number, self._add_macvtap)
 
     def _add_bridge(self):
         """No forwarding delay and no snooping: a bridge that forwards from the first frame on."""

@@ -49,15 +49,6 @@ def wire(net, directory, *options):
     process.communicate(timeout=END_WITHIN_S)
 
 
-def mount_share(directory, share_bytes, closing):
-    """A tmpfs there, until the ExitStack is closed."""
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={share_bytes}", "hylics",
-                           directory], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LabError(f"{directory}: {done.stderr.strip()}")
-    closing.callback(subprocess.run, ["umount", "-l", directory], check=False)
-
-
 class Client:
     """A client under way."""
 
@@ -293,4 +284,4 @@ class Offload:
         self.share = self.directory / "share"
         for name in ("share", "guest"):
             (self.directory / name).mkdir()
-        mount_share(self.share, self._share_bytes, self._closing)
+        wall.mount_tmpfs(self.share, self._share_bytes, self._closing)

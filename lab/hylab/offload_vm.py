@@ -22,7 +22,7 @@ import time
 from hylab import LabError, wall
 from hylab.channel import program, socket_path
 from hylab.net import Net
-from hylab.offload import Offload, guest_mac, mount_share
+from hylab.offload import Offload, guest_mac
 from hylab.vm import Share, Spec, Vm
 
 PATIENCE_S = 120            # for what takes milliseconds in a VM that is not emulated
@@ -119,7 +119,7 @@ class Machine:
             self.net = self._closing.enter_context(self._build(vms=1))
             self.address = f"serial:{socket_path()}"
             self.share = pathlib.Path(tempfile.mkdtemp(prefix="share-", dir=wall.RUN))
-            mount_share(self.share, self._share_bytes, self._closing)
+            wall.mount_tmpfs(self.share, self._share_bytes, self._closing)
             self.vm = self._closing.enter_context(Vm(self._spec()))
         except BaseException:
             self._closing.close()

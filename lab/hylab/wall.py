@@ -13,6 +13,7 @@ import pathlib
 import signal
 import socket
 import struct
+import subprocess
 import sys
 
 from hylab import LabError
@@ -42,6 +43,15 @@ def interfaces_up():
     """Names of the interfaces that are up in this process's network namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         return {name for _, name in socket.if_nameindex() if _flags(sock, name) & _IFF_UP}
+
+
+def mount_tmpfs(directory, size_bytes, closing):
+    """A tmpfs there, until the ExitStack is closed."""
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "hylics",
+                           directory], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"{directory}: {done.stderr.strip()}")
+    closing.callback(subprocess.run, ["umount", "-l", directory], check=False)
 
 
 def _flags(sock, name):

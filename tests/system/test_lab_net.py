@@ -75,8 +75,14 @@ def _bridged(wall):
         yield net
 
 
+@pytest.fixture(name="macvtap", scope="module")
+def _macvtap(wall):
+    with Net.macvtap(spaces=2) as net:
+        yield net
+
+
 @pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("topology", ["routed", "bridged"])
+@pytest.mark.parametrize("topology", ["routed", "bridged", "macvtap"])
 def test_client_and_guest_see_each_other(request, topology, family):
     net = request.getfixturevalue(topology)
     guest = net.guests[-1]
@@ -87,7 +93,7 @@ def test_client_and_guest_see_each_other(request, topology, family):
 
 
 @pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("topology", ["routed", "bridged", "nat"])
+@pytest.mark.parametrize("topology", ["routed", "bridged", "nat", "macvtap"])
 def test_guests_reach_each_other(request, topology, family):
     first, second = request.getfixturevalue(topology).guests[-2:]
     serve(second.node, of(second, family), 81)
@@ -160,8 +166,8 @@ def test_too_many_guests_and_ports_are_refused():
 
 
 def _namespaces_and_links():
-    return subprocess.run("ip netns list; ip -o link", shell=True, capture_output=True, text=True,
-                          check=True).stdout
+    return subprocess.run("ip netns list; ip -o link; cat /proc/mounts; ls /run/hylab", shell=True,
+                          capture_output=True, text=True, check=True).stdout
 
 
 def test_nothing_is_left_behind():
@@ -170,6 +176,13 @@ def test_nothing_is_left_behind():
         sleeper = net.guests[1].node.popen(["/bin/sh", "-c", "sleep 1000 & sleep 1000"])
         assert _namespaces_and_links() != before
     assert sleeper.returncode is not None
+    assert _namespaces_and_links() == before
+
+
+def test_nothing_is_left_of_a_macvtap():
+    before = _namespaces_and_links()
+    with Net.macvtap(spaces=1):
+        assert _namespaces_and_links() != before
     assert _namespaces_and_links() == before
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Connections that move in every kind of network, and what the network's own rules do to them.
 
-The guests are namespaces whose edge is a veth where a VM's tap would be.
+The guests are namespaces whose edge is a veth where a VM's tap would be, or a macvtap.
 """
 
 import contextlib
@@ -29,9 +29,9 @@ def _stack():
         yield stack
 
 
-def offload_in(stack, net, guest=None):
+def offload_in(stack, net, guest=None, **options):
     """Offload for a guest, and its file."""
-    offload = stack.enter_context(Offload(net, guest or net.guests[0]))
+    offload = stack.enter_context(Offload(net, guest or net.guests[0], **options))
     file = offload.share / "body"
     file.write_bytes(random.Random(1).randbytes(FILE_BYTES))
     return offload, file
@@ -176,10 +176,20 @@ while True:
 """
 
 
-def test_macvtap_is_there_or_not(stack):
-    """The edge of a guest may be a macvtap, where the kernel has them."""
-    net = stack.enter_context(Net.bridge_uplink(spaces=1))
-    made = net.host.run("ip link add link br0 name macvtap9 type macvtap mode bridge", check=False)
-    if made.returncode:
-        pytest.skip("no macvtap in this kernel")
-    pytest.skip("a guest behind a macvtap needs a forwarder: tests/splice and tests/twin have one")
+@pytest.mark.parametrize("family", [4, 6])
+def test_guest_behind_a_macvtap(stack, family):
+    """To the host, and home again in the middle of an answer."""
+    net = stack.enter_context(Net.macvtap(spaces=1))
+    offload, file = offload_in(stack, net, worker=("--home-after", "512K"))
+    offload.serve(PORT, file, "hylics", "--nonblock")
+    moves_well(offload, file, family=family)
+    assert offload.counts()["homed"] >= 2
+    assert offload.counts()["bytes_file"] >= 2 * (512 << 10)
+
+
+def test_guests_behind_two_macvtaps_talk_to_each_other(stack):
+    """What the copy sends goes from one macvtap to the other, without the wire between."""
+    net = stack.enter_context(Net.macvtap(spaces=2))
+    offload, file = offload_in(stack, net)
+    offload.serve(PORT, file, "hylics", "--nonblock")
+    moves_well(offload, file, node=net.guests[1].node, where=f"{net.guests[0].v4}:{PORT}")
