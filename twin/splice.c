@@ -10,6 +10,7 @@
 #include "common/limits.h"
 #include "common/own.h"
 #include "twin/splice_tc.h"
+#include "twin/splice_tcx.h"
 
 #include "twin/bpf/splice.skel.h"
 
@@ -33,6 +34,13 @@ static const char *const prog_names[SPLICE_PROGS] = {
 	[SPLICE_FROM_GUEST_PROG] = "from-guest",
 	[SPLICE_FROM_TWIN_PROG] = "from-twin",
 	[SPLICE_TO_GUEST_PROG] = "to-guest",
+};
+
+/* As the kernel tells them of a link's program. */
+static const char *const bpf_names[SPLICE_PROGS] = {
+	[SPLICE_FROM_GUEST_PROG] = "hy_from_guest",
+	[SPLICE_FROM_TWIN_PROG] = "hy_from_twin",
+	[SPLICE_TO_GUEST_PROG] = "hy_to_guest",
 };
 
 static const struct bpf_program *program(const struct splice *s, enum splice_prog which)
@@ -96,6 +104,8 @@ int splice_open(struct splice *s, const struct splice_config *cfg, struct hy_err
 	int rc = check_config(cfg, e);
 
 	*s = (struct splice){ .cfg = *cfg };
+	for (int which = 0; which < SPLICE_PROGS; which++)
+		s->hooks[which].link = -1;
 	if (rc < 0)
 		return rc;
 	/* libbpf prints what goes wrong: printing is the caller's, who gets it as an error */
@@ -119,56 +129,78 @@ static struct splice_hook hook_of(const struct splice_config *cfg, enum splice_p
 	bool to_guest = which == SPLICE_TO_GUEST_PROG;
 
 	if (which == SPLICE_FROM_TWIN_PROG)
-		return (struct splice_hook){ cfg->veth_ifindex, TC_HOOK_INGRESS, 0 };
+		return (struct splice_hook){ .ifindex = cfg->veth_ifindex, .link = -1 };
 	/* a tap sends what is for the guest; a macvtap receives it */
-	return (struct splice_hook){ cfg->edge_ifindex,
-				     to_guest != cfg->edge_is_macvtap ? TC_HOOK_EGRESS :
-									TC_HOOK_INGRESS, 0 };
+	return (struct splice_hook){ .ifindex = cfg->edge_ifindex, .link = -1,
+				     .egress = to_guest != cfg->edge_is_macvtap };
 }
 
-static int refuse_second(void *object, const struct tc_filter *f)
+static uint32_t parent_of(const struct splice_hook *hook)
+{
+	return hook->egress ? TC_HOOK_EGRESS : TC_HOOK_INGRESS;
+}
+
+static int refuse_filter(void *object, const struct tc_filter *f)
 {
 	(void)object;
 	return strncmp(f->name, NAME_START, strlen(NAME_START)) == 0 ? -EADDRINUSE : 0;
 }
 
-static bool made_qdisc(const struct splice *s, enum splice_prog which)
+/* Two splices on one hook would each hold frames back from the other. */
+static int refuse_second(const struct splice_hook *hook, enum splice_prog which, struct hy_err *e)
 {
-	return which == SPLICE_FROM_TWIN_PROG ? s->made_veth_qdisc : s->made_edge_qdisc;
+	if (tcx_has(hook->ifindex, hook->egress, bpf_names[which]))
+		return hy_err_set(e, EADDRINUSE, "interface %u", hook->ifindex);
+	return tc_filters(hook->ifindex, parent_of(hook), refuse_filter, NULL, e);
+}
+
+static int attach_filter(struct splice *s, enum splice_prog which, struct splice_hook *hook,
+			 int fd, struct hy_err *e)
+{
+	bool *ours = which == SPLICE_FROM_TWIN_PROG ? &s->made_veth_qdisc : &s->made_edge_qdisc;
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+	char name[TC_NAME_MAX];
+	bool made;
+	int rc;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return hy_err_set(e, errno, "splice: asking for the id of '%s'",
+				  prog_names[which]);
+	rc = tc_qdisc_add(hook->ifindex, &made, e);
+	if (rc < 0)
+		return rc;
+	*ours |= made;
+	snprintf(name, sizeof(name), NAME_START "%s/%s%s", s->cfg.owner, prog_names[which],
+		 *ours ? NAME_QDISC : "");
+	rc = tc_filter_add(hook->ifindex, parent_of(hook), fd, name, e);
+	if (rc == 0)
+		hook->prog_id = info.id;
+	return rc;
 }
 
 static int attach_one(struct splice *s, enum splice_prog which, struct hy_err *e)
 {
 	struct splice_hook hook = hook_of(&s->cfg, which);
 	int fd = bpf_program__fd(program(s, which));
-	struct bpf_prog_info info = { 0 };
-	uint32_t len = sizeof(info);
-	char name[TC_NAME_MAX];
-	int rc;
+	int rc = refuse_second(&hook, which, e);
 
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-		return hy_err_set(e, errno, "splice: asking for the id of '%s'",
-				  prog_names[which]);
-	/* two splices on one hook would each hold frames back from the other */
-	rc = tc_filters(hook.ifindex, hook.parent, refuse_second, NULL, e);
 	if (rc < 0)
 		return rc;
-	snprintf(name, sizeof(name), NAME_START "%s/%s%s", s->cfg.owner, prog_names[which],
-		 made_qdisc(s, which) ? NAME_QDISC : "");
-	rc = tc_filter_add(hook.ifindex, hook.parent, fd, name, e);
-	if (rc < 0)
-		return rc;
-	hook.prog_id = info.id;
-	s->hooks[which] = hook;
-	return 0;
+	rc = s->cfg.clsact ? -EOPNOTSUPP : tcx_link(hook.ifindex, hook.egress, fd, e);
+	if (rc >= 0)
+		hook.link = rc;
+	else if (rc == -EOPNOTSUPP)
+		rc = attach_filter(s, which, &hook, fd, e);
+	if (rc >= 0)
+		s->hooks[which] = hook;
+	return rc < 0 ? rc : 0;
 }
 
 static int attach_all(struct splice *s, struct hy_err *e)
 {
-	int rc = tc_qdisc_add(s->cfg.edge_ifindex, &s->made_edge_qdisc, e);
+	int rc = 0;
 
-	if (rc == 0)
-		rc = tc_qdisc_add(s->cfg.veth_ifindex, &s->made_veth_qdisc, e);
 	for (int which = 0; which < SPLICE_PROGS && rc == 0; which++)
 		rc = attach_one(s, (enum splice_prog)which, e);
 	return rc;
@@ -219,9 +251,10 @@ static void detach_all(struct splice *s)
 	for (int which = SPLICE_PROGS - 1; which >= 0; which--) {
 		struct splice_hook *hook = &s->hooks[which];
 
+		tcx_unlink(&hook->link);
 		doomed = (struct doomed){ .splice = s };
 		if (hook->prog_id &&
-		    tc_filters(hook->ifindex, hook->parent, doom_own, &doomed, NULL) == 0)
+		    tc_filters(hook->ifindex, parent_of(hook), doom_own, &doomed, NULL) == 0)
 			remove_doomed(&doomed, NULL);
 		hook->prog_id = 0;
 	}

@@ -38,15 +38,17 @@ struct splice_config {
 	uint8_t guest_mac[ETH_ALEN];
 	uint16_t vlan;			/* the twin's tag at the edge, 1 to 4094; 0: untagged */
 	bool listeners;			/* new connections go to the twin's listening sockets */
+	bool clsact;			/* as on a kernel without tcx links; for tests */
 	/* Told to splice_sweep(): who attached, for instance "PID-STARTTIME"; [A-Za-z0-9_.-] */
 	char owner[SPLICE_OWNER_MAX];
 };
 
-/* Where one program hangs, as tc numbers it. */
+/* Where one program hangs: by a link, or as a filter of a clsact qdisc (splice_tcx.h says why). */
 struct splice_hook {
 	unsigned int ifindex;
-	uint32_t parent;
-	uint32_t prog_id;		/* 0: not attached */
+	bool egress;
+	int link;			/* -1: none */
+	uint32_t prog_id;		/* of the filter, 0: none */
 };
 
 enum splice_prog { SPLICE_FROM_GUEST_PROG, SPLICE_FROM_TWIN_PROG, SPLICE_TO_GUEST_PROG,
@@ -76,14 +78,16 @@ int splice_open(struct splice *s, const struct splice_config *cfg, struct hy_err
  * @s:	Open, not attached
  * @e:	Error
  *
- * Works while traffic flows and beside filters and a clsact qdisc of others: ours run before
- * those that were there (but behind one of another kind with priority 1) and hand every frame on
- * that they do not redirect or drop. Order: nothing of the twin
- * enters the host before the program that takes our mark off again is there, and no frame goes
- * to the twin before it can answer. After a failure nothing of ours is attached.
+ * Works while traffic flows and beside programs, filters and qdiscs of others: ours run before
+ * those that were there and hand every frame on that they do not redirect or drop. Before Linux
+ * 6.6 they stand behind a filter of another kind with priority 1, and frames that leave the
+ * interface just then may be lost. Order: nothing of the twin enters the host before the program
+ * that takes our mark off again is there, and no frame goes to the twin before it can answer.
+ * After a failure nothing of ours is attached.
  *
- * Return: 0, -EBUSY if an "ingress" qdisc of somebody else's takes the place of clsact (it has no
- * egress hook), -EADDRINUSE if another splice is at one of the hooks, another -errno
+ * Return: 0, -EBUSY before Linux 6.6 if an "ingress" qdisc of somebody else's takes the place of
+ * clsact (it has no egress hook), -EADDRINUSE if another splice is at one of the hooks, another
+ * -errno
  */
 int splice_attach(struct splice *s, struct hy_err *e);
 
@@ -129,12 +133,12 @@ extern const char *const splice_count_names[SPLICE_COUNTS];
  * @s:	From splice_open(), or zeroed
  *
  * Removes filters only where our own program still hangs, and a clsact qdisc only if
- * splice_attach() made it and nothing else is on it.
+ * splice_attach() made it and nothing else is on it. Links end for whoever else holds them, too.
  */
 void splice_close(struct splice *s);
 
 /**
- * splice_sweep() - Remove from an interface what a dead process left there
+ * splice_sweep() - Remove from an interface the filters that a dead process left there
  * @ifindex:	Edge, or the veth's end on the host, in the caller's network namespace
  * @is_dead:	Asked with the owner's name of each filter of ours; NULL: all of them go
  * @e:		Error

@@ -10,6 +10,7 @@
 #include "tests/probes/splice_talk.h"
 
 #include "twin/splice_tc.h"
+#include "twin/splice_tcx.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -23,15 +24,28 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TRANSFER (2 << 20)
 #define MTU 1500
 #define JUMBO "9000"
 #define VLAN 7
+#define COMINGS 5
 #define CLIENT6 "2001:db8::3"
 
 enum stream { UP = 1, DOWN };
+
+/* By filters of a clsact qdisc, as before Linux 6.6; else by links. */
+static bool by_filters;
+
+static struct splice_config config(const struct world *w)
+{
+	struct splice_config cfg = world_config(w);
+
+	cfg.clsact = by_filters;
+	return cfg;
+}
 
 static uint64_t count_of(const void *s, unsigned int what)
 {
@@ -46,7 +60,7 @@ static bool wait_count(const struct splice *s, enum splice_count what, uint64_t 
 	return probe_wait_count(count_of, s, what, value);
 }
 
-/* How many filters hang at both hooks of an interface, ours and others. */
+/* How many programs and filters hang at both hooks of an interface, ours and others. */
 struct tally {
 	unsigned int ours;
 	unsigned int others;
@@ -63,9 +77,12 @@ static int tell(void *object, const struct tc_filter *f)
 
 static struct tally filters_at(unsigned int ifindex)
 {
+	static const char *const names[] = { "hy_from_guest", "hy_from_twin", "hy_to_guest" };
 	struct tally tally = { 0 };
 	struct hy_err e = { 0 };
 
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		tally.ours += tcx_has(ifindex, false, names[i]) + tcx_has(ifindex, true, names[i]);
 	world_try(tc_filters(ifindex, TC_HOOK_INGRESS, tell, &tally, &e), &e);
 	world_try(tc_filters(ifindex, TC_HOOK_EGRESS, tell, &tally, &e), &e);
 	return tally;
@@ -222,7 +239,7 @@ static void check_scattered(struct world *w, struct splice *s)
 
 static void check_attached(struct world *w)
 {
-	struct splice_config cfg = world_config(w);
+	struct splice_config cfg = config(w);
 	struct hy_err e = { 0 };
 	struct splice s, second;
 
@@ -302,7 +319,7 @@ static void check_vlan(struct world *w)
 				  .flags = FRAME_SYN, .from_mac = mac_other };
 	struct on_tap want = { .fd = w->net.guest_fd };
 	int fd = splice_packet_socket(&w->net, w->net.client, SPLICE_CLIENT_NAME);
-	struct splice_config cfg = world_config(w);
+	struct splice_config cfg = config(w);
 	struct splice s;
 	int one = 1;
 
@@ -349,11 +366,29 @@ static bool is_answered(struct world *w)
 	return answered;
 }
 
+/* Such as libvirt puts there when a VM's bandwidth is limited. */
+static void check_ingress(struct world *w, const struct splice_config *cfg)
+{
+	struct hy_err e = { 0 };
+	struct splice s;
+	int rc;
+
+	world_open(&s, cfg);
+	rc = splice_attach(&s, &e);
+	if (by_filters)
+		probe_check(rc == -EBUSY && has_qdisc(w->net.twin_ifindex, ""),
+			    "where an ingress qdisc is it is refused: %s", e.text);
+	else
+		probe_check(rc == 0 && is_answered(w), "an ingress qdisc is in nobody's way");
+	splice_close(&s);
+	probe_check(has_qdisc(w->net.edge_ifindex, "ingress"), "and it stays");
+}
+
 static void check_beside(struct world *w)
 {
 	struct frame_spec syn = { .guest_port = FREE_PORT, .flags = FRAME_SYN };
 	struct on_tap want = { .fd = w->net.guest_fd };
-	struct splice_config cfg = world_config(w);
+	struct splice_config cfg = config(w);
 	struct hy_err e = { 0 };
 	struct splice s;
 	int prog = drop_all();
@@ -386,11 +421,7 @@ static void check_beside(struct world *w)
 		    "closed: theirs stay, ours are gone");
 	splice_must_in(w->net.host, "tc qdisc del dev edge0 clsact");
 	splice_must_in(w->net.host, "tc qdisc add dev edge0 ingress");
-	world_open(&s, &cfg);
-	probe_check(splice_attach(&s, &e) == -EBUSY && has_qdisc(w->net.twin_ifindex, "") &&
-			    has_qdisc(w->net.edge_ifindex, "ingress"),
-		    "where an ingress qdisc is it is refused: %s", e.text);
-	splice_close(&s);
+	check_ingress(w, &cfg);
 	splice_must_in(w->net.host, "tc qdisc del dev edge0 ingress");
 }
 
@@ -407,7 +438,7 @@ static bool nobody_is_dead(const char *owner)
 
 static void leave_behind(struct world *w)
 {
-	struct splice_config cfg = world_config(w);
+	struct splice_config cfg = config(w);
 	struct splice s;
 	pid_t pid = probe_fork();
 
@@ -425,6 +456,12 @@ static int sweep_both(struct world *w, bool (*is_dead)(const char *owner))
 
 	return world_try(splice_sweep(w->net.edge_ifindex, is_dead, &e), &e) +
 	       world_try(splice_sweep(w->net.twin_ifindex, is_dead, &e), &e);
+}
+
+static void check_killed(struct world *w)
+{
+	leave_behind(w);
+	probe_check(nothing_at(w), "a killed process leaves nothing");
 }
 
 static void check_sweep(struct world *w)
@@ -449,7 +486,7 @@ static void check_sweep(struct world *w)
 
 static void check_found_qdisc(struct world *w)
 {
-	struct splice_config cfg = world_config(w);
+	struct splice_config cfg = config(w);
 	struct splice s;
 
 	splice_must_in(w->net.host, "tc qdisc add dev edge0 clsact");
@@ -464,7 +501,7 @@ static void check_found_qdisc(struct world *w)
 /* Somebody else takes ours away, and puts his own there. */
 static void check_replaced(struct world *w)
 {
-	struct splice_config cfg = world_config(w);
+	struct splice_config cfg = config(w);
 	struct hy_err e = { 0 };
 	struct splice s;
 	int prog = drop_all();
@@ -482,7 +519,7 @@ static void check_replaced(struct world *w)
 
 static void check_edge_gone(struct world *w)
 {
-	struct splice_config cfg = world_config(w);
+	struct splice_config cfg = config(w);
 	struct hy_err e = { 0 };
 	struct splice s;
 
@@ -516,7 +553,7 @@ static void check_macvtap(void)
 	}
 	splice_must_in(w.net.client, "ip addr add 10.99.0.3/24 dev c0;"
 		       "ip neigh add 10.99.0.2 lladdr 52:54:00:99:00:02 dev c0");
-	cfg = world_config(&w);
+	cfg = config(&w);
 	cfg.edge_ifindex = if_nametoindex("mt0");
 	cfg.edge_is_macvtap = true;
 	cfg.listeners = true;
@@ -527,22 +564,84 @@ static void check_macvtap(void)
 	world_drop(&w);
 }
 
-int main(void)
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	PROBE_TRY(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT));
+	return info.si_pid == pid;
+}
+
+/* The guest's frames come while splices come and go: not one is lost. */
+static void check_nothing_lost(struct world *w)
+{
+	struct frame_spec syn = { .guest_port = FREE_PORT, .flags = FRAME_SYN };
+	struct on_tap want = { .fd = w->net.guest_fd };
+	struct splice_config cfg = config(w);
+	struct splice s;
+	unsigned int sent = 0, lost = 0;
+	pid_t pid = probe_fork();
+
+	if (pid == 0) {
+		for (int i = 0; i < COMINGS; i++) {
+			open_and_attach(&s, &cfg);
+			splice_close(&s);
+		}
+		_exit(0);
+	}
+	while (!has_ended(pid) && !lost) {
+		send_frame(w, &syn);
+		sent++;
+		lost += !probe_wait_until(guest_got, &want);
+	}
+	probe_check(lost == 0 && sent > COMINGS, "%u frames passed while splices came and went",
+		    sent);
+	if (probe_join(pid) != 0)
+		probe_bail("a splice could not be attached");
+}
+
+static void check_all(bool filters)
 {
 	struct world w;
 
-	probe_begin(90);
-	probe_private_net(0);
+	by_filters = filters;
+	probe_note("%s", filters ? "by filters" : "by links");
 	world_make(&w, SPLICE_BRIDGED, SPLICE_TAP);
 	prepare_client(&w);
 	check_attached(&w);
 	check_vlan(&w);
 	check_beside(&w);
-	check_sweep(&w);
 	check_found_qdisc(&w);
-	check_replaced(&w);
+	if (filters) {
+		check_sweep(&w);
+		check_replaced(&w);
+	} else {
+		check_killed(&w);
+		check_nothing_lost(&w);
+	}
 	check_edge_gone(&w);
 	world_drop(&w);
 	check_macvtap();
+}
+
+static bool has_links(void)
+{
+	struct hy_err e = { 0 };
+	int prog = drop_all(), link = tcx_link(if_nametoindex("lo"), false, prog, &e);
+
+	close(prog);
+	tcx_unlink(&link);
+	return e.num != EOPNOTSUPP;
+}
+
+int main(void)
+{
+	probe_begin(90);
+	probe_private_net(0);
+	check_all(true);
+	if (has_links())
+		check_all(false);
+	else
+		probe_skip("by links", "Linux 6.6 has them");
 	return probe_end("a splice comes to an edge in use and goes again, and leaves nothing");
 }

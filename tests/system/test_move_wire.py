@@ -41,15 +41,14 @@ STEPS = {
     ("move", "inside"): [("agent", "move.dump")],
     ("move", "after"): [("worker", "move.adopted"), ("agent", "move.silence")],
     ("home", "before"): [("worker", "home.freeze")],
-    ("home", "inside"): [("worker", "home.offer")],
+    ("home", "inside"): [("worker", "home.offer"), ("worker", "home.close")],
     ("home", "after"): [(None, None)],
 }
 MORE_STEPS = {
     ("move", "inside"): [("agent", "move.offer"), ("worker", "move.restore"),
                          ("worker", "move.keep"), ("worker", "move.live")],
     ("home", "inside"): [("agent", "home.rebuild"), ("agent", "home.taken"),
-                         ("worker", "home.close"), ("worker", "home.done"),
-                         ("agent", "home.live")],
+                         ("worker", "home.done"), ("agent", "home.live")],
 }
 
 

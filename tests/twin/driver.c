@@ -8,6 +8,7 @@
  *	twin-driver VM [alone]	makes the twin, says "ok PID FD" of its network namespace; "alone":
  *				without following its edges
  *	twin-driver sweep	sweeps and ends
+ *	twin-driver links	the splices' links in this namespace, "IFACE PROGRAM", and ends
  *
  * A command is a line, and so is its answer: "ok ...", or "ERRNO text".
  *
@@ -21,12 +22,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "hylics-keeper/nic.h"
+#include "twin/splice_tcx.h"
 #include "twin/twin.h"
 
 #define FDS_MAX 256
@@ -128,10 +131,11 @@ static int start_child(struct driver *d, const char *args, struct hy_err *e)
 		return hy_err_set(e, errno, "pipe");
 	child = fork();
 	if (child == 0) {
-		close(ends[0]);
-		if (twin_enter(&d->twin, e) < 0 || write(ends[1], "y", 1) != 1)
+		if (twin_enter(&d->twin, e) < 0 || dup2(ends[1], STDERR_FILENO) < 0)
 			_exit(1);
-		close(ends[1]);
+		/* as what is executed has none of our descriptors */
+		if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0 || write(STDERR_FILENO, "y", 1) != 1)
+			_exit(1);
 		for (;;)
 			pause();
 	}
@@ -221,6 +225,22 @@ static int serve(struct driver *d, const char *vm, bool alone, struct hy_err *e)
 	return ev_run(&d->loop, e);
 }
 
+static int links(void)
+{
+	static const char *const names[] = { "hy_from_guest", "hy_from_twin", "hy_to_guest" };
+	struct if_nameindex *all = if_nameindex();
+
+	for (const struct if_nameindex *i = all; i && i->if_index; i++) {
+		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+			if (tcx_has(i->if_index, false, names[k]) ||
+			    tcx_has(i->if_index, true, names[k]))
+				printf("%s %s\n", i->if_name, names[k]);
+		}
+	}
+	if_freenameindex(all);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct driver d = {
@@ -231,6 +251,8 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
+	if (strcmp(argv[1], "links") == 0)
+		return links();
 	rc = strcmp(argv[1], "sweep") ? serve(&d, argv[1], argc > 2, &e) : twin_sweep(&e);
 	if (rc < 0) {
 		printf("%d %s\n", e.num, e.text);
