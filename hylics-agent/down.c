@@ -161,6 +161,12 @@ static int take_bytes(struct agent *a, struct conn *c, struct pair_look *look, u
 	}
 	if (!look->has_marker)
 		return 0;
+	/* two items of one look, and a place for one: the host takes no more than it was promised */
+	if (c->n_items >= HY_ITEMS_MAX) {
+		hy_fd_close(&look->file);
+		c->peek_at = peek_at + look->plain_len;
+		return 0;
+	}
 	rc = take_marker(a, c, look);
 	if (rc == -EAGAIN)
 		c->peek_at = peek_at + look->plain_len;
