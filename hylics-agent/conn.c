@@ -193,6 +193,8 @@ void conn_drop_item(struct agent *a, struct conn *c)
 	hy_fd_close(&it->fd);
 	c->first_item = (uint8_t)((c->first_item + 1u) % CONN_ITEMS);
 	c->n_items--;
+	if (c->n_items == 0)
+		c->inlining = false;	/* it is always the last that is read here */
 }
 
 void conn_pace(struct conn *c, uint64_t bytes)

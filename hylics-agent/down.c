@@ -56,14 +56,14 @@ static int say_plain(struct agent *a, struct conn *c, const struct item *it, con
 /* What the host cannot read is read here, a piece whenever it has the one before. */
 static int say_inline(struct agent *a, struct conn *c, const struct item *it)
 {
-	uint64_t from = c->inlining ? c->inlined : it->pos + had(c, it);
+	uint64_t from = it->pos + had(c, it);
 	uint8_t bytes[MOVE_DATA_MAX];
 	struct move_item m = { .pos = from, .kind = ITEM_DATA, .bytes = bytes };
 	size_t want = MOVE_DATA_MAX - c->plain_ahead;
 	ssize_t n;
 	int rc;
 
-	if (from > c->down_sent && c->inlining)
+	if (c->inlining && from < c->inlined)
 		return 0;
 	if (want > it->pos + it->len - from)
 		want = (size_t)(it->pos + it->len - from);
@@ -315,6 +315,16 @@ bool down_sent(struct agent *a, struct conn *c, uint64_t pos)
 	return rc >= 0;
 }
 
+/*
+ * What was said before a session, a STUCK or an offer home is looked at again, and the host may be
+ * ahead of that: as long as the look is owed, or gets no further than a file that is read here.
+ */
+bool down_may_be(const struct conn *c, uint64_t pos)
+{
+	return pos >= c->down_sent &&
+	       (pos <= c->down_next || (c->owes & OWES_ITEMS) || c->inlining);
+}
+
 /* The connection a position is about, which must be one that makes sense; NULL: none. */
 static struct conn *of_position(struct agent *a, const struct message *msg, struct move_pos *m)
 {
@@ -323,7 +333,7 @@ static struct conn *of_position(struct agent *a, const struct message *msg, stru
 	if (!c || (c->state != CONN_OFFERED && c->state != CONN_MOVED))
 		return NULL;
 	/* an adoption is said before anything else: what comes earlier is about nothing */
-	if (c->state == CONN_MOVED && m->pos >= c->down_sent && m->pos <= c->down_next)
+	if (c->state == CONN_MOVED && down_may_be(c, m->pos))
 		return c;
 	conn_reset(a, c, "the host is where nothing was");
 	return NULL;

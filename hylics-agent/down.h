@@ -22,6 +22,9 @@ extern const struct ev_class down_pair_class;	/* a pair, whatever the connection
  */
 bool down_sent(struct agent *a, struct conn *c, uint64_t pos);
 
+/* Whether the host may say that it has come so far. */
+bool down_may_be(const struct conn *c, uint64_t pos);
+
 /* OWES_ITEMS: tell the host what stands in the pair. Return: 0, -EAGAIN, CONN_GONE. */
 int down_pay(struct agent *a, struct conn *c);
 

@@ -53,8 +53,7 @@ static void answer(struct agent *a, struct conn *c, enum move_reason reason)
 static bool positions_fit(const struct conn *c, const struct move_offer *m,
 			  const struct tcp_record *rec)
 {
-	return m->down >= c->down_sent && m->down <= c->down_next && m->up <= c->up &&
-	       c->up - m->up <= rec->recv_len;
+	return down_may_be(c, m->down) && m->up <= c->up && c->up - m->up <= rec->recv_len;
 }
 
 static bool lengths_fit(const struct move_offer *m, const struct tcp_record *rec)

@@ -215,7 +215,8 @@ static int take_resume(const struct message *m)
 	}
 	if (c && !scene.unknown && (c->there || !scene.closes)) {
 		c->there = true;
-		r = (struct move_resumed){ .known = 1, .down = c->got, .up = c->resume.up };
+		r = (struct move_resumed){ .known = 1, .down = c->got - c->unsent,
+					  .up = c->resume.up };
 	}
 	say(MSG_RESUMED, m->id, out, move_resumed_encode(&r, out, sizeof(out)));
 	return 0;
@@ -234,20 +235,21 @@ static void stream_done(struct chan_stream *s, int rc)
 void copy_home(unsigned int k)
 {
 	struct copy *c = &scene.copy[k];
+	uint64_t sent = c->got - c->unsent;
 	struct tcp_record rec = c->rec;
 	static uint8_t bytes[sizeof(c->queue) + HEARD_MAX], out[MOVE_OFFER_MAX];
 	static struct chan_stream rest;
 	uint8_t record[TCP_RECORD_MAX];
-	struct move_offer o = { .down = c->got, .up = c->taken, .record = record, .bytes = bytes };
+	struct move_offer o = { .down = sent, .up = c->taken, .record = record, .bytes = bytes };
 	uint32_t all;
 
 	rec.recv_seq += (uint32_t)c->taken;
 	rec.recv_len -= (uint32_t)c->taken;
-	rec.send_len += (uint32_t)c->got;
-	rec.unsent_len += (uint32_t)c->got;
+	rec.send_len += (uint32_t)sent;
+	rec.unsent_len += (uint32_t)sent;
 	all = rec.recv_len + rec.send_len;
 	memcpy(bytes, c->queue + c->taken, c->queue_all - c->taken);
-	memcpy(bytes + (c->queue_all - c->taken), c->heard, c->got);
+	memcpy(bytes + (c->queue_all - c->taken), c->heard, sent);
 	o.record_len = (uint16_t)tcp_record_encode(&rec, record, sizeof(record));
 	o.bytes_len = MOVE_OFFER_ROOM - (uint32_t)o.record_len;
 	if (o.bytes_len > all)

@@ -66,6 +66,7 @@ struct copy {
 	uint32_t queue_got, queue_all;
 	uint8_t *heard;			/* HEARD_MAX bytes, from position 0 on */
 	uint64_t got;			/* so many of them */
+	uint64_t unsent;		/* of these, at a resume and on the way home */
 	uint64_t up, taken;		/* bytes sent up; said to be in the pair */
 	bool again;
 	unsigned int items, slices;

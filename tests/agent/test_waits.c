@@ -9,29 +9,39 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include "common/own.h"
+
+#define CROWD (PLAYERS - 1)		/* a message of each fills all there is on the way here */
 #define SLICE (300u << 10)
-#define IDLE_ROUNDS 30
+#define SMALL 1000u
+#define IDLE_ROUNDS 20
 
 static int body;
 
 /* The @k-th connection of this program is the k-th that is offered, too. */
-static struct player *move(unsigned int k)
+static struct player *move_with(unsigned int k, uint64_t len)
 {
 	player_open(k);
 	player_plain(k, 240);
 	player_give(k);
-	if (!player_slice(k, body, 0, SLICE, -1))
+	if (!player_slice(k, body, 0, len, -1))
 		probe_bail("the pair is full at once");
 	if (!UNTIL(scene.page->slot[k].state == SLOT_MOVED))
 		probe_bail("the connection is not adopted");
 	return &scene.player[k];
 }
 
-static void idle(void)
+static struct player *move(unsigned int k)
+{
+	return move_with(k, SLICE);
+}
+
+static void idle(unsigned int rounds)
 {
 	scene_patience();
-	for (unsigned int i = 0; i < IDLE_ROUNDS; i++)
+	for (unsigned int i = 0; i < rounds; i++)
 		scene_round();
 }
 
@@ -42,10 +52,32 @@ static bool heard(unsigned int k)
 	return copy_of(k)->got == player_said(p) - p->before && copy_heard_right(k);
 }
 
+static bool ended(const struct player *p)
+{
+	return p->up_eof || p->up_error;
+}
+
+static bool goes_on(unsigned int k)
+{
+	player_plain(k, 3000);
+	return UNTIL(heard(k) || ended(&scene.player[k])) && heard(k);
+}
+
 static void begin(const char *fault)
 {
 	scene_start(fault, NULL);
 	scene_join();
+}
+
+/* An agent that is told to end waits for none of them. */
+static void end(void)
+{
+	scene.hold_sent = false;
+	for (unsigned int k = 0; k < scene.n_copies; k++) {
+		player_close(k);
+		UNTIL(scene.page->slot[k].state == SLOT_GONE);
+	}
+	scene_stop();
 }
 
 /* -- items -- */
@@ -64,13 +96,134 @@ static void test_two_items_of_one_look(void)
 		player_slice(0, body, i, 1000, -1);
 	}
 	PROBE_TRY(kill(scene_agent_pid(), SIGCONT));
-	idle();
+	idle(IDLE_ROUNDS);
 	probe_check(c->items <= HY_ITEMS_MAX, "%u items go ahead, heads and slices by turns",
 		    c->items);
 	scene.hold_sent = false;
 	copy_sent(c, c->got);
 	probe_check(UNTIL(heard(0)), "the rest follows when they were sent");
-	scene_stop();
+	end();
+}
+
+static int another_file(void)
+{
+	static uint8_t bytes[2 * SLICE];
+	int fd = scene_file("short", O_RDWR | O_CREAT);
+
+	probe_fill(bytes, sizeof(bytes), 0, FILE_STREAM);
+	PROBE_TRY(write(fd, bytes, sizeof(bytes)));
+	return fd;
+}
+
+static void another_file_goes(void)
+{
+	close(scene_file("short", O_RDONLY));
+	PROBE_TRY(unlink(scene.path));
+}
+
+/*
+ * The host has two slices from the session before, and sends them. The agent, which has to say
+ * them again, finds that the file has no name any more, and reads the first one itself.
+ */
+static void test_read_here_what_the_host_has(void)
+{
+	struct copy *c = copy_of(0);
+
+	begin(NULL);
+	scene.hold_sent = true;
+	move(0);
+	hy_autofd file = another_file();
+	player_slice(0, file, 0, SLICE, -1);
+	player_slice(0, file, SLICE, SLICE, -1);
+	UNTIL(heard(0));
+	c->unsent = c->got;
+	another_file_goes();
+	scene_hang_up();
+	UNTIL(c->resumed);
+	idle(IDLE_ROUNDS);
+	copy_sent(c, 2 * SLICE);
+	idle(IDLE_ROUNDS);
+	copy_sent(c, 3 * SLICE);
+	probe_check(goes_on(0), "a file that is read here is sent by the host: on it goes");
+	end();
+}
+
+/* -- no room -- */
+
+/* The worker reads nothing, or does so again. */
+static void be_deaf(bool deaf)
+{
+	PROBE_TRY(ev_mod(&scene.loop, scene.chan.fd, deaf ? 0 : EPOLLIN));
+}
+
+/* Connection 0, which fits into one message, and a crowd whose bytes leave the channel no room. */
+static struct player *move_into_a_crowd(const char *fault)
+{
+	struct player *p;
+
+	begin(fault);
+	scene.hold_sent = true;
+	p = move_with(0, SMALL);
+	UNTIL(heard(0));
+	for (unsigned int k = 1; k <= CROWD; k++) {
+		move(k);
+		UNTIL(heard(k));
+	}
+	return p;
+}
+
+/* Smaller and smaller items, until not even the least has room. */
+static void fill_the_channel(void)
+{
+	static const size_t sizes[] = { 4000, 1000, 400, 100, 10, 1 };
+	const unsigned int n = sizeof(sizes) / sizeof(sizes[0]);
+
+	be_deaf(true);
+	for (unsigned int k = 1; k <= CROWD - n; k++)
+		player_plain(k, MOVE_DATA_MAX);
+	idle(IDLE_ROUNDS);
+	for (unsigned int i = 0; i < n; i++) {
+		for (unsigned int times = 0; times < 4; times++) {
+			player_plain(CROWD - n + 1 + i, sizes[i]);
+			idle(3);
+		}
+	}
+}
+
+/* Everybody else's bytes come, and all of them: nobody was forgotten. */
+static void hear_the_crowd(void)
+{
+	be_deaf(false);
+	scene.hold_sent = false;
+	for (unsigned int k = 1; k <= CROWD; k++) {
+		copy_sent(copy_of(k), copy_of(k)->got);
+		if (!UNTIL(heard(k)))
+			probe_check(false, "connection %u of the crowd is heard", k);
+	}
+}
+
+/*
+ * It stays with the host, which goes on with what it had been told before: the agent is told how
+ * far that is before it had room to say any of it again.
+ */
+static void test_sent_before_it_is_looked_at_again(void)
+{
+	struct player *p = move_into_a_crowd("home.rebuild:fail");
+	struct copy *c = copy_of(0);
+
+	player_plain(0, 5000);
+	UNTIL(heard(0));
+	fill_the_channel();
+	c->unsent = 3000;
+	copy_home(0);
+	idle(IDLE_ROUNDS);
+	copy_sent(c, c->got - 1000);
+	copy_sent(c, c->got);
+	idle(IDLE_ROUNDS);
+	hear_the_crowd();
+	probe_check(UNTIL(c->home_taken) && c->home_answer != MOVE_DONE, "it stays with the host");
+	probe_check(!ended(p) && goes_on(0), "and goes on there");
+	end();
 }
 
 int main(int argc, char **argv)
@@ -78,6 +231,8 @@ int main(int argc, char **argv)
 	scene_open(100, argc > 1 ? argv[1] : "hylics-agent");
 	body = scene_file("body", O_RDONLY);
 	test_two_items_of_one_look();
+	test_read_here_what_the_host_has();
+	test_sent_before_it_is_looked_at_again();
 	scene_close();
 	return probe_end("nothing is lost that waits");
 }
