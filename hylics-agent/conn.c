@@ -224,56 +224,86 @@ void conn_linger(int sock, bool reset)
 	setsockopt(sock, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
 }
 
+static void leave_room(struct agent *a, struct conn *c)
+{
+	if (c->waits_room)
+		TAILQ_REMOVE(&a->conns.room, c, room);
+	c->waits_room = false;
+}
+
 static void forget(struct agent *a, struct conn *c)
 {
 	conn_rewind(a, c);
 	due_cancel(&a->silence, &c->silence);
 	due_cancel(&a->offered, &c->offered);
 	due_cancel(&a->drain, &c->drain);
-	if (c->waits_room)
-		TAILQ_REMOVE(&a->conns.room, c, room);
+	leave_room(a, c);
 	if (c->state == CONN_HOMING)
 		a->n_homing--;
 	area_release(c->area);
+	c->area = NULL;
 	program_forget(a, c);
 	unwatch(a, &c->kept);
 	unwatch(a, &c->pair);
 }
 
-void conn_end(struct agent *a, struct conn *c)
+static void let_go(struct agent *a, struct conn *c)
 {
-	uint32_t row = conn_row(a, c);
-
 	forget(a, c);
 	if (c->state == CONN_LOCAL)
 		hy_fd_drop(&c->kept.fd);	/* the program may have it, too */
 	else
 		tcp_vanish(&c->kept.fd);
 	hy_fd_close(&c->pair.fd);
-	table_free(a, row);
+	table_free(a, conn_row(a, c));
+}
+
+static void free_row(struct agent *a, struct conn *c)
+{
+	leave_room(a, c);
 	*c = (struct conn){ .uses = c->uses, .kept.fd = -1, .pair.fd = -1 };
-	a->conns.free[a->conns.n_free++] = row;
+	a->conns.free[a->conns.n_free++] = conn_row(a, c);
 	agent_one_less(a);
 }
 
-static void tell_host(struct agent *a, const struct conn *c)
+void conn_end(struct agent *a, struct conn *c)
 {
-	struct move_item end = { .pos = c->down_next, .kind = ITEM_RESET };
-	uint8_t packet[MOVE_ITEM_MIN];
-	int n = move_item_encode(&end, packet, sizeof(packet));
-
-	if (n > 0)
-		(void)chan_send(a->chan, MSG_ITEM, c->id, packet, (size_t)n);
+	let_go(a, c);
+	free_row(a, c);
 }
 
+void conn_told(struct agent *a, struct conn *c)
+{
+	free_row(a, c);
+}
+
+/* What the host is asked about it is asked before: it carries a reset out for whom it knows. */
 void conn_reset(struct agent *a, struct conn *c, const char *why)
 {
+	bool tell = c->state != CONN_LOCAL && a->session;
+
 	hy_log_limited(a->log, &a->rate_reset, HY_LOG_WARN, "connection %x: reset: %s", c->id,
 		       why);
 	a->count.resets++;
 	if (c->state == CONN_LOCAL)
 		conn_linger(c->kept.fd, true);
-	else if (c->state == CONN_OFFERED || c->state == CONN_MOVED)
-		tell_host(a, c);
-	conn_end(a, c);
+	let_go(a, c);
+	if (!tell) {
+		free_row(a, c);
+		return;
+	}
+	c->state = CONN_RESET;
+	c->owes &= OWES_RESUME;
+	conn_owe(a, c, OWES_RESET);
+}
+
+int conn_doom(struct agent *a, struct conn *c, const char *why)
+{
+	c->doom = why;
+	if (c->state != CONN_LOCAL && c->state != CONN_MOVED) {
+		conn_watch_pair(a, c, 0);
+		return 0;
+	}
+	conn_reset(a, c, why);
+	return CONN_GONE;
 }

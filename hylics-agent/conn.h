@@ -16,9 +16,14 @@
  *	HOMING		as in MOVED, then	untouched		queue, home-done, ended
  *			rebuilt
  *	LOST		as it was		untouched		resumed
+ *	RESET		none			none			- (passed over)
  *
  * LOST remembers in @held what the kept socket was, which is what a resume says.
- * From every state an error leads to conn_reset(): the client and the program see a reset.
+ * From every state an error leads to conn_reset(): the client and the program see a reset. RESET is
+ * left when the host has been told.
+ *
+ * In OFFERED, HOMING and LOST nobody knows who has the connection by now. What only ends it, and is
+ * no error, waits in @doom until that is known: a RST is sent by whoever has it.
  *
  * DOC: What is owed
  *
@@ -53,7 +58,8 @@ struct program;
 struct saved;
 
 enum conn_state {
-	CONN_FREE, CONN_LOCAL, CONN_OFFERED, CONN_MOVED, CONN_HOMING, CONN_LOST, CONN_STATES
+	CONN_FREE, CONN_LOCAL, CONN_OFFERED, CONN_MOVED, CONN_HOMING, CONN_LOST, CONN_RESET,
+	CONN_STATES
 };
 
 enum conn_owes {
@@ -63,6 +69,7 @@ enum conn_owes {
 	OWES_HOME_TAKEN = 1 << 3,
 	OWES_TAKEN = 1 << 4,
 	OWES_ITEMS = 1 << 5,		/* there is something in the pair, or may be */
+	OWES_RESET = 1 << 6,
 };
 
 /* A piece of the stream that stands in the pair and was seen there. */
@@ -111,6 +118,7 @@ struct conn {
 	bool down_end;			/* LOCAL: the program's FIN went to the client */
 	bool seen_shut, seen_close;	/* as items */
 	bool stuck;			/* the item at @stuck_at is read here */
+	const char *doom;		/* why it is to be reset; NULL */
 	struct watched kept, pair;
 	struct program *program;	/* NULL: it left, or is of an earlier agent's time */
 	uint32_t slot;			/* in the program's page */
@@ -210,8 +218,19 @@ void conn_pace(struct conn *c, uint64_t bytes);
 /* A close is a reset, or a normal one. */
 void conn_linger(int sock, bool reset);
 
-/* Both sides see a reset, if the connection is not with the host; the row is free. */
+/* Both sides see a reset; the row is free, or will be when the host has been told. */
 void conn_reset(struct agent *a, struct conn *c, const char *why);
+void conn_told(struct agent *a, struct conn *c);	/* it has been, or there is no session */
+
+/**
+ * conn_doom() - The same as soon as it is known who has the connection
+ * @a:		Agent
+ * @c:		Any state but FREE
+ * @why:	A constant
+ *
+ * Return: 0: it waits, CONN_GONE: the connection was reset
+ */
+int conn_doom(struct agent *a, struct conn *c, const char *why);
 
 /**
  * conn_end() - The connection is over, its sockets are closed, the row is free

@@ -111,6 +111,8 @@ static int say_slice(struct agent *a, struct conn *c, const struct item *it)
 
 /* -- from the pair to the host -- */
 
+static const char closed_unread[] = "the program closed with bytes unread";
+
 static int reset(struct agent *a, struct conn *c, const char *why)
 {
 	conn_reset(a, c, why);
@@ -216,7 +218,8 @@ static int look_and_say(struct agent *a, struct conn *c)
 		rc = take_end(a, c, ITEM_CLOSE);
 		break;
 	default:
-		return reset(a, c, "the program closed with bytes unread");
+		rc = conn_doom(a, c, closed_unread);
+		break;
 	}
 	if (rc == 0 && !down_sent(a, c, c->down_sent))
 		return CONN_GONE;
@@ -226,7 +229,7 @@ static int look_and_say(struct agent *a, struct conn *c)
 /* Ends stand beside the items of the limit. */
 static bool has_room(const struct conn *c)
 {
-	return !c->inlining && !c->seen_close && c->plain_ahead < MOVE_DATA_MAX &&
+	return !c->inlining && !c->seen_close && !c->doom && c->plain_ahead < MOVE_DATA_MAX &&
 	       c->n_items < HY_ITEMS_MAX;
 }
 
@@ -253,6 +256,8 @@ int down_pay(struct agent *a, struct conn *c)
 
 	if (c->state != CONN_OFFERED && c->state != CONN_MOVED)
 		return 0;
+	if (c->doom)
+		return conn_doom(a, c, c->doom);
 	rc = go_on_inline(a, c);
 	while (rc == 0 && more > 0 && has_room(c)) {
 		more = look_and_say(a, c);
@@ -404,7 +409,7 @@ static int pair_handle(void *object, int fd, uint32_t events)
 	if (events & (EPOLLHUP | EPOLLERR)) {
 		c->pair.hung = true;
 		if (was_reset(c)) {
-			conn_reset(a, c, "the program closed with bytes unread");
+			conn_doom(a, c, closed_unread);
 			return 0;
 		}
 	}

@@ -172,6 +172,8 @@ void offer_adopted(struct agent *a, struct conn *c)
 	conn_state(a, c, CONN_MOVED, MOVE_DONE);
 	if (!c->silent)
 		due_add(&a->silence, &c->silence);
+	if (c->doom)
+		conn_doom(a, c, c->doom);
 }
 
 int offer_take_adopted(struct agent *a, const struct message *msg)

@@ -133,6 +133,8 @@ static bool is_silent(int sock)
 	       info.tcpi_state == TCP_CLOSE;
 }
 
+static const char in_the_middle[] = "the agent was ended in the middle of it";
+
 static bool go_on(struct agent *a, struct conn *c, const struct saved *s)
 {
 	static const uint8_t held[] = { [ROW_OFFERED] = HELD_OFFERED, [ROW_MOVED] = HELD_MOVED,
@@ -140,15 +142,16 @@ static bool go_on(struct agent *a, struct conn *c, const struct saved *s)
 
 	c->down_taken = c->down_sent = c->down_next = s->down_taken;
 	c->up = s->up;
-	if (s->busy || pair_prepare(c->pair.fd) < 0)
+	if (pair_prepare(c->pair.fd) < 0)
 		return false;
 	if (s->state == ROW_LOCAL)
-		return go_on_here(a, c, s);
+		return !s->busy && go_on_here(a, c, s);
 	if (s->state == ROW_REBUILT && !rebuild_area(a, c, s))
 		return false;
 	c->silent = s->state == ROW_MOVED && is_silent(c->kept.fd);
 	c->held = held[s->state];
 	c->state = CONN_LOST;
+	c->doom = s->busy ? in_the_middle : NULL;
 	return true;
 }
 
@@ -168,7 +171,7 @@ static void take_row(struct agent *a, uint32_t row, struct hy_fds *fds)
 	c = conn_new_at(a, row, s->id, fds->fd[0], fds->fd[1]);
 	fds->n = 0;
 	if (c && !go_on(a, c, s))
-		conn_reset(a, c, "the agent was ended in the middle of it");
+		conn_reset(a, c, in_the_middle);
 }
 
 static int take_kept(struct agent *a, struct hy_err *e)
@@ -271,6 +274,8 @@ void resume_lost(struct agent *a)
 		if (c->waits_room)
 			TAILQ_REMOVE(&a->conns.room, c, room);
 		c->waits_room = false;
+		if (c->state == CONN_RESET)
+			conn_told(a, c);
 	}
 }
 

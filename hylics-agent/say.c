@@ -49,11 +49,25 @@ static int say_taken(struct agent *a, struct conn *c)
 	return chan_send(a->chan, MSG_TAKEN, c->id, packet, sizeof(packet));
 }
 
+/* The last that is said of it. */
+static int say_reset(struct agent *a, struct conn *c)
+{
+	const struct move_item m = { .pos = c->down_next, .kind = ITEM_RESET };
+	uint8_t packet[MOVE_ITEM_MIN];
+	int n = move_item_encode(&m, packet, sizeof(packet));
+
+	if (n > 0 && chan_send(a->chan, MSG_ITEM, c->id, packet, (size_t)n) == -EAGAIN)
+		return -EAGAIN;
+	conn_told(a, c);
+	return CONN_GONE;
+}
+
 static const struct {
 	enum conn_owes what;
 	int (*say)(struct agent *a, struct conn *c);
 } debts[] = {
 	{ OWES_RESUME, say_resume },
+	{ OWES_RESET, say_reset },
 	{ OWES_CANCEL, say_cancel },
 	{ OWES_HOME_TAKEN, say_home_taken },
 	{ OWES_HOME, say_home },

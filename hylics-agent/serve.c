@@ -254,6 +254,10 @@ void serve_start(struct agent *a, struct conn *c)
 {
 	int flags = fcntl(c->kept.fd, F_GETFL);
 
+	if (c->doom) {
+		conn_reset(a, c, c->doom);
+		return;
+	}
 	if (flags >= 0 && !(flags & O_NONBLOCK))
 		fcntl(c->kept.fd, F_SETFL, flags | O_NONBLOCK);
 	c->unpushed = true;

@@ -200,11 +200,21 @@ static int take_taken(const struct message *m)
 
 /* -- sessions, and home -- */
 
+void copy_resumed(struct copy *c)
+{
+	const struct move_resumed r = { .known = 1, .down = c->got - c->unsent,
+					.up = c->resume.up };
+	uint8_t out[MOVE_RESUME_LEN];
+
+	c->there = true;
+	say(MSG_RESUMED, c->id, out, move_resumed_encode(&r, out, sizeof(out)));
+}
+
 static int take_resume(const struct message *m)
 {
 	struct copy *c = find(m->id);
 	struct move_resume resume;	/* of one that never came here */
-	struct move_resumed r = { 0 };
+	const struct move_resumed r = { 0 };
 	uint8_t out[MOVE_RESUME_LEN];
 
 	if (move_resume_decode(m->payload, m->len, c ? &c->resume : &resume) < 0)
@@ -213,12 +223,12 @@ static int take_resume(const struct message *m)
 		c->resumed = true;
 		c->home_asked = c->home_taken = false;
 	}
-	if (c && !scene.unknown && (c->there || !scene.closes)) {
-		c->there = true;
-		r = (struct move_resumed){ .known = 1, .down = c->got - c->unsent,
-					  .up = c->resume.up };
-	}
-	say(MSG_RESUMED, m->id, out, move_resumed_encode(&r, out, sizeof(out)));
+	if (scene.mute)
+		return 0;
+	if (c && !scene.unknown && (c->there || !scene.closes))
+		copy_resumed(c);
+	else
+		say(MSG_RESUMED, m->id, out, move_resumed_encode(&r, out, sizeof(out)));
 	return 0;
 }
 

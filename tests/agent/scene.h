@@ -88,6 +88,7 @@ struct scene {
 	bool hold_sent;			/* says of nothing that it was sent */
 	uint16_t file_num;		/* what every MSG_FILE_OPEN is answered with */
 	bool unknown;			/* every resume is answered so */
+	bool mute;			/* no resume is answered */
 	bool closes;			/* a copy that went home is gone, and the agent told so */
 	unsigned int files_opened, files_closed, addresses;
 	uint32_t file_number;
@@ -153,6 +154,7 @@ int player_take_back(unsigned int k);
 struct copy *copy_of(unsigned int k);
 bool copy_heard_right(unsigned int k);		/* all it has got is what the program said */
 void copy_sent(struct copy *c, uint64_t pos);
+void copy_resumed(struct copy *c);		/* answers what it asked when the scene was mute */
 void copy_says_up(unsigned int k, uint64_t offset, size_t len, uint64_t pos);
 void copy_home(unsigned int k);			/* offers it home */
 void say(enum msg_type type, uint32_t id, const void *payload, int len);

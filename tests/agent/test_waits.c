@@ -7,8 +7,11 @@
  */
 #include "tests/agent/scene.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/own.h"
@@ -16,6 +19,7 @@
 #define CROWD (PLAYERS - 1)		/* a message of each fills all there is on the way here */
 #define SLICE (300u << 10)
 #define SMALL 1000u
+#define UNREAD 10
 #define IDLE_ROUNDS 20
 
 static int body;
@@ -23,8 +27,12 @@ static int body;
 /* The @k-th connection of this program is the k-th that is offered, too. */
 static struct player *move_with(unsigned int k, uint64_t len)
 {
+	int unread = 0;
+
 	player_open(k);
 	player_plain(k, 240);
+	player_client_sends(k, UNREAD, 0);
+	UNTIL(ioctl(scene.player[k].server, SIOCINQ, &unread) == 0 && unread == UNREAD);
 	player_give(k);
 	if (!player_slice(k, body, 0, len, -1))
 		probe_bail("the pair is full at once");
@@ -226,6 +234,90 @@ static void test_sent_before_it_is_looked_at_again(void)
 	end();
 }
 
+static void program_gets_what_it_does_not_read(unsigned int k)
+{
+	scene.player[k].reads_not = true;
+	copy_says_up(k, 0, UNREAD, 0);
+	UNTIL(copy_of(k)->taken == UNREAD);
+}
+
+static void program_closes(unsigned int k)
+{
+	hy_fd_close(&scene.player[k].pair);
+}
+
+static void test_reset_that_finds_no_room(void)
+{
+	move_into_a_crowd(NULL);
+	program_gets_what_it_does_not_read(0);
+	fill_the_channel();
+	program_closes(0);
+	idle(IDLE_ROUNDS);
+	hear_the_crowd();
+	probe_check(UNTIL(copy_of(0)->reset), "a reset is told when there is room");
+	end();
+}
+
+/* -- a program that closes with bytes unread while nobody knows who has its connection -- */
+
+static void test_reset_on_the_way_home(void)
+{
+	struct player *p;
+
+	begin(NULL);
+	p = move_with(0, SMALL);
+	UNTIL(heard(0));
+	program_gets_what_it_does_not_read(0);
+	copy_home(0);
+	UNTIL(copy_of(0)->home_taken);
+	program_closes(0);
+	idle(IDLE_ROUNDS);
+	say(MSG_HOME_DONE, copy_of(0)->id, NULL, 0);
+	probe_check(UNTIL(p->error || p->eof) && p->error == ECONNRESET,
+		    "closed on the way home, the guest's own socket is reset");
+	end();
+	begin("home.rebuild:delay-100");
+	move_with(0, SMALL);
+	UNTIL(heard(0));
+	program_gets_what_it_does_not_read(0);
+	copy_home(0);
+	program_closes(0);
+	UNTIL(copy_of(0)->home_taken);
+	scene_hang_up();
+	probe_check(UNTIL(copy_of(0)->reset), "and still at the host's, the host is told");
+	end();
+}
+
+static void test_reset_while_it_is_asked_about(void)
+{
+	begin(NULL);
+	move(0);
+	UNTIL(heard(0));
+	program_gets_what_it_does_not_read(0);
+	scene.mute = true;
+	scene_hang_up();
+	UNTIL(copy_of(0)->resumed);
+	program_closes(0);
+	idle(IDLE_ROUNDS);
+	scene.mute = false;
+	copy_resumed(copy_of(0));
+	probe_check(UNTIL(copy_of(0)->reset), "closed before a resume is answered, the host is told");
+	end();
+}
+
+static void test_reset_by_a_successor(void)
+{
+	struct player *p;
+
+	begin("up.deliver:kill");
+	p = move(0);
+	UNTIL(heard(0));
+	copy_says_up(0, 0, UNREAD, 0);
+	probe_check(UNTIL(copy_of(0)->reset) && UNTIL(ended(p)),
+		    "what a killed agent left in the middle of something, the host is told of");
+	scene_stop();	/* the page died with the agent that made it */
+}
+
 int main(int argc, char **argv)
 {
 	scene_open(100, argc > 1 ? argv[1] : "hylics-agent");
@@ -233,6 +325,10 @@ int main(int argc, char **argv)
 	test_two_items_of_one_look();
 	test_read_here_what_the_host_has();
 	test_sent_before_it_is_looked_at_again();
+	test_reset_that_finds_no_room();
+	test_reset_on_the_way_home();
+	test_reset_while_it_is_asked_about();
+	test_reset_by_a_successor();
 	scene_close();
 	return probe_end("nothing is lost that waits");
 }
