@@ -117,6 +117,25 @@ void agent_one_less(struct agent *a)
 
 /* -- opening and closing -- */
 
+static void print_counters(const void *object, FILE *f)
+{
+	const struct agent *a = object;
+
+	agent_counters_print(&a->count, &a->stages, f);
+}
+
+static void show_counters(struct agent *a)
+{
+	a->show.fd = a->cfg.stats;
+	a->show.loop = a->loop;
+	a->show.log = a->log;
+	a->show.watch = (const uint64_t *)&a->count;
+	a->show.n_watch = sizeof(a->count) / sizeof(uint64_t);
+	a->show.print = print_counters;
+	a->show.object = a;
+	hy_show_start(&a->show);
+}
+
 static void on_alarm(int signo)
 {
 	(void)signo;	/* it only ends a call that waits: pair.c */
@@ -157,11 +176,14 @@ int agent_open(struct agent *a, const struct agent_config *cfg, struct hy_err *e
 		rc = address_open(a, e);
 	if (rc == 0)
 		rc = table_open(a, e);
-	if (rc < 0)
+	if (rc < 0) {
 		agent_close(a);
-	else if (a->n_conns)
+		return rc;
+	}
+	if (a->n_conns)
 		(void)ev_timer_set(a->loop, &a->alone, HY_ALONE_MS);
-	return rc;
+	show_counters(a);
+	return 0;
 }
 
 void agent_close(struct agent *a)
@@ -171,6 +193,7 @@ void agent_close(struct agent *a)
 		if (a->conns.at[i].state != CONN_FREE)
 			conn_end(a, &a->conns.at[i]);
 	}
+	hy_show_stop(&a->show);
 	address_close(a);
 	files_close(a);
 	conns_close(&a->conns);

@@ -13,8 +13,10 @@
 #include "channel/chan.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/show.h"
 #include "hylics-agent/address.h"
 #include "hylics-agent/area.h"
+#include "hylics-agent/count.h"
 #include "hylics-agent/conn.h"
 #include "hylics-agent/files.h"
 #include "hylics-agent/join.h"
@@ -23,18 +25,13 @@
 /* One look into a pair: plain bytes as many as one message takes, and a marker behind them. */
 #define AGENT_SCRATCH (HY_CHUNK_MAX + LOCAL_MARKER_LEN)
 
-struct agent_counters {
-	uint64_t moved, homes, given_back, resets;
-	uint64_t refused[MOVE_REASONS];
-	uint64_t slices, plain_bytes, inline_bytes, up_bytes;
-};
-
 struct agent_config {
 	struct chan *chan;
 	struct ev_loop *loop;
 	const struct hy_log *log;	/* must outlive the agent */
 	int share;			/* directory, -1: none; taken over */
 	int link;			/* to the holder, -1: none; stays the caller's */
+	int stats;			/* file for the counters, -1: none; stays the caller's */
 	uint64_t threshold;		/* bytes of a file from which a move pays */
 	bool offload;			/* false: nothing is ever moved */
 	void (*left)(void *object);	/* after agent_leave() */
@@ -58,6 +55,8 @@ struct agent {
 	struct due_queue silence, offered, drain;
 	struct ev_timer alone, leave;
 	struct agent_counters count;
+	struct agent_stages stages;
+	struct hy_show show;
 	struct hy_log_rate rate_reset, rate_program, rate_host;
 	uint8_t scratch[AGENT_SCRATCH];
 	uint8_t queues[MOVE_OFFER_ROOM - TCP_RECORD_MAX];	/* that go with an offer itself */

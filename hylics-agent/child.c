@@ -19,6 +19,7 @@
 #include "common/daemon.h"
 #include "common/own.h"
 #include "common/sandbox.h"
+#include "common/show.h"
 #include "hylics-agent/agent.h"
 #include "hylics-agent/local.h"
 #include "version.h"
@@ -35,7 +36,7 @@ static const char *const syscalls[] = {
 	"socket", "uname", "unlink", "write",
 	"ftruncate", "getpeername", "getsockname", "ioctl", "memfd_create", "mremap", "pread64",
 	"readlink", "readlinkat", "recvfrom", "sendfile", "sendto", "setitimer", "shutdown",
-	"statx", NULL,
+	"pwrite64", "statx", NULL,
 };
 
 struct child {
@@ -44,6 +45,7 @@ struct child {
 	struct agent_local local;
 	struct agent agent;
 	uint64_t started_ms;
+	int stats;
 	char peer_software[HY_VERSION_TEXT_MAX];
 };
 
@@ -142,6 +144,9 @@ static int open_agent(struct child *c, const struct child_config *cfg, int link,
 
 	if (share < 0 && share != -ENOENT)
 		return share;
+	ac.stats = c->stats = hy_show_open(cfg->stats, e);
+	if (cfg->stats && ac.stats < 0)
+		return ac.stats;
 	return agent_open(&c->agent, &ac, e);
 }
 
@@ -188,12 +193,14 @@ int child_main(const struct child_config *cfg, int link)
 
 	/* without its holder it could keep nothing */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	c.stats = -1;
 	c.started_ms = hy_clock_ms();
 	c.daemon.on_stop = on_stop;
 	c.daemon.object = &c;
 	rc = hy_daemon_open(&c.daemon, &log, HY_EV_FDS_MAX, link, &e);
 	if (rc == 0) {
 		rc = serve(&c, cfg, link, &e);
+		hy_fd_close(&c.stats);
 		ev_close(&c.daemon.loop);
 	}
 	if (rc < 0)

@@ -21,6 +21,7 @@ struct child_config {
 	struct chan_addr addr;
 	const char *sock_path;		/* of agent.sock */
 	const char *share;		/* directory */
+	const char *stats;		/* file for the counters, NULL: none */
 	uint64_t keepalive_ms, dead_ms;
 	uint64_t threshold;
 	bool offload;

@@ -145,6 +145,8 @@ struct conn {
 	struct area *area;		/* OFFERED with a long queue, HOMING */
 	struct tcp_drain drained;	/* LOCAL: on its way to be offered */
 	struct due silence, offered, drain;
+	uint64_t taken_ns;		/* agent.sock was read */
+	uint64_t offered_ns;		/* 0: was not offered by this process */
 	TAILQ_ENTRY(conn) room;
 };
 

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/own.h"
 #include "hylics-agent/agent.h"
 #include "hylics-agent/offer.h"
@@ -264,6 +265,7 @@ static struct conn *new_conn(struct agent *a, struct request *r, uint32_t slot)
 /* There is no answer: what cannot be taken is closed, which the pair tells by itself. */
 static int take_move(struct agent *a, struct request *r)
 {
+	uint64_t now = hy_clock_ns();
 	struct local_move m;
 	struct conn *c;
 
@@ -280,6 +282,7 @@ static int take_move(struct agent *a, struct request *r)
 		a->count.refused[MOVE_LIMIT_CONNECTIONS]++;
 		return 0;
 	}
+	c->taken_ns = now;
 	remember_options(c, m.linger_s);
 	if (table_new(a, c) < 0) {
 		conn_reset(a, c, "the holder is gone");

@@ -34,6 +34,7 @@ struct values {
 	const char *channel;
 	const char *run_dir;
 	const char *share;
+	const char *stats;
 	uint64_t threshold;
 	uint64_t keepalive_ms, dead_ms;
 	int log_level;
@@ -59,6 +60,8 @@ static const struct hy_opt options[] = {
 	{ .name = "threshold", .type = HY_OPT_SIZE, .offset = OPTION(threshold), .arg = "SIZE",
 	  .help = "move a connection for files of which SIZE or more is left (default 128K)",
 	  .min = 1, .max = 1u << 30 },
+	{ .name = "stats", .type = HY_OPT_STRING, .offset = OPTION(stats), .arg = "FILE",
+	  .help = "keep the counters in FILE, as a JSON object" },
 	{ .name = "no-offload", .type = HY_OPT_FLAG, .offset = OPTION(no_offload),
 	  .help = "move no connection" },
 	{ .name = "keepalive", .type = HY_OPT_DURATION, .offset = OPTION(keepalive_ms),
@@ -135,6 +138,7 @@ static int configure(struct holder *h, const struct values *v, struct hy_err *e)
 	int rc = chan_addr_parse(v->channel, ROLE_GUEST, &h->cfg.addr, e);
 
 	h->cfg.share = v->share;
+	h->cfg.stats = v->stats;
 	h->cfg.keepalive_ms = v->keepalive_ms;
 	h->cfg.dead_ms = v->dead_ms;
 	h->cfg.threshold = v->threshold;

@@ -113,10 +113,54 @@ static int send_offer(struct agent *a, struct conn *c, const struct tcp_image *i
 	return n;
 }
 
+/* The first items right behind it: the host's first byte waits for no second message. */
+static void say_offer(struct agent *a, struct conn *c, const struct tcp_image *img)
+{
+	if (send_offer(a, c, img) < 0) {
+		offer_undo(a, c, MOVE_LIMIT_MOVES);
+		return;
+	}
+	due_add(&a->offered, &c->offered);
+	conn_owe(a, c, OWES_ITEMS);
+}
+
+/* When each stage ended. */
+struct times {
+	uint64_t allowed, frozen, dumped;
+};
+
+static void count_stages(struct agent *a, struct conn *c, const struct times *t)
+{
+	struct agent_stages *s = &a->stages;
+	uint64_t now = hy_clock_ns();
+
+	hy_hist_add(&s->take, t->allowed - c->taken_ns);
+	hy_hist_add(&s->freeze, t->frozen - t->allowed);
+	hy_hist_add(&s->dump, t->dumped - t->frozen);
+	hy_hist_add(&s->kernel, t->dumped - t->allowed);
+	hy_hist_add(&s->offer, now - t->dumped);
+	hy_hist_add(&s->whole, now - c->taken_ns);
+	c->offered_ns = now;
+}
+
+/* Return: whether it is frozen, and its state known */
+static bool take_image(struct agent *a, struct conn *c, struct tcp_image *img, struct times *t)
+{
+	t->allowed = hy_clock_ns();
+	if (freeze(a, c) < 0)
+		return false;
+	t->frozen = hy_clock_ns();
+	if (dump(a, c, img) < 0)
+		return false;
+	t->dumped = hy_clock_ns();
+	return true;
+}
+
 void offer(struct agent *a, struct conn *c)
 {
 	struct tcp_image img = { .bytes = a->queues, .room = sizeof(a->queues) };
 	enum move_reason r = why_not(a, c);
+	struct times t;
 
 	if (r != MOVE_DONE) {
 		a->count.refused[r]++;
@@ -129,14 +173,15 @@ void offer(struct agent *a, struct conn *c)
 		return;
 	}
 	conn_state(a, c, CONN_OFFERED, MOVE_DONE);
-	if (freeze(a, c) < 0 || dump(a, c, &img) < 0)
+	if (!take_image(a, c, &img, &t))
 		return;
-	if (hy_fault(FAULT_MOVE_OFFER) < 0 || send_offer(a, c, &img) < 0) {
+	if (hy_fault(FAULT_MOVE_OFFER) < 0) {
 		offer_undo(a, c, MOVE_LIMIT_MOVES);
 		return;
 	}
-	due_add(&a->offered, &c->offered);
-	conn_owe(a, c, OWES_ITEMS);
+	say_offer(a, c, &img);
+	if (c->state == CONN_OFFERED)
+		count_stages(a, c, &t);
 }
 
 void offer_drained(void *object, struct due *d)
@@ -180,8 +225,11 @@ int offer_take_adopted(struct agent *a, const struct message *msg)
 {
 	struct conn *c = conn_find(a, msg->id);
 
-	if (c && c->state == CONN_OFFERED)
-		offer_adopted(a, c);
+	if (!c || c->state != CONN_OFFERED)
+		return 0;
+	if (c->offered_ns)
+		hy_hist_add(&a->stages.answer, hy_clock_ns() - c->offered_ns);
+	offer_adopted(a, c);
 	return 0;
 }
 

@@ -96,6 +96,8 @@ struct conn {
 	uint64_t taken_later;		/* MSG_TAKEN of a HOMING connection, 0: none */
 	bool again_later;
 	uint64_t since_ms;		/* in ALONE */
+	uint64_t offered_ns;		/* the offer was read */
+	uint64_t live_ns;		/* it speaks and no byte of an item was sent yet; else 0 */
 	struct tcp_drain drain;		/* DRAINING */
 	struct area *area;		/* COMING, HOMING */
 	struct item item[ITEMS_ROOM];	/* a ring */

@@ -7,21 +7,21 @@
  */
 #include "hylics-worker/count.h"
 
-void counters_print(const struct counters *c, FILE *f)
-{
-	const char *comma = "";
+#include "common/show.h"
 
-	fputs("{", f);
-#define X(name, what) fprintf(f, "\"" #name "\":%llu,", (unsigned long long)c->name);
-	WORKER_COUNTERS(X)
+#define X(name, what) #name,
+static const char *const counter_names[] = { WORKER_COUNTERS(X) };
+static const char *const stage_names[] = { WORKER_STAGES(X) };
 #undef X
-	fputs("\"refused\":{", f);
-	for (unsigned int r = 0; r < MOVE_REASONS; r++) {
-		if (!c->refused[r])
-			continue;
-		fprintf(f, "%s\"%s\":%llu", comma, move_reason_name(r),
-			(unsigned long long)c->refused[r]);
-		comma = ",";
-	}
-	fputs("}}\n", f);
+
+#define N_OF(names) (sizeof(names) / sizeof((names)[0]))
+
+void counters_print(const struct counters *c, const struct stages *s, FILE *f)
+{
+	fputc('{', f);
+	hy_show_counters(f, counter_names, (const uint64_t *)c, N_OF(counter_names));
+	hy_show_some(f, "refused", move_reason_name, c->refused, MOVE_REASONS);
+	fputs(",\"stages_ns\":", f);
+	hy_hist_print_all((const struct hy_hist *)s, stage_names, N_OF(stage_names), f);
+	fputs("}\n", f);
 }

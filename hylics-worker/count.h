@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/hist.h"
 #include "proto/reason.h"
 
 /* name, what */
@@ -51,7 +52,23 @@ struct counters {
 	uint64_t refused[MOVE_REASONS];	/* by enum move_reason */
 };
 
-/* One JSON object on one line; @why: with the counts of every reason in it. */
-void counters_print(const struct counters *c, FILE *f);
+/* What a move to the host takes, in ns: name, what. "From" is where the one above it ends. */
+#define WORKER_STAGES(X)                                                                           \
+	X(collect, "the offer was read, until a long queue's rest is there; short ones have none") \
+	X(restore, "until a socket has the connection, frozen")                                    \
+	X(keep, "from there until it is watched, and the keeper has it")                           \
+	X(live, "from there until it speaks")                                                      \
+	X(first, "from there until a byte of an item is in its send queue")                        \
+	X(kernel, "restore and live together")                                                     \
+	X(whole, "the offer was read, until that first byte")
+
+struct stages {
+#define X(name, what) struct hy_hist name;
+	WORKER_STAGES(X)
+#undef X
+};
+
+/* One JSON object on one line. */
+void counters_print(const struct counters *c, const struct stages *s, FILE *f);
 
 #endif

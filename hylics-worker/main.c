@@ -17,6 +17,7 @@
 #include "common/opt.h"
 #include "common/own.h"
 #include "common/sandbox.h"
+#include "common/show.h"
 #include "hylics-worker/measure.h"
 #include "hylics-worker/moves.h"
 #include "version.h"
@@ -200,15 +201,12 @@ static void on_stop(void *object)
 		moves_leave(&w->moves);
 }
 
-/* @flags: O_PATH or for writing; -1 if there is no path, -errno */
-static int open_path(const char *path, int flags, struct hy_err *e)
+/* Return: O_PATH, -1 if there is no path, else -errno */
+static int open_share(const char *path, struct hy_err *e)
 {
-	int fd;
+	int fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 
-	if (!path)
-		return -1;
-	fd = open(path, flags | O_CLOEXEC, 0600);
-	return fd < 0 ? hy_err_set(e, errno, "open '%s'", path) : fd;
+	return path && fd < 0 ? hy_err_set(e, errno, "open '%s'", path) : fd;
 }
 
 static int start_moving(struct worker *w, const struct values *v, struct hy_err *e)
@@ -222,11 +220,11 @@ static int start_moving(struct worker *w, const struct values *v, struct hy_err 
 	if (w->measuring)
 		return 0;
 	if (v->stats) {
-		cfg.stats = w->stats = open_path(v->stats, O_WRONLY | O_CREAT | O_TRUNC, e);
+		cfg.stats = w->stats = hy_show_open(v->stats, e);
 		if (cfg.stats < 0)
 			return cfg.stats;
 	}
-	cfg.share = open_path(v->share, O_PATH | O_DIRECTORY, e);
+	cfg.share = open_share(v->share, e);
 	if (v->share && cfg.share < 0)
 		return cfg.share;
 	return moves_open(&w->moves, &cfg, e);

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/keep.h"
 #include "common/own.h"
@@ -27,9 +26,6 @@
 #include "hylics-worker/resume.h"
 #include "hylics-worker/send.h"
 #include "hylics-worker/up.h"
-
-#define STATS_MS 20		/* between two looks of whoever reads the file */
-#define STATS_TEXT_MAX 4096	/* padded with blanks: a shorter one leaves no rest of a longer */
 
 /* -- the two lists -- */
 
@@ -262,41 +258,23 @@ static const struct ev_class link_class = { "link to the keeper", link_handle, l
 
 /* -- counters -- */
 
-static void show(struct moves *m)
+static void print_counters(const void *object, FILE *f)
 {
-	char text[STATS_TEXT_MAX];
-	FILE *f = fmemopen(text, sizeof(text), "w");
+	const struct moves *m = object;
 
-	if (!f)
-		return;
-	memset(text, ' ', sizeof(text));
-	counters_print(m->count, f);
-	fclose(f);
-	text[strlen(text)] = ' ';
-	if (pwrite(m->cfg.stats, text, sizeof(text), 0) < 0)
-		hy_log_limited(m->log, &m->rate_lost, HY_LOG_WARN, "counters: %s",
-			       strerrordesc_np(errno));
+	counters_print(m->count, m->stages, f);
 }
 
-static uint64_t sum(const struct moves *m)
+static void show_counters(struct moves *m)
 {
-	const uint64_t *n = (const uint64_t *)m->count;
-	uint64_t all = 0;
-
-	for (size_t i = 0; i < sizeof(*m->count) / sizeof(*n); i++)
-		all = all * 31 + n[i];
-	return all;
-}
-
-static void on_stats(void *object)
-{
-	struct moves *m = object;
-	uint64_t now = sum(m);
-
-	if (now != m->stats_shown)
-		show(m);
-	m->stats_shown = now;
-	ev_timer_set(m->loop, &m->stats, STATS_MS);
+	m->show.fd = m->cfg.stats;
+	m->show.loop = m->loop;
+	m->show.log = m->log;
+	m->show.watch = (const uint64_t *)m->count;
+	m->show.n_watch = sizeof(*m->count) / sizeof(uint64_t);
+	m->show.print = print_counters;
+	m->show.object = m;
+	hy_show_start(&m->show);
 }
 
 /* -- begin and end -- */
@@ -316,14 +294,13 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 	int rc;
 
 	*m = (struct moves){ .cfg = *cfg, .chan = cfg->chan, .loop = cfg->loop, .log = cfg->log,
-			     .link = cfg->link, .files.share = -1 };
+			     .link = cfg->link, .files.share = -1, .show.fd = -1 };
 	TAILQ_INIT(&m->run);
 	TAILQ_INIT(&m->tell);
 	m->round = (struct ev_timer){ .fn = on_round, .object = m };
 	m->home = (struct ev_timer){ .fn = on_home, .object = m };
 	m->alone = (struct ev_timer){ .fn = on_alone, .object = m };
 	m->leave = (struct ev_timer){ .fn = on_patience_over, .object = m };
-	m->stats = (struct ev_timer){ .fn = on_stats, .object = m };
 	if (!m->cfg.alone_ms)
 		m->cfg.alone_ms = HY_ALONE_MS;
 	rc = files_open(&m->files, cfg->share, e);
@@ -335,8 +312,8 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 		rc = resume_inherit(m, e);
 	if (rc == 0 && m->link >= 0)
 		rc = ev_add(m->loop, m->link, &link_class, m, EPOLLIN, e);
-	if (rc == 0 && cfg->stats >= 0)
-		on_stats(m);
+	if (rc == 0)
+		show_counters(m);
 	return rc;
 }
 
@@ -344,8 +321,8 @@ void moves_close(struct moves *m)
 {
 	if (m->link >= 0)
 		ev_del(m->loop, m->link);
-	if (m->count && m->cfg.stats >= 0)
-		show(m);
+	if (m->count)
+		hy_show_stop(&m->show);
 	for (uint32_t i = 0; i < m->conns.top; i++) {
 		if (m->conns.at[i].state != CONN_FREE)
 			hy_fd_close(&m->conns.at[i].sock);

@@ -12,6 +12,7 @@
 
 #include "channel/chan.h"
 #include "common/log.h"
+#include "common/show.h"
 #include "hylics-worker/area.h"
 #include "hylics-worker/conn.h"
 #include "hylics-worker/count.h"
@@ -45,10 +46,11 @@ struct moves {
 	struct files files;
 	struct areas areas;
 	struct table table;
-	struct counters *count;		/* in the table */
+	struct counters *count;		/* in the table, as the stages */
+	struct stages *stages;
 	struct conn_list run, tell;
-	struct ev_timer round, home, alone, leave, stats;
-	uint64_t stats_shown;		/* what the counters' sum was, so as to see a change */
+	struct ev_timer round, home, alone, leave;
+	struct hy_show show;
 	struct hy_log_rate rate_files, rate_faults, rate_refused, rate_lost, rate_home;
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "common/fault.h"
 #include "common/keep.h"
 #include "hylics-worker/home.h"
@@ -142,23 +143,46 @@ static int adopted(struct moves *m, struct conn *c)
 	return chan_send(m->chan, MSG_ADOPTED, c->id, NULL, 0);
 }
 
+/* When each stage ended. */
+struct times {
+	uint64_t collected, restored, kept, live;
+};
+
+static void count_stages(struct moves *m, struct conn *c, const struct times *t)
+{
+	struct stages *s = m->stages;
+
+	if (c->area)
+		hy_hist_add(&s->collect, t->collected - c->offered_ns);
+	hy_hist_add(&s->restore, t->restored - t->collected);
+	hy_hist_add(&s->keep, t->kept - t->restored);
+	hy_hist_add(&s->live, t->live - t->kept);
+	hy_hist_add(&s->kernel, t->restored - t->collected + t->live - t->kept);
+	c->live_ns = t->live;
+}
+
 static int adopt(struct moves *m, struct conn *c, const struct tcp_image *img)
 {
+	struct times t = { .collected = hy_clock_ns() };
 	struct hy_err e = { 0 };
 	int rc;
 
 	c->send_len = img->rec.send_len;
 	c->corked = img->rec.options.cork;
 	rc = restore(c, img, &e);
+	t.restored = hy_clock_ns();
 	if (rc == 0)
 		rc = conn_watch(m, c, &e);
 	if (rc == 0)
 		rc = keep(m, c, &e);
+	t.kept = hy_clock_ns();
 	if (rc < 0)
 		return give_up(m, c, &e);
-	if (go_live(m, c, img, &e) == 0)
-		return adopted(m, c);
-	return give_up(m, c, &e);
+	if (go_live(m, c, img, &e) < 0)
+		return give_up(m, c, &e);
+	t.live = hy_clock_ns();
+	count_stages(m, c, &t);
+	return adopted(m, c);
 }
 
 /* -- messages -- */
@@ -211,6 +235,7 @@ static bool clear_number(struct moves *m, uint32_t id)
 
 int offer_take(struct moves *m, const struct message *msg)
 {
+	uint64_t now = hy_clock_ns();
 	struct tcp_record rec;
 	struct move_offer o;
 	struct conn *c;
@@ -229,6 +254,7 @@ int offer_take(struct moves *m, const struct message *msg)
 	if (!c)
 		return refuse(m, msg->id, MOVE_LIMIT_CONNECTIONS);
 	c->known = true;
+	c->offered_ns = now;
 	m->count->coming++;
 	return begin(m, c, &o, &rec);
 }

@@ -235,6 +235,7 @@ int resume_inherit(struct moves *m, struct hy_err *e)
 	if (rc < 0)
 		return rc;
 	m->count = m->table.count;
+	m->stages = m->table.stages;
 	m->count->live = m->count->coming = m->count->files = 0;
 	inherit_all(m, sock);
 	resume_look(m);

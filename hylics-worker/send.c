@@ -13,6 +13,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "common/fault.h"
 #include "hylics-worker/home.h"
 #include "hylics-worker/items.h"
@@ -49,8 +50,20 @@ static enum outcome failed(struct moves *m, struct conn *c, int err)
 	return OVER;
 }
 
+/* Of an item; what the guest's own socket had not sent may leave before. */
+static void count_first_byte(struct conn *c)
+{
+	uint64_t now = hy_clock_ns();
+
+	hy_hist_add(&c->moves->stages->first, now - c->live_ns);
+	hy_hist_add(&c->moves->stages->whole, now - c->offered_ns);
+	c->live_ns = 0;
+}
+
 static void went(struct conn *c, size_t n, size_t *budget)
 {
+	if (c->live_ns)
+		count_first_byte(c);
 	c->sent += n;
 	c->item[c->first_item].len -= (uint32_t)n;
 	*budget -= n < *budget ? n : *budget;

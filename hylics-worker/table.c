@@ -15,7 +15,8 @@
 #define ROWS_BYTES (HY_CONNS_MAX * sizeof(struct row))
 
 static_assert(sizeof(struct row) == 64, "rows do not share a cache line");
-static_assert(ROWS_BYTES + sizeof(struct counters) <= HY_WORKER_TABLE_BYTES, "the table is large");
+static_assert(ROWS_BYTES + sizeof(struct counters) + sizeof(struct stages) <= HY_WORKER_TABLE_BYTES,
+	      "the table is large");
 
 int table_map(struct table *t, int fd, struct hy_err *e)
 {
@@ -33,6 +34,7 @@ int table_map(struct table *t, int fd, struct hy_err *e)
 		return hy_err_set(e, errno, "map the table of connections");
 	t->row = at;
 	t->count = (struct counters *)((char *)at + ROWS_BYTES);
+	t->stages = (struct stages *)(t->count + 1);
 	t->bytes = HY_WORKER_TABLE_BYTES;
 	return 0;
 }
@@ -43,6 +45,7 @@ void table_unmap(struct table *t)
 		munmap(t->row, t->bytes);
 	t->row = NULL;
 	t->count = NULL;
+	t->stages = NULL;
 }
 
 void table_fill(struct table *t, uint32_t row, uint32_t id, uint32_t send_len)

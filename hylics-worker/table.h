@@ -44,6 +44,7 @@ struct row {
 struct table {
 	struct row *row;		/* HY_CONNS_MAX of them */
 	struct counters *count;
+	struct stages *stages;
 	size_t bytes;
 };
 
