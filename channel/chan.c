@@ -407,7 +407,7 @@ static void write_all(struct chan *c)
 static void try_write(struct chan *c)
 {
 	/* a done() that sends: the round it was called from goes on with it */
-	if (c->writing)
+	if (c->writing || c->corked)
 		return;
 	c->writing = true;
 	write_all(c);
@@ -632,6 +632,20 @@ int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *paylo
 	if (rc == 0)
 		try_write(c);
 	return rc;
+}
+
+void chan_cork(struct chan *c)
+{
+	c->corked = true;
+}
+
+void chan_uncork(struct chan *c)
+{
+	if (!c->corked)
+		return;
+	c->corked = false;
+	if (c->fd >= 0)
+		try_write(c);
 }
 
 int chan_send_stream(struct chan *c, struct chan_stream *s)

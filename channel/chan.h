@@ -105,6 +105,7 @@ struct chan {
 	bool heard_mark;		/* the next frame must be a hello */
 	bool paused;			/* not reading: answers wait for the peer to read */
 	bool writing;			/* within try_write(), perhaps in a done() */
+	bool corked;			/* chan_uncork() will come, and write */
 	uint32_t soak_got;
 	uint64_t heard_ms;		/* when the peer last sent anything */
 	uint64_t open_pause_ms;		/* before the next opening */
@@ -158,6 +159,16 @@ void chan_close(struct chan *c);
  * Return: 0, -ENOTCONN, -EINVAL, -EAGAIN if too much is waiting already: room() will be called
  */
 int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *payload, size_t len);
+
+/**
+ * chan_cork() - Write nothing until chan_uncork()
+ * @c:	Channel
+ *
+ * What is sent in between leaves together, so that the peer wakes up once. Both may be called at
+ * any time, in the same round of the loop; they do not nest.
+ */
+void chan_cork(struct chan *c);
+void chan_uncork(struct chan *c);
 
 /**
  * chan_send_stream() - Queue a message of the bulk lane

@@ -179,7 +179,9 @@ void offer(struct agent *a, struct conn *c)
 		offer_undo(a, c, MOVE_LIMIT_MOVES);
 		return;
 	}
+	chan_cork(a->chan);
 	say_offer(a, c, &img);
+	chan_uncork(a->chan);
 	if (c->state == CONN_OFFERED)
 		count_stages(a, c, &t);
 }

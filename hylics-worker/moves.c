@@ -147,6 +147,7 @@ static void on_round(void *object)
 	m->count->rounds++;
 	run_some(m);
 	tell_all(m);
+	chan_uncork(m->chan);
 	home_leave(m);
 	if (!TAILQ_EMPTY(&m->run))
 		want_round(m);

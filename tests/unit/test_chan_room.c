@@ -308,6 +308,33 @@ static void room_made_by_the_owner_is_told_by_the_loop(void **state)
 	assert_int_equal(guest.rooms, 1);
 }
 
+static void corked_messages_leave_together(void **state)
+{
+	(void)state;
+	open_raw(&guest, ROLE_GUEST);
+	chan_cork(&guest.chan);
+	assert_int_equal(chan_send(&guest.chan, MSG_CANCEL, 1, NULL, 0), 0);
+	raw_send(&raw, MSG_ADOPTED, 1, NULL, 0);
+	RUN_UNTIL(guest.messages == 1);		/* what comes in lets nothing out */
+	assert_int_equal(chan_send(&guest.chan, MSG_CANCEL, 2, NULL, 0), 0);
+	world_settle();
+	assert_int_equal(take_all(MSG_CANCEL), 0);
+	chan_uncork(&guest.chan);
+	assert_int_equal(take_all(MSG_CANCEL), 2);
+	check_untroubled(&guest);
+}
+
+static void a_corked_side_that_is_full_goes_on(void **state)
+{
+	(void)state;
+	open_raw(&guest, ROLE_GUEST);
+	chan_cork(&guest.chan);
+	guest_says(&guest);
+	assert_int_equal(guest_talk.refused, 1);
+	chan_uncork(&guest.chan);
+	RUN_UNTIL((take_all(MSG_ITEM), guest.rooms == 1));
+}
+
 static void reading_goes_on_when_the_owner_makes_room_for_answers(void **state)
 {
 	static uint8_t out[FRAME_OVERHEAD + MSG_PING_MAX];
@@ -421,6 +448,8 @@ int main(void)
 		WORLD_TEST(a_guest_that_does_not_read_answers_is_not_read_from),
 		WORLD_TEST(room_made_by_the_owner_is_told_by_the_loop),
 		WORLD_TEST(reading_goes_on_when_the_owner_makes_room_for_answers),
+		WORLD_TEST(corked_messages_leave_together),
+		WORLD_TEST(a_corked_side_that_is_full_goes_on),
 		WORLD_TEST(an_owner_without_room_is_not_asked),
 		WORLD_TEST(a_new_session_owes_no_room),
 		WORLD_TEST(done_may_send_the_next_and_the_stack_stays_flat),
