@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "lab/talk/pattern.h"
 
 /* What a step inside answer_step() says; positive: ANSWER_IN or ANSWER_OUT. */
@@ -108,13 +109,24 @@ static int sent_some(struct answer *a, struct answerer *s, ssize_t n)
 	return STEP_ON;
 }
 
+static void remember_call(struct answerer *s)
+{
+	uint64_t n = atomic_fetch_add(&s->calls, 1);
+
+	if (n < s->call_room)
+		s->call_ns[n] = hy_clock_ns();
+}
+
 static int send_file(struct answer *a, struct answerer *s, uint64_t left)
 {
 	uint64_t slice = a->request.slice_bytes;
 	off_t start = (off_t)(a->request.file_offset + a->sent - a->request.head_bytes);
 	off_t offset = start;
-	ssize_t n = s->sendfile(a->fd, s->file, &offset, slice && slice < left ? slice : left);
+	ssize_t n;
 
+	if (s->call_room && a->sent == a->request.head_bytes)
+		remember_call(s);
+	n = s->sendfile(a->fd, s->file, &offset, slice && slice < left ? slice : left);
 	s->counts.sendfile_calls++;
 	s->counts.offset_wrong += offset != start + (n > 0 ? n : 0);
 	if (n > 0)

@@ -52,6 +52,9 @@ struct answerer {
 	uint64_t file_size;
 	sendfile_fn sendfile;
 	enum answer_fault fault;
+	uint64_t *call_ns;		/* when each answer's file was begun */
+	uint64_t call_room;		/* of the first so many */
+	_Atomic uint64_t calls;
 	struct answer_counts counts;
 };
 

@@ -78,6 +78,8 @@ const struct hy_opt server_options[] = {
 	  0, 0, NULL, false },
 	{ "fault", 0, HY_OPT_CHOICE, AT(fault), "FAULT", "a mistake in every answer, for tests",
 	  0, 0, fault_words, false },
+	{ "calls", 0, HY_OPT_INT, AT(calls), "N", "tell when each of the first N sendfile() began",
+	  1, TALK_CALLS_MAX, NULL, false },
 	{ .name = NULL },
 };
 
@@ -315,12 +317,26 @@ static int start(struct server *s, int64_t threads, struct hy_err *e)
 	return rc;
 }
 
-static void report(struct answer_counts *c)
+static void report_calls(const struct answerer *s)
 {
+	uint64_t n = s->calls < s->call_room ? s->calls : s->call_room;
+
+	printf(",\"calls_ns\":[");
+	for (uint64_t i = 0; i < n; i++)
+		printf("%s%" PRIu64, i ? "," : "", s->call_ns[i]);
+	printf("]");
+}
+
+static void report(const struct answerer *s)
+{
+	const struct answer_counts *c = &s->counts;
+
 	printf("{\"version\":1");
 #define X(name) printf(",\"%s\":%" PRIu64, #name, (uint64_t)c->name);
 	ANSWER_COUNTERS(X)
 #undef X
+	if (s->call_room)
+		report_calls(s);
 	printf("}\n");
 	fflush(stdout);
 }
@@ -337,10 +353,21 @@ static int block_signals(sigset_t *ends, struct hy_err *e)
 	return 0;
 }
 
+static int make_room_for_calls(struct answerer *s, int64_t calls, struct hy_err *e)
+{
+	if (!calls)
+		return 0;
+	s->call_ns = calloc((size_t)calls, sizeof(*s->call_ns));
+	s->call_room = (uint64_t)calls;
+	return s->call_ns ? 0 : hy_err_set(e, ENOMEM, "room for %d times", (int)calls);
+}
+
 static int server_open(struct server *s, const struct server_values *v, struct hy_err *e)
 {
 	int rc = open_file(s, v->file, e);
 
+	if (rc == 0)
+		rc = make_room_for_calls(&s->shared, v->calls, e);
 	if (rc == 0)
 		rc = open_library(s, (enum server_mode)v->mode, e);
 	if (rc == 0)
@@ -372,6 +399,6 @@ int server_main(const void *values, int argc, char **argv, struct hy_err *e)
 	fflush(stdout);
 	while (sigwait(&ends, &number) != 0)
 		;
-	report(&server.shared.counts);
+	report(&server.shared);
 	return HY_EXIT_OK;
 }

@@ -19,6 +19,7 @@ struct server_values {
 	int64_t threads;
 	bool nonblock;
 	int fault;			/* enum answer_fault */
+	int64_t calls;			/* 0: they are not remembered */
 };
 
 extern const struct hy_opt server_options[];

@@ -24,6 +24,8 @@
 #define TALK_STACK_BYTES (1u << 20)
 /* Raw latencies that are kept, chosen by chance when there are more: 32 KB of JSON at most. */
 #define TALK_SAMPLES_MAX 4096
+/* Times of calls that a server remembers: 10 MB of JSON at most. */
+#define TALK_CALLS_MAX 1000000
 /* Reading at a given rate wakes up so often. */
 #define TALK_RATE_TICK_NS 10000000ull
 

@@ -9,6 +9,7 @@ import random
 import signal
 import socket
 import subprocess
+import time
 
 import hylab
 import pytest
@@ -175,6 +176,16 @@ def test_aborts_are_resets_at_the_server(place, kind):
     assert report["aborted"] == 8 and report["bytes"] == 8 << 20
     assert seen["out"]["rst"] >= 8 and seen["out"]["fin"] == 0
     assert told["requests"] == 8
+
+
+def test_a_server_tells_when_calls_began(place):
+    server = place.server("--calls", 5)
+    before = time.monotonic_ns()
+    code, report = place.client("-c", 1, "-n", 8, "--head", 100, "--bytes", "1M")
+    assert code == 0 and all_right(report), report
+    calls = server.end()["calls_ns"]
+    assert len(calls) == 5 and calls == sorted(calls)
+    assert before < calls[0] and calls[-1] < time.monotonic_ns()
 
 
 def test_ipv6(place):
