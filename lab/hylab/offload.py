@@ -27,6 +27,8 @@ from hylab.channel import UP, Process, program
 END_WITHIN_S = 30
 LOOK_S = 0.01
 SETTLE_S = 0.5        # longer than the worker waits before it shows its counters
+READS = 20            # of a file that is just being written
+AGENT_STATS = "agent-stats"
 TALK = BUILD / "hylics-talk"
 LIBRARY = BUILD / "libhylics"
 
@@ -75,8 +77,10 @@ class Client:
 class Offload:
     """Keeper and worker on the host, the agent in the guest; started on entering."""
 
-    def __init__(self, net, guest, share_bytes=1 << 30, keeper=(), worker=(), agent=()):
+    def __init__(self, net, guest, share_bytes=1 << 30, keeper=(), worker=(), agent=(),
+                 show=True):
         self.net, self.guest = net, guest
+        self._show = show           # counters: whoever shows them wakes up 50 times a second
         self._options = {"keeper": keeper, "worker": worker, "agent": agent}
         self._closing = contextlib.ExitStack()
         self._share_bytes = share_bytes
@@ -148,15 +152,14 @@ class Offload:
             program("hylics-keeper"), "--vm", f"guest{guest.number}", "--nic",
             self.nic, *self._options["keeper"], "--", program("hylics-worker"), "--vm",
             f"guest{guest.number}", "--channel", self.address, "--share", self.share,
-            "--stats", self.directory / "stats", *self._options["worker"]],
-            self._faults.get("keeper"))
+            *self._shown("stats"), *self._options["worker"]], self._faults.get("keeper"))
 
     def start_agent(self):
         """The agent, which is its own holder."""
         self.agent = self._start(self.guest.node, [
             program("hylics-agent"), "--channel", self.guest_address, "--run-dir", self.guest_run,
-            "--share", self.in_guest(self.share), *self._options["agent"]],
-            self._faults.get("agent"))
+            "--share", self.in_guest(self.share), *self._shown_in_guest(),
+            *self._options["agent"]], self._faults.get("agent"))
 
     def file(self, name, size, seed=1):
         """A file of the share with bytes that tell their place; its path."""
@@ -204,10 +207,21 @@ class Offload:
         finally:
             client.close()
 
-    def counts(self):
-        """The worker's counters; it writes them when the first one has changed."""
-        text = (self.directory / "stats").read_text(encoding="utf-8")
-        return collections.Counter(json.loads(text) if text.strip() else {})
+    def counts(self, name="stats"):
+        """The worker's counters, or what another such file holds."""
+        for left in range(READS, 0, -1):
+            text = (self.directory / name).read_text(encoding="utf-8")
+            try:
+                return collections.Counter(json.loads(text) if text.strip() else {})
+            except json.JSONDecodeError:    # it is just being written
+                if left == 1:
+                    raise
+                time.sleep(LOOK_S)
+
+    def stages(self):
+        """How long stages of moves took so far: {"agent": {stage: histogram}, "worker": ...}."""
+        return {"agent": self.counts(AGENT_STATS).get("stages_ns", {}),
+                "worker": self.counts().get("stages_ns", {})}
 
     def settled(self):
         """The counters once they have come to rest."""
@@ -269,6 +283,12 @@ class Offload:
         done = self.guest.node.run([program("hylics-guest"), "status", "--json", "--run-dir",
                                     self.guest_run])
         return json.loads(done.stdout)
+
+    def _shown(self, name):
+        return ("--stats", self.directory / name) if self._show else ()
+
+    def _shown_in_guest(self):
+        return self._shown(AGENT_STATS)
 
     def _start(self, node, argv, fault=None):
         process = Process([*node.prefix(), *map(str, argv)], fault)

@@ -178,6 +178,9 @@ class OffloadVm(Offload):
             raise LabError(f"hylics-guest status: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
+    def _shown_in_guest(self):
+        return ()       # where the lab would not see them
+
     def _start(self, node, argv, fault=None):
         if node:
             return super()._start(node, argv, fault)

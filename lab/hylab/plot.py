@@ -44,6 +44,14 @@ def tic_label(value):
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
+def size_label(size):
+    """Bytes as 16K or 1M."""
+    for unit, letter in ((1 << 20, "M"), (1 << 10, "K")):
+        if size >= unit and size % unit == 0:
+            return f"{size // unit}{letter}"
+    return str(size)
+
+
 def linear_tics(low, high, wanted=7):
     """Numbers 1, 2 or 5 times a power of ten apart, from low or below to high or above."""
     if high <= low:
@@ -140,6 +148,39 @@ def cdf(title, subtitle, axis, curves):
                      f" title '{_escape(label)}'")
         drawn.append(f"$marks{i} with points pointtype 7 pointsize 0.8 linecolor rgb '{rgb}'"
                      " notitle")
+    return "\n".join(lines + ["plot " + ", \\\n  ".join(drawn), ""])
+
+
+def ratios(title, subtitle, axis, axis_y, curves):
+    """Ratios over a size, with their intervals; curves = [(label, [(x, ratio, low, high)], colour
+    number)]. A line at 1 is where the two are equal. Both axes are logarithmic."""
+    height = CDF_HEIGHT + KEY_PX * len(curves)
+    bottom = BOTTOM_PX + KEY_PX * len(curves) + 8
+    points = [point for _, found, _ in curves for point in found]
+    values = [value for point in points for value in point[1:]] + [1]
+    low, high = min(values) / 1.1, max(values) * 1.1
+    tics = log_tics(low, high) if high / low > 4 else [
+        t for t in linear_tics(low, high) if low <= t <= high]
+    sizes = sorted({point[0] for point in points})
+    lines = _frame(title, subtitle, height, 84, 36, bottom) + [
+        f"set logscale x 2; set xrange [{sizes[0] / 1.3!r}:{sizes[-1] * 1.3!r}]",
+        "set xtics (" + ", ".join(f"'{size_label(x)}' {x}" for x in sizes) + ")",
+        f"set xlabel '{_escape(axis)}' textcolor rgb '{INK}' font ',13' offset 0,0.2",
+        f"set logscale y; set yrange [{low!r}:{high!r}]",
+        "set ytics (" + ", ".join(f"'{tic_label(t)}' {t!r}" for t in tics) + ")",
+        f"set ylabel '{_escape(axis_y)}' font ',13' textcolor rgb '{INK}' offset 0.6,0",
+        f"set arrow 1 from graph 0,first 1 to graph 1,first 1 nohead linecolor rgb '{INK}'",
+        f"set key at screen {84 / WIDTH:.4f},{(bottom - BOTTOM_PX + 2) / height:.4f} left top Left"
+        f" reverse vertical maxcols 1 samplen 3 spacing 1.35 textcolor rgb '{INK}'",
+    ]
+    drawn = []
+    for i, (label, found, colour) in enumerate(curves):
+        rgb, dash = COLOURS[colour % len(COLOURS)], DASHES[colour % len(DASHES)]
+        lines += _block(f"curve{i}", found)
+        drawn += [f"$curve{i} using 1:2 with lines linewidth 2.5 dashtype {dash}"
+                  f" linecolor rgb '{rgb}' title '{_escape(label)}'",
+                  f"$curve{i} using 1:2:3:4 with yerrorbars pointtype 7 pointsize 0.6"
+                  f" linecolor rgb '{rgb}' notitle"]
     return "\n".join(lines + ["plot " + ", \\\n  ".join(drawn), ""])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""test_experiments.py - the arithmetic of ping, wire and scale; no VM, no network."""
+"""test_experiments.py - the arithmetic of the experiments; no VM, no network."""
 
 import pathlib
 import sys
@@ -8,9 +8,12 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-from hylab import LabError, crowd, experiment, report   # noqa: E402
-from hylab.experiment import Arm                        # noqa: E402
-from hylab.experiments import ping, scale, wire         # noqa: E402
+from hylab import LabError, capture, crowd, experiment, paired, plot    # noqa: E402
+from hylab import report, stages                                        # noqa: E402
+from hylab.experiment import Arm                                        # noqa: E402
+from hylab.experiments import breakeven, handoff, hook                  # noqa: E402
+from hylab.experiments import ping, scale, wire                         # noqa: E402
+from hylab.experiments import stages as one_move                        # noqa: E402
 
 
 def test_frames_are_numbered_whole_and_right():
@@ -140,3 +143,175 @@ def test_scale_skips_what_descriptors_do_not_allow(monkeypatch, most, skipped):
     monkeypatch.setattr(scale.resource, "getrlimit", lambda _: (1024, most))
     arms = scale.EXPERIMENT.arms
     assert {arm.name for arm in arms if scale.EXPERIMENT.skip(arm)} == skipped
+
+
+# --- stages --------------------------------------------------------------------------------------
+
+def test_buckets_are_those_of_the_c_code():
+    # common/hist.c: eight to an octave, each value its own below 16
+    assert [stages.width(low) for low in (0, 1, 8, 15, 16, 18, 1024, 1152, 15360, 16384)] == [
+        1, 1, 1, 1, 2, 2, 128, 128, 1024, 2048]
+
+
+def test_samples_lie_in_their_bucket_and_are_as_many():
+    assert stages.samples_us({"16384": 1, "1024": 2}) == [1.056, 1.12, 17.408]
+    assert stages.samples_us({}) == []
+    many = stages.samples_us({"2048": 100})
+    assert len(many) == 100 and 2.048 <= min(many) and max(many) < 2.304
+
+
+def test_what_came_since():
+    now = {"agent": {"freeze": {"8": 3, "16": 1}}, "worker": {"live": {"9": 2}}}
+    before = {"agent": {"freeze": {"8": 1, "16": 1}}}
+    assert stages.since(now, before) == {"agent": {"freeze": [0.008, 0.009]},
+                                         "worker": {"live": [0.009, 0.01]}}
+
+
+def test_calls_and_answers_belong_together_or_it_is_told():
+    assert one_move.pair_up([1000, 5000], [3000, 5500]) == [2.0, 0.5]
+    for calls, left in (([1000], []), ([1000, 2000], [900, 2500]), ([1000, 2000], [2100, 2500])):
+        with pytest.raises(LabError):
+            one_move.pair_up(calls, left)
+
+
+def segment(port, payload, options=0, fragment=0, protocol=6):
+    """A frame with IPv4 and TCP headers, and how much the IP header says is in it."""
+    tcp = (8080).to_bytes(2, "big") + port.to_bytes(2, "big") + bytes(8) + bytes(
+        [(5 + options) << 4]) + bytes(7 + 4 * options)
+    total = 20 + len(tcp) + payload
+    ip = bytes([0x45, 0]) + total.to_bytes(2, "big") + bytes(2) + fragment.to_bytes(2, "big") + \
+        bytes([64, protocol]) + bytes(10)
+    return bytes(12) + b"\x08\x00" + ip + tcp
+
+
+def test_payload_is_what_the_headers_leave():
+    assert capture.payload_of(segment(40000, 0)) == (40000, 0)
+    assert capture.payload_of(segment(40001, 1448, options=3)) == (40001, 1448)
+
+
+def passes(frame, port):
+    """What the kernel's filter returns, carried out by hand."""
+    code, at, value, index = capture.port_filter(port), 0, 0, 0
+    while True:
+        what, yes, no, k = code[at]
+        at += 1
+        if what == capture.RETURN:
+            return k
+        if what == capture.LD_HALF:
+            value = int.from_bytes(frame[k:k + 2], "big")
+        elif what == capture.LD_HALF_INDEXED:
+            value = int.from_bytes(frame[index + k:index + k + 2], "big")
+        elif what == capture.LD_BYTE:
+            value = frame[k]
+        elif what == capture.LDX_IP_LENGTH:
+            index = (frame[k] & 15) * 4
+        else:
+            at += yes if (value == k if what == capture.IF_EQUAL else value & k) else no
+
+
+def test_filter_passes_segments_from_the_port_alone():
+    assert passes(segment(40000, 5), 8080) == capture.SNAP_BYTES
+    assert not passes(segment(40000, 5), 8081)
+    assert not passes(segment(40000, 5, fragment=7), 8080)
+    assert not passes(segment(40000, 5, protocol=17), 8080)
+    assert not passes(bytes(12) + b"\x86\xdd" + bytes(60), 8080)
+
+
+def test_findings_of_a_move():
+    assert one_move.call_findings({}) == [] and one_move.wake_findings({}) == []
+    said = one_move.call_findings({"call_to_wire_us": [100.0, 150.0, 200.0],
+                                   "agent_kernel_us": [30.0], "worker_kernel_us": [50.0]})
+    assert "p50 150 µs" in said[0] and "30 + 50 = 80 µs" in said[1]
+    assert one_move.wake_findings({"wakes_per_move": [5, 6, 7]}) == [
+        "wake-ups for a move: median 6, from 5 to 7; at most 6 (promised) in 2 of 3"]
+
+
+# --- one against another -------------------------------------------------------------------------
+
+def arms_of(name, **medians):
+    """A result in which each arm has one sample for each repeat."""
+    return {"accelerator": "namespaces", "seed": 1, "experiment": "x", "notes": [],
+            "commit": "none", "started": "2026-01-01T00:00:00Z",
+            "machine": {"cpus": 2, "kernel": "6.1", "qemu": "none"},
+            "arms": [{"name": arm.replace("_", "-"), "params": {}, "samples": {name: values},
+                      "per_repeat": {name: [1] * len(values)}} for arm, values in medians.items()]}
+
+
+def test_a_ratio_is_over_pairs():
+    result = arms_of("throughput_mbps", ours=[9, 18, 36], theirs=[10, 20, 40])
+    found = paired.ratio(result, "throughput_mbps", "ours", "theirs")
+    assert found["pairs"] == 3
+    assert (found["ratio"], found["low"], found["high"]) == pytest.approx((0.9, 0.9, 0.9))
+    assert paired.ratio(result, "throughput_mbps", "ours", "nobody") is None
+    assert paired.row(result, "throughput_mbps", "ours", "nobody") == []
+    assert paired.row(result, "throughput_mbps", "ours", "theirs", least=0.85) == [
+        ("ours / theirs", "0.900 (0.900 – 0.900)", 3, "at least 0.85", "met")]
+
+
+@pytest.mark.parametrize("low, high, bound, said", [
+    (0.91, 1.1, {"least": 0.9}, "met"), (0.9, 1.1, {"least": 0.9}, "met"),
+    (0.8, 0.89, {"least": 0.9}, "**not met**"), (0.85, 0.95, {"least": 0.9}, "open"),
+    (0.001, 0.009, {"most": 0.01}, "met"), (0.02, 0.03, {"most": 0.01}, "**not met**"),
+    (0.005, 0.03, {"most": 0.01}, "open"), (None, None, {"most": 0.01}, "one pair"),
+])
+def test_a_promise_is_met_by_the_whole_interval_or_not(low, high, bound, said):
+    assert paired.verdict({"low": low, "high": high}, **bound).startswith(said)
+
+
+def test_handoff_holds_bulk_to_its_promises_and_nothing_else():
+    result = arms_of("throughput_mbps", hylics_64m_x1=[95, 95], plain_64m_x1=[100, 100],
+                     host_64m_x1=[100, 100], hylics_1m_x1=[1, 1], host_1m_x1=[9, 9])
+    assert handoff.EXPERIMENT.findings(result) == [
+        "`throughput_mbps` hylics-64m-x1 / host-64m-x1: 0.950 (0.950 – 0.950), promised at least"
+        " 0.9: met",
+        "`throughput_mbps` hylics-64m-x1 / plain-64m-x1: 0.950 (0.950 – 0.950), promised at least"
+        " 0.97: **not met**"]
+    assert len(handoff.EXPERIMENT.rows(result)) == 3
+    assert "hylics-1m-x1 / host-1m-x1 | 0.111" in report.render(result, handoff.EXPERIMENT)
+
+
+def test_hook_counts_bulk_by_byte_and_small_answers_by_answer():
+    verdict = {"bytes": 2 * 10**9, "bytes_per_second": 10**9, "requests_done": 1000,
+               "response": {"us": [5]}}
+    assert hook.Hook.measured("bulk-x1", verdict, 1.0, 3.0) == {
+        "throughput_mbps": [8000], "cpu_s_per_gb": [0.5], "machine_cpu_s_per_gb": [1.5]}
+    assert hook.Hook.measured("small-x1", verdict, 1.0, 3.0) == {
+        "answers_per_s": [500], "response_us": [5], "cpu_us_per_answer": [1000],
+        "machine_cpu_us_per_answer": [3000]}
+    result = arms_of("answers_per_s", hooked_small_x1=[97, 97], bare_small_x1=[100, 100])
+    assert "promised at least 0.98: **not met**" in hook.EXPERIMENT.findings(result)[0]
+
+
+# --- breakeven -----------------------------------------------------------------------------------
+
+def test_break_even_is_where_a_curve_goes_below_one_for_good():
+    assert breakeven.crossing([(1024, 4), (4096, 0.25)]) == pytest.approx(2048)
+    assert breakeven.crossing([(1, 0.5), (2, 1.5), (4, 2), (8, 0.5)]) == pytest.approx(32**.5)
+    assert breakeven.crossing([(1, 0.9), (2, 0.5)]) == 0
+    assert breakeven.crossing([(1, 0.9), (2, 1.1)]) is None
+    assert breakeven.crossing([]) is None
+
+
+def test_break_even_is_sure_where_no_interval_reaches_one():
+    points = [(1, {"high": 0.8}), (2, {"high": 1.0}), (4, {"high": 0.9}), (8, {"high": 0.7})]
+    assert breakeven.sure_from(points) == 4
+    assert breakeven.sure_from(points[:2]) is None
+    assert breakeven.sure_from([(1, {"high": None})]) is None
+
+
+def test_break_even_report_and_picture(tmp_path):
+    result = arms_of("response_us", hylics_64k_new=[30, 33], plain_64k_new=[10, 10],
+                     hylics_1m_new=[50, 52], plain_1m_new=[100, 100])
+    assert breakeven.EXPERIMENT.findings(result) == [
+        "Request to last byte, connection a new one for each: break-even lies at about 367K,"
+        " sure from 1M on"]
+    assert "| 64K, new | 3.15 (3.00 – 3.30) |" in report.render(result, breakeven.EXPERIMENT)
+    (name, script), = breakeven.EXPERIMENT.pictures(result)
+    assert name == "ratio_response_us.svg"
+    plot.render(script, tmp_path / name)
+    assert "64K" in (tmp_path / name).read_text()
+
+
+def test_sizes_in_words():
+    assert [plot.size_label(size) for size in (100, 1024, 1536, 1 << 20, 3 << 20)] == [
+        "100", "1K", "1536", "1M", "3M"]
