@@ -27,7 +27,7 @@ STUCK_AFTER_S = 30
 WIRES = {
     "clean": ((), 100, 100),
     "bad": (BAD, 200, 50),
-    "bad-plain": (BAD, 200, 50),
+    "bad-plain": (BAD, 200, 10),
     "loss5": (("--loss", "5%", *DELAY), 200, 5),
     "loss10": (("--loss", "10%", *DELAY), 200, 5),
     "corrupt": (("--corrupt", "1%", *DELAY), 200, 5),
