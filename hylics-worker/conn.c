@@ -149,6 +149,13 @@ void conn_free(struct moves *m, struct conn *c)
 	m->conns.free[m->conns.n_free++] = row;
 }
 
+static void begin_patience(struct moves *m, struct conn *c)
+{
+	c->since_ms = hy_clock_ms();
+	if (!m->alone.pos)
+		ev_timer_set(m->loop, &m->alone, m->cfg.alone_ms);
+}
+
 void conn_settle(struct moves *m, struct conn *c)
 {
 	if (c->state == CONN_COMING || c->state == CONN_HOMING)
@@ -160,9 +167,7 @@ void conn_settle(struct moves *m, struct conn *c)
 		c->state = CONN_LIVE;
 	else if (c->state != CONN_ALONE) {
 		c->state = CONN_ALONE;
-		c->since_ms = hy_clock_ms();
-		if (!m->alone.pos)
-			ev_timer_set(m->loop, &m->alone, m->cfg.alone_ms);
+		begin_patience(m, c);
 	}
 }
 
@@ -287,6 +292,7 @@ void conn_lost(struct moves *m, struct conn *c, int err)
 		return;
 	}
 	drop_items(m, c);
+	begin_patience(m, c);
 	c->up_ready = true;
 	moves_tell(m, c);
 }

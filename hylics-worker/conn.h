@@ -24,7 +24,8 @@
  * and is reset after HY_ALONE_MS.
  *
  * A socket that the client has reset, or that timed out, has @end set: nothing is sent any more,
- * but what is unread still goes up before the guest is told, as a program would read it.
+ * but what is unread still goes up before the guest is told, as a program would read it. One that
+ * reads nothing, and only writes, is told after HY_ALONE_MS.
  *
  * DOC: Rounds
  *
@@ -95,7 +96,7 @@ struct conn {
 	uint64_t up_taken;		/* read out of the copy */
 	uint64_t taken_later;		/* MSG_TAKEN of a HOMING connection, 0: none */
 	bool again_later;
-	uint64_t since_ms;		/* in ALONE */
+	uint64_t since_ms;		/* in ALONE, or since its end */
 	uint64_t offered_ns;		/* the offer was read */
 	uint64_t live_ns;		/* it speaks and no byte of an item was sent yet; else 0 */
 	struct tcp_drain drain;		/* DRAINING */

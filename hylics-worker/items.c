@@ -134,6 +134,15 @@ static int reset_by_program(struct moves *m, struct conn *c)
 	return 0;
 }
 
+/* The client has reset it; a program that closes does not wait for what was said before that. */
+static int behind_the_end(struct moves *m, struct conn *c, const struct move_item *i)
+{
+	if (i->kind != ITEM_CLOSE)
+		return pass_over(&m->count->items_dropped);
+	conn_gone(m, c, c->end);
+	return 0;
+}
+
 int items_take(struct moves *m, const struct message *msg)
 {
 	struct conn *c = conn_find(m, msg->id);
@@ -142,10 +151,12 @@ int items_take(struct moves *m, const struct message *msg)
 
 	if (rc < 0)
 		return rc;
-	if (!c || !c->known || c->end || c->state == CONN_ENDED)
+	if (!c || !c->known || c->state == CONN_ENDED)
 		return pass_over(&m->count->items_dropped);
 	if (i.kind == ITEM_RESET)
 		return reset_by_program(m, c);
+	if (c->end)
+		return behind_the_end(m, c, &i);
 	if (i.pos > c->expect)
 		return pass_over(&m->count->items_dropped);
 	return accept_item(m, c, &i);

@@ -126,10 +126,12 @@ void resume_look(struct moves *m)
 		struct conn *c = &m->conns.at[i];
 		uint64_t alone_ms;
 
-		if (c->state != CONN_ALONE)
+		if (c->state != CONN_ALONE && !(c->state == CONN_LIVE && c->end))
 			continue;
 		alone_ms = now_ms - c->since_ms;
-		if (alone_ms >= patience_ms) {
+		if (alone_ms >= patience_ms && c->end) {
+			conn_gone(m, c, c->end);
+		} else if (alone_ms >= patience_ms) {
 			m->count->reset_by_us++;
 			conn_reset(m, c);
 		} else if (!next_ms || patience_ms - alone_ms < next_ms) {

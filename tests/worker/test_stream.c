@@ -226,6 +226,39 @@ static void resets(void)
 		    "a program that has bytes unread resets");
 }
 
+/* Connection @k, whose guest has room for half a message and then no more; its client resets it. */
+static struct player *reset_while_full(unsigned int k)
+{
+	const struct linger now_ = { .l_onoff = 1 };
+	struct player *p = moved(k);
+
+	stage.policy = UP_FULL;
+	player_client_sends(k, 0, 100000);
+	UNTIL(p->up > 0);
+	setsockopt(p->client, SOL_SOCKET, SO_LINGER, &now_, sizeof(now_));
+	close(p->client);
+	p->client = -1;
+	stage_settle(3);
+	return p;
+}
+
+static void resets_that_nobody_reads(void)
+{
+	uint64_t live = stage_count("live");
+	struct player *p = reset_while_full(21);
+
+	say_end(21, 0, ITEM_RESET);
+	probe_check(UNTIL(p->ended) && p->end == END_RESET,
+		    "a program with bytes unread leaves a reset connection");
+	p = reset_while_full(22);
+	say_end(22, 0, ITEM_CLOSE);
+	probe_check(UNTIL(p->ended) && p->end == END_RESET, "a program that closes does so, too");
+	p = reset_while_full(23);
+	probe_check(UNTIL(p->ended) && p->end == END_RESET, "one that only writes is told in the end");
+	stage.policy = UP_TAKE;
+	probe_check(UNTIL(stage_count("live") == live), "nothing is left of them");
+}
+
 /* Nothing to do is nothing done: rounds, turns and events stand still while pings go on. */
 static void stands_still(const char *when)
 {
@@ -297,6 +330,7 @@ int main(int argc, char **argv)
 	what_cannot_be_read_comes_again();
 	a_guest_without_room();
 	resets();
+	resets_that_nobody_reads();
 	no_busy_loops();
 	stage_stop();
 	stage_close();
