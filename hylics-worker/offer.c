@@ -138,6 +138,7 @@ static int adopted(struct moves *m, struct conn *c)
 	m->count->moved++;
 	hy_fault(FAULT_MOVE_ADOPTED);
 	chan_cork(m->chan);		/* until the round has told how far it is */
+	m->leave_next = 0;		/* it may have been passed over */
 	c->up_ready = true;
 	moves_tell(m, c);
 	moves_run(m, c);

@@ -117,6 +117,8 @@ void player_offer(unsigned int k, uint32_t id)
 	say(MSG_OFFER, id, payload, move_offer_encode(&o, payload, sizeof(payload)));
 	if (!o.rest)
 		return;
+	if (stage.before_rest)
+		stage.before_rest();
 	s.data = stage.bytes + o.bytes_len;
 	s.total = o.rest;
 	s.object = &sent;

@@ -61,6 +61,7 @@ struct stage {
 	int deaf;			/* a listener in the twin: see stage.c */
 	char dir[32], channel[64], share[64], stats[64];
 	enum up_policy policy;
+	void (*before_rest)(void);	/* called when an offer was said whose rest was not */
 	uint16_t opened;		/* the last MSG_FILE_OPENED */
 	uint32_t opened_id;
 	bool has_opened;

@@ -349,6 +349,28 @@ static void everything_goes_home(void)
 	probe_check(stage_count("homed") >= 10, "ten came");
 }
 
+static void stop_worker(void)
+{
+	keep_stop(&stage.keep);
+	stage_settle(3);
+}
+
+static void one_comes_while_the_worker_leaves(void)
+{
+	struct player *p = &stage.player[33];
+
+	stage_start(NULL);
+	player_open(33);
+	player_client_sends(33, 0, 30000);
+	tcp_sock_wait_acked(p->client);
+	stage.before_rest = stop_worker;
+	probe_check(player_move(33), "what was offered before the worker is to end is adopted");
+	stage.before_rest = NULL;
+	probe_check(UNTIL(p->home_offered || !stage.up) && p->home_offered && player_home(33) &&
+		    UNTIL(stage.keeper_done),
+		    "and goes home again");
+}
+
 /* Its last: nobody is there who could be told. */
 static void the_keeper_goes(void)
 {
@@ -399,6 +421,8 @@ int main(int argc, char **argv)
 	cancelled_home();
 	half_closed_stays();
 	everything_goes_home();
+	stage_stop();
+	one_comes_while_the_worker_leaves();
 	stage_stop();
 	the_keeper_goes();
 	stage_stop();
