@@ -99,6 +99,15 @@ static void left(void *object)
 	a->cfg.left(a->cfg.object);
 }
 
+/* Those that were asked may never come: one whose client has shut stays with the host. */
+static void ask_more(void *object)
+{
+	struct agent *a = object;
+
+	home_ask_more(a);
+	(void)ev_timer_set(a->loop, &a->more, HY_DRAIN_WAIT_MS);
+}
+
 void agent_leave(struct agent *a)
 {
 	if (a->leaving)
@@ -106,7 +115,7 @@ void agent_leave(struct agent *a)
 	a->leaving = true;
 	agent_tell_programs(a);
 	(void)ev_timer_set(a->loop, &a->leave, a->n_conns ? HY_LEAVE_MS : 0);
-	home_ask_more(a);
+	ask_more(a);
 }
 
 void agent_one_less(struct agent *a)
@@ -152,6 +161,7 @@ static void prepare(struct agent *a, const struct agent_config *cfg)
 	a->addresses.watch = a->files.share = -1;
 	a->alone = (struct ev_timer){ .fn = give_up, .object = a };
 	a->leave = (struct ev_timer){ .fn = left, .object = a };
+	a->more = (struct ev_timer){ .fn = ask_more, .object = a };
 	a->silence = (struct due_queue){ .after_ms = HY_SILENCE_MS, .fn = offer_silence,
 					 .object = a, .loop = a->loop };
 	a->offered = (struct due_queue){ .after_ms = HY_OFFER_WAIT_MS, .fn = offer_unanswered,
@@ -200,4 +210,5 @@ void agent_close(struct agent *a)
 	table_close(a);
 	ev_timer_cancel(a->loop, &a->alone);
 	ev_timer_cancel(a->loop, &a->leave);
+	ev_timer_cancel(a->loop, &a->more);
 }

@@ -53,7 +53,7 @@ struct agent {
 	struct table table;
 	struct addresses addresses;
 	struct due_queue silence, offered, drain;
-	struct ev_timer alone, leave;
+	struct ev_timer alone, leave, more;
 	struct agent_counters count;
 	struct agent_stages stages;
 	struct hy_show show;

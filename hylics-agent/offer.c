@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "hylics-agent/address.h"
+#include "hylics-agent/home.h"
 #include "hylics-agent/serve.h"
 
 #define of_due(d, member) ((struct conn *)((char *)(d) - offsetof(struct conn, member)))
@@ -221,6 +222,8 @@ void offer_adopted(struct agent *a, struct conn *c)
 		due_add(&a->silence, &c->silence);
 	if (c->doom)
 		conn_doom(a, c, c->doom);
+	else if (a->leaving)
+		home_ask(a, c);
 }
 
 int offer_take_adopted(struct agent *a, const struct message *msg)

@@ -308,6 +308,8 @@ static void resumed(struct agent *a, struct conn *c, const struct move_resumed *
 		return;
 	c->down_sent = m->down;
 	c->up_full = false;
+	if (a->leaving)
+		home_ask(a, c);
 	conn_owe(a, c, OWES_ITEMS);
 }
 

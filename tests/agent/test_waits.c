@@ -318,6 +318,29 @@ static void test_reset_by_a_successor(void)
 	scene_stop();	/* the page died with the agent that made it */
 }
 
+/* -- leaving -- */
+
+/* A worker says nothing of a connection that cannot come home. */
+static void test_those_that_do_not_come(void)
+{
+	const unsigned int n = HY_MOVES_MAX / 2;
+
+	begin(NULL);
+	for (unsigned int k = 0; k <= n; k++)
+		move(k);
+	scene.answer = SILENT;
+	player_open(n + 1);
+	player_give(n + 1);
+	UNTIL(scene.n_copies == n + 2);
+	PROBE_TRY(kill(scene.agent, SIGTERM));
+	probe_check(UNTIL(copy_of(n)->home_asked || !scene.up) && copy_of(n)->home_asked,
+		    "those that do not come home do not stand in others' way");
+	say(MSG_ADOPTED, copy_of(n + 1)->id, NULL, 0);
+	probe_check(UNTIL(copy_of(n + 1)->home_asked || !scene.up) && copy_of(n + 1)->home_asked,
+		    "one that is adopted late is asked, too");
+	scene_stop();
+}
+
 int main(int argc, char **argv)
 {
 	scene_open(100, argc > 1 ? argv[1] : "hylics-agent");
@@ -329,6 +352,7 @@ int main(int argc, char **argv)
 	test_reset_on_the_way_home();
 	test_reset_while_it_is_asked_about();
 	test_reset_by_a_successor();
+	test_those_that_do_not_come();
 	scene_close();
 	return probe_end("nothing is lost that waits");
 }
