@@ -425,6 +425,9 @@ static int pair_handle(void *object, int fd, uint32_t events)
 		c->up_full = false;
 		owes |= OWES_TAKEN;
 	}
+	/* what cannot be said now would be told again and again; the debt brings the events back */
+	if (c->waits_room)
+		conn_watch_pair(a, c, 0);
 	conn_owe(a, c, owes);
 	return 0;
 }

@@ -31,10 +31,9 @@ static void deliver(struct agent *a, struct conn *c, const uint8_t *bytes, size_
 	if (n < 0)
 		return;
 	c->up_full = (size_t)n < len;
-	if (c->up_full && !c->waits_room)
-		conn_watch_pair(a, c, c->pair.events | EPOLLOUT);
 	home_if_small(a, c);
-	conn_owe(a, c, OWES_TAKEN);
+	/* whoever looks into the pair sees to it that its room is told of, too */
+	conn_owe(a, c, c->up_full ? OWES_TAKEN | OWES_ITEMS : OWES_TAKEN);
 }
 
 int up_take(struct agent *a, const struct message *msg)

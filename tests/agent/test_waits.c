@@ -12,8 +12,10 @@
 #include <linux/sockios.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/own.h"
 
 #define CROWD (PLAYERS - 1)		/* a message of each fills all there is on the way here */
@@ -21,6 +23,7 @@
 #define SMALL 1000u
 #define UNREAD 10
 #define IDLE_ROUNDS 20
+#define BUSY_ROUNDS 300ull		/* of a millisecond each, at least */
 
 static int body;
 
@@ -69,6 +72,18 @@ static bool goes_on(unsigned int k)
 {
 	player_plain(k, 3000);
 	return UNTIL(heard(k) || ended(&scene.player[k])) && heard(k);
+}
+
+static void program_gets_what_it_does_not_read(unsigned int k)
+{
+	scene.player[k].reads_not = true;
+	copy_says_up(k, 0, UNREAD, 0);
+	UNTIL(copy_of(k)->taken == UNREAD);
+}
+
+static void program_closes(unsigned int k)
+{
+	hy_fd_close(&scene.player[k].pair);
 }
 
 static void begin(const char *fault)
@@ -234,18 +249,6 @@ static void test_sent_before_it_is_looked_at_again(void)
 	end();
 }
 
-static void program_gets_what_it_does_not_read(unsigned int k)
-{
-	scene.player[k].reads_not = true;
-	copy_says_up(k, 0, UNREAD, 0);
-	UNTIL(copy_of(k)->taken == UNREAD);
-}
-
-static void program_closes(unsigned int k)
-{
-	hy_fd_close(&scene.player[k].pair);
-}
-
 static void test_reset_that_finds_no_room(void)
 {
 	move_into_a_crowd(NULL);
@@ -255,6 +258,68 @@ static void test_reset_that_finds_no_room(void)
 	idle(IDLE_ROUNDS);
 	hear_the_crowd();
 	probe_check(UNTIL(copy_of(0)->reset), "a reset is told when there is room");
+	end();
+}
+
+static uint64_t agent_cpu_ns(void)
+{
+	struct timespec t = { 0 };
+	clockid_t clock;
+
+	if (clock_getcpuclockid(scene_agent_pid(), &clock) == 0)
+		clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * HY_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* For so long nothing happens to it; a loop that goes round needs all the time there is. */
+static bool agent_sleeps(void)
+{
+	uint64_t before = agent_cpu_ns();
+
+	idle((unsigned int)BUSY_ROUNDS);
+	return agent_cpu_ns() - before < BUSY_ROUNDS * HY_NS_PER_MS / 5;
+}
+
+static void test_no_busy_loop_without_room(void)
+{
+	move_into_a_crowd(NULL);
+	fill_the_channel();
+	player_plain(0, 100);
+	idle(IDLE_ROUNDS);
+	program_closes(0);
+	probe_check(agent_sleeps(), "a close that finds no room waits");
+	hear_the_crowd();
+	probe_check(UNTIL(copy_of(0)->closed) && heard(0), "and is told when there is some");
+	end();
+}
+
+/* Pieces from the client until the program's side of the pair takes no more. */
+static void fill_the_pair(unsigned int k)
+{
+	struct player *p = &scene.player[k];
+	uint64_t pos = 0;
+	int unread = 0;
+
+	p->reads_not = true;
+	do {
+		copy_says_up(k, pos, MOVE_UP_BYTES_MAX, pos);
+		pos += MOVE_UP_BYTES_MAX;
+		idle(IDLE_ROUNDS);
+		PROBE_TRY(ioctl(p->pair, SIOCINQ, &unread));
+	} while ((uint64_t)unread == pos);
+}
+
+static void test_pair_that_is_full_without_room(void)
+{
+	struct player *p = move_into_a_crowd(NULL);
+
+	fill_the_channel();
+	fill_the_pair(0);
+	p->reads_not = false;
+	probe_check(agent_sleeps(), "a pair that has room again waits");
+	hear_the_crowd();
+	probe_check(UNTIL(copy_of(0)->taken == p->up_read && copy_of(0)->again),
+		    "and is told when there is some");
 	end();
 }
 
@@ -349,6 +414,8 @@ int main(int argc, char **argv)
 	test_read_here_what_the_host_has();
 	test_sent_before_it_is_looked_at_again();
 	test_reset_that_finds_no_room();
+	test_no_busy_loop_without_room();
+	test_pair_that_is_full_without_room();
 	test_reset_on_the_way_home();
 	test_reset_while_it_is_asked_about();
 	test_reset_by_a_successor();
