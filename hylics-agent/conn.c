@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -35,6 +36,8 @@ int conns_open(struct conns *t, struct hy_err *e)
 	t->at = at;
 	t->free = calloc(HY_CONNS_MAX, sizeof(*t->free));
 	t->n_free = t->top = 0;
+	if (getrandom(&t->first_use, sizeof(t->first_use), 0) != sizeof(t->first_use))
+		return hy_err_set(e, errno, "random number");
 	TAILQ_INIT(&t->room);
 	return t->free ? 0 : hy_err_set(e, ENOMEM, "table of connections");
 }
@@ -58,6 +61,12 @@ static void fill(struct agent *a, struct conn *c, uint32_t id, int kept, int pai
 			    .kept.fd = kept, .pair.fd = pair, .peek_off = -1 };
 }
 
+static uint32_t new_row(struct conns *t)
+{
+	t->at[t->top].uses = t->first_use;
+	return t->top++;
+}
+
 struct conn *conn_new(struct agent *a, int kept, int pair)
 {
 	struct conns *t = &a->conns;
@@ -66,7 +75,7 @@ struct conn *conn_new(struct agent *a, int kept, int pair)
 	if (t->n_free)
 		row = t->free[--t->n_free];
 	else if (t->top < HY_CONNS_MAX)
-		row = t->top++;
+		row = new_row(t);
 	else
 		return NULL;
 	uses = (t->at[row].uses + 1) & (UINT32_MAX >> ROW_BITS);
@@ -82,7 +91,7 @@ struct conn *conn_new_at(struct agent *a, uint32_t row, uint32_t id, int kept, i
 	while (t->top <= row) {
 		if (t->top != row)
 			t->free[t->n_free++] = t->top;
-		t->top++;
+		new_row(t);
 	}
 	a->n_conns++;
 	fill(a, &t->at[row], id, kept, pair);

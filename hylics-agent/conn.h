@@ -34,7 +34,8 @@
  * DOC: Numbers
  *
  * The number of a connection on the wire is its row, and above it how often the row was used: a
- * message that was on its way when a connection ended meets nobody.
+ * message that was on its way when a connection ended meets nobody. An agent begins to count
+ * anywhere: the host may still be closing what a predecessor gave it, by its number.
  */
 #ifndef AGENT_CONN_H
 #define AGENT_CONN_H
@@ -156,6 +157,7 @@ struct conns {
 	struct conn *at;		/* HY_CONNS_MAX, touched as they are used */
 	uint32_t *free;			/* a stack of free rows */
 	uint32_t n_free, top;		/* rows from @top on were never used */
+	uint32_t first_use;		/* where their count begins */
 	struct conn_list room;
 };
 

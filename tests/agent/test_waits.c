@@ -383,6 +383,24 @@ static void test_reset_by_a_successor(void)
 	scene_stop();	/* the page died with the agent that made it */
 }
 
+/* -- numbers -- */
+
+/* The host may still be closing what the one before has given it. */
+static void test_numbers_of_another_agent(void)
+{
+	uint32_t id;
+
+	begin(NULL);
+	move(0);
+	id = copy_of(0)->id;
+	end();
+	begin(NULL);
+	move(0);
+	probe_check(copy_of(0)->id != id, "another agent uses other numbers: %x, %x", id,
+		    copy_of(0)->id);
+	end();
+}
+
 /* -- leaving -- */
 
 /* A worker says nothing of a connection that cannot come home. */
@@ -419,6 +437,7 @@ int main(int argc, char **argv)
 	test_reset_on_the_way_home();
 	test_reset_while_it_is_asked_about();
 	test_reset_by_a_successor();
+	test_numbers_of_another_agent();
 	test_those_that_do_not_come();
 	scene_close();
 	return probe_end("nothing is lost that waits");
