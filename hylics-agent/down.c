@@ -163,7 +163,7 @@ static int take_bytes(struct agent *a, struct conn *c, struct pair_look *look, u
 	}
 	if (!look->has_marker)
 		return 0;
-	/* two items of one look, and a place for one: the host takes no more than it was promised */
+	/* two items of one look, and a place for one: the host takes no more than it expects */
 	if (c->n_items >= HY_ITEMS_MAX) {
 		hy_fd_close(&look->file);
 		c->peek_at = peek_at + look->plain_len;

@@ -366,7 +366,8 @@ static void test_reset_while_it_is_asked_about(void)
 	idle(IDLE_ROUNDS);
 	scene.mute = false;
 	copy_resumed(copy_of(0));
-	probe_check(UNTIL(copy_of(0)->reset), "closed before a resume is answered, the host is told");
+	probe_check(UNTIL(copy_of(0)->reset),
+		    "closed before a resume is answered, the host is told");
 	end();
 }
 

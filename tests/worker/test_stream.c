@@ -254,7 +254,8 @@ static void resets_that_nobody_reads(void)
 	say_end(22, 0, ITEM_CLOSE);
 	probe_check(UNTIL(p->ended) && p->end == END_RESET, "a program that closes does so, too");
 	p = reset_while_full(23);
-	probe_check(UNTIL(p->ended) && p->end == END_RESET, "one that only writes is told in the end");
+	probe_check(UNTIL(p->ended) && p->end == END_RESET,
+		    "one that only writes is told in the end");
 	stage.policy = UP_TAKE;
 	probe_check(UNTIL(stage_count("live") == live), "nothing is left of them");
 }
