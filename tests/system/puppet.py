@@ -3,13 +3,13 @@
 
 open PATH		the file to send from
 accept			take the next connection
+connect ADDRESS PORT	open one
 send OFFSET N		bytes of the file as plain ones, by send()
 file OFFSET N		hylics_sendfile() until N bytes are accepted
 recv N			read exactly N bytes, or to the end; their SHA-256
 shut, close		of the connection
 """
 
-import ctypes
 import hashlib
 import json
 import os
@@ -17,10 +17,7 @@ import select
 import socket
 import sys
 
-library = ctypes.CDLL(os.environ["HYLICS_LIBRARY"], use_errno=True)
-library.hylics_sendfile.restype = ctypes.c_ssize_t
-library.hylics_sendfile.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int64),
-                                    ctypes.c_size_t]
+from guest_library import sendfile
 
 
 class Server:
@@ -40,6 +37,11 @@ class Server:
         self.sock, _ = self.listener.accept()
         self.sock.setblocking(False)
 
+    def connect(self, address, port):
+        """The other way round."""
+        self.sock = socket.create_connection((address, int(port)))
+        self.sock.setblocking(False)
+
     def _wait(self, write):
         select.select([] if write else [self.sock], [self.sock] if write else [], [])
 
@@ -54,15 +56,12 @@ class Server:
 
     def file(self, offset, count):
         """A part of the file."""
-        at, end = ctypes.c_int64(int(offset)), int(offset) + int(count)
-        while at.value < end:
-            done = library.hylics_sendfile(self.sock.fileno(), self.fd, ctypes.byref(at),
-                                           end - at.value)
-            if done >= 0:
-                continue
-            if ctypes.get_errno() != 11:
-                raise OSError(ctypes.get_errno(), "hylics_sendfile")
-            self._wait(True)
+        at, end = int(offset), int(offset) + int(count)
+        while at < end:
+            try:
+                at += sendfile(self.sock.fileno(), self.fd, at, end - at)
+            except BlockingIOError:
+                self._wait(True)
 
     def recv(self, count):
         """Bytes of the client."""
