@@ -10,12 +10,12 @@
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 
+#include "channel/area.h"
 #include "channel/chan.h"
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/show.h"
 #include "hylics-agent/address.h"
-#include "hylics-agent/area.h"
 #include "hylics-agent/count.h"
 #include "hylics-agent/conn.h"
 #include "hylics-agent/files.h"

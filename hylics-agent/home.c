@@ -56,12 +56,6 @@ static bool positions_fit(const struct conn *c, const struct move_offer *m,
 	return down_may_be(c, m->down) && m->up <= c->up && c->up - m->up <= rec->recv_len;
 }
 
-static bool lengths_fit(const struct move_offer *m, const struct tcp_record *rec)
-{
-	return (uint64_t)m->bytes_len + m->rest == (uint64_t)rec->recv_len + rec->send_len &&
-	       m->bytes_len + (uint64_t)m->rest <= HY_TCP_QUEUE_MAX;
-}
-
 void home_undo(struct agent *a, struct conn *c)
 {
 	area_release(c->area);
@@ -110,23 +104,23 @@ static void rebuild(struct agent *a, struct conn *c)
 static int begin(struct agent *a, struct conn *c, const struct move_offer *m,
 		 const struct tcp_record *rec)
 {
+	struct saved_record *saved;
+
 	if (offer_silence_now(a, c) < 0)
 		return 0;
 	c->state = CONN_HOMING;
 	a->n_homing++;
 	conn_watch_pair(a, c, 0);
-	c->area = area_take(&a->areas, c);
+	c->area = area_take(&a->areas);
 	if (!c->area) {
 		refuse(a, c, MOVE_LIMIT_MOVES);
 		return 0;
 	}
 	c->up_skip = c->up - m->up;
-	c->area->img.rec = *rec;
-	c->area->head->record_len = m->record_len;
-	memcpy(c->area->head->record, m->record, m->record_len);
-	memcpy(c->area->img.bytes, m->bytes, m->bytes_len);
-	c->area->got = m->bytes_len;
-	c->area->want = m->bytes_len + m->rest;
+	area_expect(c->area, m, rec);
+	saved = c->area->memory;
+	saved->len = m->record_len;
+	memcpy(saved->bytes, m->record, m->record_len);
 	if (m->rest == 0)
 		rebuild(a, c);
 	return 0;
@@ -139,7 +133,7 @@ int home_take_offer(struct agent *a, const struct message *msg)
 	struct move_offer m;
 
 	if (move_offer_decode(msg->payload, msg->len, &m) < 0 ||
-	    tcp_record_decode(m.record, m.record_len, &rec) < 0 || !lengths_fit(&m, &rec))
+	    tcp_record_decode(m.record, m.record_len, &rec) < 0 || !area_fits(&m, &rec))
 		return -EPROTO;
 	if (!c || c->state != CONN_MOVED)
 		return 0;
@@ -156,16 +150,14 @@ int home_take_queue(struct agent *a, const struct message *msg)
 {
 	struct conn *c = conn_find(a, msg->id);
 	struct area *area = c ? c->area : NULL;
+	int whole;
 
-	if (!c || c->state != CONN_HOMING || !area || area->got == area->want)
+	if (!c || c->state != CONN_HOMING || !area || area->got == area->rest)
 		return 0;
-	if (msg->len > area->want - area->got) {
-		conn_reset(a, c, "its queue is longer than was said");
-		return 0;
-	}
-	memcpy(area->img.bytes + area->got, msg->payload, msg->len);
-	area->got += msg->len;
-	if (area->got == area->want)
+	whole = area_collect(area, msg);
+	if (whole < 0)
+		conn_reset(a, c, "its queue is not what was said");
+	else if (whole)
 		rebuild(a, c);
 	return 0;
 }
@@ -213,7 +205,7 @@ int home_take_done(struct agent *a, const struct message *msg)
 {
 	struct conn *c = conn_find(a, msg->id);
 
-	if (c && c->state == CONN_HOMING && c->area && c->area->got == c->area->want && !c->silent)
+	if (c && c->state == CONN_HOMING && c->area && c->area->got == c->area->rest && !c->silent)
 		home_live(a, c);
 	return 0;
 }

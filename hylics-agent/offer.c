@@ -67,7 +67,7 @@ static int dump_long(struct agent *a, struct conn *c, struct tcp_image *img, str
 {
 	int rc;
 
-	c->area = area_take(&a->areas, c);
+	c->area = area_take(&a->areas);
 	if (!c->area)
 		return hy_err_set(e, EBUSY, "a long queue");
 	rc = tcp_dump(c->kept.fd, &c->area->img, e);
@@ -109,9 +109,11 @@ static int send_offer(struct agent *a, struct conn *c, const struct tcp_image *i
 	if (n < 0)
 		return n;
 	n = chan_send(a->chan, MSG_OFFER, c->id, a->packet, (size_t)n);
-	if (n == 0 && m.rest)
-		n = area_send(c->area, a->chan, c->id, m.bytes_len);
-	return n;
+	if (n < 0 || !m.rest)
+		return n;
+	c->area->head = m.bytes_len;
+	c->area->rest = m.rest;
+	return area_send(c->area, a->chan, c->id);
 }
 
 /* The first items right behind it: the host's first byte waits for no second message. */

@@ -114,13 +114,14 @@ static bool go_on_here(struct agent *a, struct conn *c, const struct saved *s)
 
 static bool rebuild_area(struct agent *a, struct conn *c, const struct saved *s)
 {
-	struct area *area = area_again(&a->areas, s->area, c);
+	struct area *area = area_again(&a->areas, s->area);
+	const struct saved_record *rec = area ? area->memory : NULL;
 
 	c->area = area;
 	c->up_skip = s->up_skip;
 	c->down_sent = s->down_sent;
-	return area && c->down_sent >= c->down_taken && area->head->record_len <= TCP_RECORD_MAX &&
-	       tcp_record_decode(area->head->record, area->head->record_len, &area->img.rec) == 0;
+	return area && c->down_sent >= c->down_taken && rec->len <= TCP_RECORD_MAX &&
+	       tcp_record_decode(rec->bytes, rec->len, &area->img.rec) == 0;
 }
 
 /* An earlier agent had silenced it. */
@@ -200,7 +201,8 @@ static int map_table(struct agent *a, int fd, struct hy_err *e)
 	if (at == MAP_FAILED)
 		return hy_err_set(e, errno, "table: map it");
 	a->table = (struct table){ .at = at, .memory = at };
-	areas_open(&a->areas, (uint8_t *)at + TABLE_ROWS_SIZE);
+	/* MADV_REMOVE gives the pages of the file back, not only this mapping of them */
+	areas_open(&a->areas, (uint8_t *)at + TABLE_ROWS_SIZE, AREA_AHEAD, MADV_REMOVE);
 	return 0;
 }
 
@@ -243,7 +245,7 @@ static enum move_held held_in(const struct conn *c)
 {
 	if (c->state == CONN_OFFERED)
 		return HELD_OFFERED;
-	if (c->state == CONN_HOMING && c->area && c->area->got == c->area->want && !c->silent)
+	if (c->state == CONN_HOMING && c->area && c->area->got == c->area->rest && !c->silent)
 		return HELD_REBUILT;
 	return HELD_MOVED;
 }

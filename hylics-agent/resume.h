@@ -8,7 +8,8 @@
  * DOC: The table
  *
  * A memfd of the holder's: a row per connection, and the areas. With the descriptors the holder
- * keeps, kept socket and pair, a row is all a successor needs: every byte is in a kernel.
+ * keeps, kept socket and pair, a row is all a successor needs: every byte is in a kernel, or, of a
+ * connection that was rebuilt and is not awake, in its area.
  *
  * A byte is taken out of the pair, or put into it, in two steps, the call and the note of it. In
  * between the row is busy. A successor that finds a row busy cannot know whether the call was
@@ -26,6 +27,7 @@
 
 #include "common/err.h"
 #include "common/limits.h"
+#include "tcpmove/record.h"
 
 struct agent;
 struct conn;
@@ -50,10 +52,17 @@ struct table {
 	void *memory;
 };
 
+/* What an area of a connection that comes home begins with: its record. */
+struct saved_record {
+	uint32_t len;
+	uint8_t bytes[TCP_RECORD_MAX];
+};
+
+#define AREA_AHEAD 4096u		/* room for it, a whole page */
 #define TABLE_ROWS_SIZE ((size_t)HY_CONNS_MAX * 64u)
 
 /* Room of the memfd: the rows, then the areas. */
-#define TABLE_BYTES (TABLE_ROWS_SIZE + HY_MOVES_MAX * AREA_SIZE)
+#define TABLE_BYTES (TABLE_ROWS_SIZE + HY_MOVES_MAX * ((size_t)AREA_AHEAD + HY_TCP_QUEUE_MAX))
 
 /**
  * table_open() - Map the table, take what the holder kept, let every connection go on

@@ -135,7 +135,7 @@ static int offer(struct moves *m, struct conn *c)
 
 	/* an area is free again when all is sent, the guest's one when the connection is home */
 	if (m->n_homing < HY_MOVES_MAX)
-		c->area = area_take(&m->areas, c);
+		c->area = area_take(&m->areas);
 	if (!c->area)
 		return -EAGAIN;
 	m->n_draining--;

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/keep.h"
 #include "common/own.h"
@@ -280,6 +281,28 @@ static void show_counters(struct moves *m)
 
 /* -- begin and end -- */
 
+#define AREAS_BYTES ((size_t)HY_MOVES_MAX * HY_TCP_QUEUE_MAX)
+
+/* Memory is touched as it is used. */
+static int open_areas(struct moves *m, struct hy_err *e)
+{
+	void *at = mmap(NULL, AREAS_BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		return hy_err_set(e, errno, "memory for the queues of connections");
+	areas_open(&m->areas, at, 0, MADV_DONTNEED);
+	m->queues = at;
+	return 0;
+}
+
+static void close_areas(struct moves *m)
+{
+	if (m->queues)
+		munmap(m->queues, AREAS_BYTES);
+	m->queues = NULL;
+}
+
 static void on_home(void *object)
 {
 	home_look(object);
@@ -308,7 +331,7 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 	if (rc == 0)
 		rc = conns_open(&m->conns, e);
 	if (rc == 0)
-		rc = areas_open(&m->areas, e);
+		rc = open_areas(m, e);
 	if (rc == 0)
 		rc = resume_inherit(m, e);
 	if (rc == 0 && m->link >= 0)
@@ -330,6 +353,6 @@ void moves_close(struct moves *m)
 	}
 	files_close(&m->files);
 	conns_close(&m->conns);
-	areas_close(&m->areas);
+	close_areas(m);
 	table_unmap(&m->table);
 }

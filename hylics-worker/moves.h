@@ -10,10 +10,10 @@
 #ifndef WORKER_MOVES_H
 #define WORKER_MOVES_H
 
+#include "channel/area.h"
 #include "channel/chan.h"
 #include "common/log.h"
 #include "common/show.h"
-#include "hylics-worker/area.h"
 #include "hylics-worker/conn.h"
 #include "hylics-worker/count.h"
 #include "hylics-worker/files.h"
@@ -45,6 +45,7 @@ struct moves {
 	struct conns conns;
 	struct files files;
 	struct areas areas;
+	void *queues;			/* the areas' memory */
 	struct table table;
 	struct counters *count;		/* in the table, as the stages */
 	struct stages *stages;

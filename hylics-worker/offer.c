@@ -198,20 +198,11 @@ static int begin(struct moves *m, struct conn *c, const struct move_offer *o,
 
 	if (o->rest == 0)
 		return adopt(m, c, &img);
-	c->area = area_take(&m->areas, c);
+	c->area = area_take(&m->areas);
 	if (!c->area)
 		return refuse_conn(m, c, MOVE_LIMIT_MOVES);
-	c->area->img.rec = *rec;
-	c->area->head = o->bytes_len;
-	c->area->rest = o->rest;
-	memcpy(c->area->img.bytes, o->bytes, o->bytes_len);
+	area_expect(c->area, o, rec);
 	return 0;
-}
-
-static bool lengths_fit(const struct move_offer *o, const struct tcp_record *rec)
-{
-	return (uint64_t)o->bytes_len + o->rest == (uint64_t)rec->recv_len + rec->send_len &&
-	       o->bytes_len <= HY_TCP_QUEUE_MAX && o->rest <= HY_TCP_QUEUE_MAX - o->bytes_len;
 }
 
 /*
@@ -245,7 +236,7 @@ int offer_take(struct moves *m, const struct message *msg)
 
 	if (rc < 0)
 		return rc;
-	if (tcp_record_decode(o.record, o.record_len, &rec) < 0 || !lengths_fit(&o, &rec))
+	if (tcp_record_decode(o.record, o.record_len, &rec) < 0 || !area_fits(&o, &rec))
 		return -EPROTO;
 	m->count->offered++;
 	if (!clear_number(m, msg->id))
@@ -264,18 +255,16 @@ int offer_take(struct moves *m, const struct message *msg)
 int offer_take_queue(struct moves *m, const struct message *msg)
 {
 	struct conn *c = conn_find(m, msg->id);
-	struct area *a;
+	int whole;
 
 	if (!c || c->state != CONN_COMING)
 		return 0;		/* on its way when it was refused */
-	a = c->area;
-	if (msg->total != a->rest || msg->offset != a->got) {
+	whole = area_collect(c->area, msg);
+	if (whole < 0) {
 		m->count->faults++;
 		return refuse_conn(m, c, MOVE_ERROR);
 	}
-	memcpy(a->img.bytes + a->head + a->got, msg->payload, msg->len);
-	a->got += msg->len;
-	return a->got == a->rest ? adopt(m, c, &a->img) : 0;
+	return whole ? adopt(m, c, &c->area->img) : 0;
 }
 
 int offer_take_cancel(struct moves *m, const struct message *msg)
