@@ -13,6 +13,7 @@ import shutil
 import tempfile
 
 from hylab import WORK
+from hylab.lock import locked
 
 PLACE = WORK / "run"
 GUEST_DIRECTORY = "/run/hylab"
@@ -23,7 +24,7 @@ class Exchange:
 
     def __init__(self, name, place=PLACE):
         place.mkdir(parents=True, exist_ok=True)
-        with _locked(place / ".lock"):
+        with locked(place / ".lock"):
             _sweep(place)
             self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=place))
             self._lock = open(self.directory / ".lock", "w", encoding="ascii")
@@ -63,13 +64,6 @@ class Exchange:
         """Remove the directory."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self._lock.close()
-
-
-@contextlib.contextmanager
-def _locked(path):
-    with open(path, "w", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _sweep(place):

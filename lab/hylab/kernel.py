@@ -6,9 +6,7 @@ build/lab/kernel/VERSION/{vmlinux,lib/modules/VERSION}; a directory with that na
 because it is made under another name and renamed.
 """
 
-import contextlib
 import dataclasses
-import fcntl
 import lzma
 import os
 import pathlib
@@ -21,6 +19,7 @@ import tempfile
 import zlib
 
 from hylab import LabError, WORK, progress
+from hylab.lock import locked
 
 META_PACKAGE = "linux-image-amd64"
 CACHE = WORK / "kernel"
@@ -70,19 +69,12 @@ def prepare(cache=CACHE):
     if platform.machine() != "x86_64":
         raise LabError(f"the lab boots x86_64 kernels; this machine is {platform.machine()}")
     cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / "lock"):
+    with locked(cache / "lock"):
         kernel = cached(cache)
         if kernel is None:
             _sweep(cache)
             kernel = _fetch(cache)
     return kernel
-
-
-@contextlib.contextmanager
-def _locked(path):
-    with open(path, "w", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _sweep(cache):

@@ -79,21 +79,12 @@ static void put_attr(struct request *req, unsigned short type, const void *data,
 	req->head.nlmsg_len = (uint32_t)(at + RTA_LENGTH(len));
 }
 
-static void ask(struct request *req)
+static void ask(const struct request *req)
 {
-	struct {
-		struct nlmsghdr head;
-		struct nlmsgerr err;
-		char rest[sizeof(struct request)];
-	} ack;
-	int fd = (int)PROBE_TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+	int rc = probe_netlink(&req->head);
 
-	PROBE_TRY(send(fd, req, req->head.nlmsg_len, 0));
-	PROBE_TRY(recv(fd, &ack, sizeof(ack), 0));
-	close(fd);
-	if (ack.head.nlmsg_type != NLMSG_ERROR || ack.err.error)
-		probe_bail("netlink request %u: %s", req->head.nlmsg_type,
-			   strerror(-ack.err.error));
+	if (rc < 0)
+		probe_bail("netlink request %u: %s", req->head.nlmsg_type, strerror(-rc));
 }
 
 /* Return: length of the address; its family is set */

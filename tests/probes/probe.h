@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 
 /* Ends the probe with the call's text and errno unless @call returns 0 or more; its value. */
@@ -186,6 +187,14 @@ void probe_netns_enter(int netns);
  * Return: the descriptor, the caller's to close
  */
 int probe_netns_here(void);
+
+/**
+ * probe_netlink() - Have a rtnetlink request carried out in the calling thread's namespace
+ * @request:	With NLM_F_ACK
+ *
+ * Return: 0, or the kernel's -errno
+ */
+int probe_netlink(const struct nlmsghdr *request);
 
 /**
  * probe_veth() - Join this network namespace to another one by a veth pair, both ends down

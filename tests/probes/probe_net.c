@@ -159,9 +159,8 @@ static void veth_request(struct request *req, const char *here, const char *ther
 	attr_close(req, info);
 }
 
-int probe_veth(const char *here, const char *there, int netns)
+int probe_netlink(const struct nlmsghdr *request)
 {
-	struct request req;
 	struct {
 		struct nlmsghdr head;
 		struct nlmsgerr err;
@@ -169,13 +168,20 @@ int probe_veth(const char *here, const char *there, int netns)
 	} ack;
 	int fd = (int)PROBE_TRY(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
 
-	veth_request(&req, here, there, netns);
-	PROBE_TRY(send(fd, &req, req.head.nlmsg_len, 0));
+	PROBE_TRY(send(fd, request, request->nlmsg_len, 0));
 	PROBE_TRY(recv(fd, &ack, sizeof(ack), 0));
 	close(fd);
 	if (ack.head.nlmsg_type != NLMSG_ERROR)
 		probe_bail("netlink answered with message type %u", ack.head.nlmsg_type);
 	return ack.err.error;
+}
+
+int probe_veth(const char *here, const char *there, int netns)
+{
+	struct request req;
+
+	veth_request(&req, here, there, netns);
+	return probe_netlink(&req.head);
 }
 
 static void limit_recv(int sock)

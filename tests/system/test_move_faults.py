@@ -130,35 +130,38 @@ def test_every_step_has_its_cases():
     assert set(WORKER_STEPS) | set(AGENT_STEPS) == set(MOVE_STEPS)
 
 
+@contextlib.contextmanager
+def at_step(net, who, step, action):
+    """The load of a case, with its fault; afterwards all works again, and ends without a trace.
+
+    (offload, client, who's process id)
+    """
+    load = {**WORKER_STEPS, **AGENT_STEPS}[step]
+    fault = {"keeper" if who == "worker" else "agent": f"{step}:{action}"}
+    with stage(net, load, **fault) as (offload, file, server):
+        pid = pid_of(offload, who)
+        with asking(offload, file, load) as client:
+            provoke(offload, step)
+            yield offload, client, pid
+        works_again(offload, file)
+        leaves_nothing(offload, server)
+
+
 @pytest.mark.parametrize("_again", range(REPEATS))
 @pytest.mark.parametrize(("who", "step"), CASES)
 def test_killed_at_step(net, who, step, _again):
-    load = {**WORKER_STEPS, **AGENT_STEPS}[step]
-    fault = {"keeper" if who == "worker" else "agent": f"{step}:kill"}
-    with stage(net, load, **fault) as (offload, file, server):
-        first = pid_of(offload, who)
-        with asking(offload, file, load) as client:
-            provoke(offload, step)
-            never_wrong(client.verdict(), *MAY_RESET[who])
+    with at_step(net, who, step, "kill") as (offload, client, first):
+        never_wrong(client.verdict(), *MAY_RESET[who])
         assert wait_for(lambda: pid_of(offload, who), "a successor") != first, "it never came there"
-        works_again(offload, file)
-        leaves_nothing(offload, server)
 
 
 @pytest.mark.parametrize("_again", range(REPEATS))
 @pytest.mark.parametrize(("who", "step"), CASES)
 def test_stopped_at_step_then_goes_on(net, who, step, _again):
-    load = {**WORKER_STEPS, **AGENT_STEPS}[step]
-    fault = {"keeper" if who == "worker" else "agent": f"{step}:stop"}
-    with stage(net, load, **fault) as (offload, file, server):
-        pid = pid_of(offload, who)
-        with asking(offload, file, load) as client:
-            provoke(offload, step)
-            wait_for(lambda: is_stopped(pid), f"{who} at {step}")
-            os.kill(pid, signal.SIGCONT)
-            never_wrong(client.verdict())
-        works_again(offload, file)
-        leaves_nothing(offload, server)
+    with at_step(net, who, step, "stop") as (_, client, pid):
+        wait_for(lambda: is_stopped(pid), f"{who} at {step}")
+        os.kill(pid, signal.SIGCONT)
+        never_wrong(client.verdict())
 
 
 # -- whole processes, at three moments --
