@@ -104,6 +104,39 @@ static size_t options_right(const struct conn *c, const char *where)
 	       count_right(sock, own, COUNT(v4_options), where) + has_reno(sock);
 }
 
+/* More than 32 bits of it; what the kernel paces by is what the program asked for. */
+static bool has_rate(int sock, uint64_t rate)
+{
+	uint64_t now = 0;
+	socklen_t len = sizeof(now);
+
+	PROBE_TRY(getsockopt(sock, SOL_SOCKET, SO_MAX_PACING_RATE, &now, &len));
+	return now == rate && len == sizeof(now) &&
+	       tcp_sock_info(sock).tcpi_max_pacing_rate == rate;
+}
+
+static void prove_rates(struct world *w)
+{
+	static const uint64_t rates[] = { 100000, 5000000000u, UINT64_MAX };
+	const struct wish wish = { .kind = KIND_V4 };
+	unsigned int out = 0, home = 0;
+	struct conn c;
+
+	for (unsigned int i = 0; i < COUNT(rates); i++) {
+		conn_open(w, &c, &wish);
+		PROBE_TRY(setsockopt(c.kept, SOL_SOCKET, SO_MAX_PACING_RATE, &rates[i],
+				     sizeof(rates[i])));
+		conns_out(w, &c, 1);
+		out += has_rate(c.copy, rates[i]);
+		conns_home(w, &c, 1);
+		home += has_rate(c.kept, rates[i]);
+		conn_close(&c);
+	}
+	probe_check(out == COUNT(rates) && home == COUNT(rates),
+		    "rates to pace by, slow, fast and none: %u of 3 in the twin, %u home again",
+		    out, home);
+}
+
 static void prove_options(struct world *w, enum kind kind, const char *name)
 {
 	const struct wish wish = { .kind = kind };
@@ -365,6 +398,7 @@ int main(void)
 	prove_options(&w, KIND_V4, "IPv4");
 	prove_options(&w, KIND_V6, "IPv6");
 	prove_options(&w, KIND_MAPPED, "IPv4 in IPv6");
+	prove_rates(&w);
 	prove_defaults(&w);
 	prove_linger(&w);
 	prove_cork(&w);
