@@ -78,7 +78,7 @@ bool ends_are_scoped(const struct tcp_record *rec)
 }
 
 /* The name of an end as a socket of this domain wants it; its length. */
-static socklen_t name_for(int domain, uint8_t family, const struct tcp_end *end, union name *name)
+static socklen_t name_in(int domain, uint8_t family, const struct tcp_end *end, union name *name)
 {
 	memset(name, 0, sizeof(*name));
 	if (domain == AF_INET) {
@@ -99,14 +99,18 @@ static socklen_t name_for(int domain, uint8_t family, const struct tcp_end *end,
 	return sizeof(name->v6);
 }
 
-static int domain_of(int sock, const struct tcp_record *rec, int *domain, struct hy_err *e)
+/* Return: 0, -errno */
+static int name_for(int sock, uint8_t family, const struct tcp_end *end, union name *name,
+		    socklen_t *len, struct hy_err *e)
 {
-	int rc = sockopt_get(sock, SOL_SOCKET, SO_DOMAIN, domain);
+	int domain = AF_UNSPEC;
+	int rc = sockopt_get(sock, SOL_SOCKET, SO_DOMAIN, &domain);
 
 	if (rc)
 		return hy_err_set(e, -rc, "ask for the socket's family");
-	if (*domain != AF_INET6 && (*domain != AF_INET || rec->family != AF_INET))
+	if (domain != AF_INET6 && (domain != AF_INET || family != AF_INET))
 		return hy_err_set(e, EAFNOSUPPORT, "a socket of another family");
+	*len = name_in(domain, family, end, name);
 	return 0;
 }
 
@@ -129,12 +133,10 @@ int ends_bind(int sock, const struct tcp_record *rec, struct hy_err *e)
 {
 	union name name;
 	socklen_t len;
-	int domain = AF_UNSPEC;
-	int rc = domain_of(sock, rec, &domain, e);
+	int rc = name_for(sock, rec->family, &rec->local, &name, &len, e);
 
 	if (rc)
 		return rc;
-	len = name_for(domain, rec->family, &rec->local, &name);
 	if (bind(sock, &name.any, len) == 0)
 		return 0;
 	if (errno != EINVAL)
@@ -146,12 +148,10 @@ int ends_connect(int sock, const struct tcp_record *rec, struct hy_err *e)
 {
 	union name name;
 	socklen_t len;
-	int domain = AF_UNSPEC;
-	int rc = domain_of(sock, rec, &domain, e);
+	int rc = name_for(sock, rec->family, &rec->remote, &name, &len, e);
 
 	if (rc)
 		return rc;
-	len = name_for(domain, rec->family, &rec->remote, &name);
 	if (connect(sock, &name.any, len) < 0)
 		return hy_err_set(e, errno, "connect in repair mode");
 	return 0;
