@@ -162,10 +162,17 @@ static void link_drop(void *object, int fd, int rc)
 
 static const struct ev_class link_class = { "link to the child", link_handle, link_drop };
 
+static int hand_over_table(struct keep *k)
+{
+	hy_autofd held = k->ops->hold ? k->ops->hold(k->object) : -1;
+	struct hy_fds fds = { .n = held < 0 ? 1 : 2, .fd = { k->table, held } };
+
+	return send_packet(k->link, PACKET_KEPT, KEEP_TABLE, &fds, NULL, 0);
+}
+
 static int hand_over(struct keep *k)
 {
-	struct hy_fds table = { .n = 1, .fd = { k->table } };
-	int rc = send_packet(k->link, PACKET_KEPT, KEEP_TABLE, &table, NULL, 0);
+	int rc = hand_over_table(k);
 
 	for (unsigned int i = 0; rc == 0 && i < k->n_slots; i++) {
 		struct hy_fds fds = { .n = k->slots[i].n };

@@ -11,7 +11,8 @@
  * memfd, the child's table of connections, which both map or only the child does, and descriptors
  * by slot number. The link is a SOCK_SEQPACKET pair; each packet is 8 bytes, type and slot.
  *
- *	parent to child, once, at its start	TABLE + memfd, KEPT slot + descriptors ..., END
+ *	parent to child, once, at its start	TABLE + memfd (+ what hold() gave), KEPT slot +
+ *						descriptors ..., END
  *	child to parent, any time		PUT slot + descriptors, DROP slot
  *	child to parent, as the owner wants	OTHER + payload: handed to on_other()
  *
@@ -43,6 +44,11 @@ struct keep_ops {
 	 * returns its exit code.
 	 */
 	int (*child)(void *object, int link);
+	/*
+	 * A descriptor that the child is to hold as long as it lives, whatever becomes of the
+	 * parent; closed here when it was sent. -1: none. May be NULL.
+	 */
+	int (*hold)(void *object);
 	void (*on_other)(void *object, const uint8_t *payload, size_t len);	/* may be NULL */
 	void (*on_start)(void *object, pid_t pid);				/* may be NULL */
 	void (*on_finished)(void *object);	/* the child ended with 0, or was told to stop */
@@ -95,7 +101,7 @@ void keep_close(struct keep *k);
  * @fds:	Its descriptors, the caller's from here on
  * @e:		Error
  *
- * The first call gives the table, as slot KEEP_TABLE.
+ * The first call gives the table, as slot KEEP_TABLE, and behind it what is only to be held.
  *
  * Return: 1, 0 at the end, -errno
  */

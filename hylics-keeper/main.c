@@ -87,6 +87,26 @@ static int worker_exec(void *object, int link)
 	return HY_EXIT_FAILED;
 }
 
+/*
+ * Should the keeper die, no frame for a connection of the twin's may reach the guest before all has
+ * come home. The worker has no use for the links but that they live: they stay in a socket's queue.
+ */
+static int hold_links(void *object)
+{
+	struct keeper *k = object;
+	int ends[2], rc = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	for (unsigned int i = 0; i < k->twin.n_nics && rc == 0; i++)
+		rc = splice_send_links(&k->twin.nic[i].splice, ends[0]);
+	close(ends[0]);
+	if (rc < 0)
+		hy_log(&k->daemon.log, HY_LOG_WARN, "links for the worker to hold: %s",
+		       strerrordesc_np(-rc));
+	return ends[1];
+}
+
 static void take_addresses(void *object, const uint8_t *payload, size_t len)
 {
 	struct move_address told[HY_TWIN_ADDRS_MAX];
@@ -118,6 +138,7 @@ static void worker_finished(void *object)
 
 static const struct keep_ops keep_ops = {
 	.child = worker_exec,
+	.hold = hold_links,
 	.on_other = take_addresses,
 	.on_finished = worker_finished,
 };

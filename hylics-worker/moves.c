@@ -318,7 +318,7 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 	int rc;
 
 	*m = (struct moves){ .cfg = *cfg, .chan = cfg->chan, .loop = cfg->loop, .log = cfg->log,
-			     .link = cfg->link, .files.share = -1, .show.fd = -1 };
+			     .link = cfg->link, .held = -1, .files.share = -1, .show.fd = -1 };
 	TAILQ_INIT(&m->run);
 	TAILQ_INIT(&m->tell);
 	m->round = (struct ev_timer){ .fn = on_round, .object = m };
@@ -351,6 +351,7 @@ void moves_close(struct moves *m)
 		if (m->conns.at[i].state != CONN_FREE)
 			hy_fd_close(&m->conns.at[i].sock);
 	}
+	hy_fd_close(&m->held);
 	files_close(&m->files);
 	conns_close(&m->conns);
 	close_areas(m);

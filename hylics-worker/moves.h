@@ -38,6 +38,7 @@ struct moves {
 	const struct hy_log *log;
 	struct moves_config cfg;
 	int link;
+	int held;			/* from the keeper, never looked at; -1 */
 	bool session;			/* the channel is up */
 	bool leaving, left;		/* everything is to go home; left() was called */
 	uint32_t leave_next;		/* row to be asked next */

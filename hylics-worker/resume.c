@@ -209,10 +209,12 @@ static int take_sockets(struct moves *m, int *sock, int *table, struct hy_err *e
 	int rc;
 
 	while ((rc = keep_take(m->link, &slot, &fds, e)) > 0) {
-		if (slot == KEEP_TABLE && fds.n && *table < 0)
+		if (slot == KEEP_TABLE && fds.n && *table < 0) {
 			*table = hy_fd_steal(&fds.fd[0]);
-		else if (slot < HY_CONNS_MAX && fds.n && sock[slot] < 0)
+			m->held = fds.n > 1 ? hy_fd_steal(&fds.fd[1]) : -1;
+		} else if (slot < HY_CONNS_MAX && fds.n && sock[slot] < 0) {
 			sock[slot] = hy_fd_steal(&fds.fd[0]);
+		}
 		hy_fds_close(&fds);
 	}
 	if (rc == 0 && *table < 0)

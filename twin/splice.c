@@ -7,6 +7,7 @@
  */
 #include "twin/splice.h"
 
+#include "common/fdpass.h"
 #include "common/limits.h"
 #include "common/own.h"
 #include "twin/splice_tc.h"
@@ -308,6 +309,29 @@ int splice_del_address(struct splice *s, int family, const void *addr, struct hy
 	if (bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.addresses), &key) < 0)
 		return hy_err_set(e, errno, "splice: removing an address");
 	return 0;
+}
+
+int splice_send_links(const struct splice *s, int sock)
+{
+	struct hy_fds fds = { 0 };
+	ssize_t n;
+
+	for (int which = 0; s->bpf && which < SPLICE_PROGS; which++) {
+		if (s->hooks[which].link >= 0)
+			fds.fd[fds.n++] = s->hooks[which].link;
+	}
+	n = fds.n ? hy_fds_send(sock, "", 1, &fds, MSG_DONTWAIT) : 0;
+	return n < 0 ? (int)n : 0;
+}
+
+unsigned int splice_sweep_links(unsigned int ifindex)
+{
+	unsigned int n = 0;
+
+	for (int which = 0; which < SPLICE_PROGS; which++)
+		n += tcx_sweep(ifindex, false, bpf_names[which]) +
+		     tcx_sweep(ifindex, true, bpf_names[which]);
+	return n;
 }
 
 int splice_counts(const struct splice *s, uint64_t out[SPLICE_COUNTS])

@@ -117,6 +117,18 @@ int splice_add_address(struct splice *s, int family, const void *addr, struct hy
 int splice_del_address(struct splice *s, int family, const void *addr, struct hy_err *e);
 
 /**
+ * splice_send_links() - Put the links into a socket's queue: they end with their last holder
+ * @s:		From splice_open(); without links nothing happens
+ * @sock:	Unix socket of packets
+ *
+ * Return: 0, -errno
+ */
+int splice_send_links(const struct splice *s, int sock);
+
+/* Take all links of splices away from an interface. Return: how many they were */
+unsigned int splice_sweep_links(unsigned int ifindex);
+
+/**
  * splice_counts() - Read the counters, summed over the machine's CPUs
  * @s:		Open
  * @out:	Filled on success, indexed by enum splice_count

@@ -12,6 +12,8 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Of the kernel's interface since 6.6; the headers may be older. */
 #define TCX_INGRESS ((enum bpf_attach_type)46)
@@ -44,6 +46,37 @@ void tcx_unlink(int *link)
 	hy_fd_close(link);
 }
 
+/* What BPF_PROG_QUERY is asked and answers, since 6.6. */
+struct query {
+	uint32_t ifindex;
+	uint32_t attach_type;
+	uint32_t query_flags;
+	uint32_t attach_flags;
+	uint64_t prog_ids;
+	uint32_t count;
+	uint32_t unused;
+	uint64_t prog_attach_flags;
+	uint64_t link_ids;
+	uint64_t link_attach_flags;
+	uint64_t revision;
+};
+
+struct hanging {
+	uint32_t prog[TCX_PROGS];
+	uint32_t link[TCX_PROGS];
+	uint32_t n;
+};
+
+static void query(unsigned int ifindex, bool egress, struct hanging *h)
+{
+	struct query q = { .ifindex = ifindex, .attach_type = hook(egress), .count = TCX_PROGS,
+			   .prog_ids = (uintptr_t)h->prog, .link_ids = (uintptr_t)h->link };
+
+	*h = (struct hanging){ 0 };
+	if (syscall(SYS_bpf, BPF_PROG_QUERY, &q, sizeof(q)) == 0)
+		h->n = q.count < TCX_PROGS ? q.count : TCX_PROGS;
+}
+
 static bool is_named(uint32_t prog_id, const char *name)
 {
 	struct bpf_prog_info info = { 0 };
@@ -56,14 +89,26 @@ static bool is_named(uint32_t prog_id, const char *name)
 
 bool tcx_has(unsigned int ifindex, bool egress, const char *name)
 {
-	uint32_t ids[TCX_PROGS];
-	LIBBPF_OPTS(bpf_prog_query_opts, opts, .prog_ids = ids, .prog_cnt = TCX_PROGS);
+	struct hanging h;
 
-	if (bpf_prog_query_opts((int)ifindex, hook(egress), &opts) < 0)
-		return false;
-	for (uint32_t i = 0; i < opts.prog_cnt && i < TCX_PROGS; i++) {
-		if (is_named(ids[i], name))
+	query(ifindex, egress, &h);
+	for (uint32_t i = 0; i < h.n; i++) {
+		if (is_named(h.prog[i], name))
 			return true;
 	}
 	return false;
+}
+
+unsigned int tcx_sweep(unsigned int ifindex, bool egress, const char *name)
+{
+	struct hanging h;
+	unsigned int n = 0;
+
+	query(ifindex, egress, &h);
+	for (uint32_t i = 0; i < h.n; i++) {
+		hy_autofd link = is_named(h.prog[i], name) ? bpf_link_get_fd_by_id(h.link[i]) : -1;
+
+		n += link >= 0 && bpf_link_detach(link) == 0;
+	}
+	return n;
 }

@@ -40,14 +40,10 @@ int tcx_link(unsigned int ifindex, bool egress, int prog_fd, struct hy_err *e);
  */
 void tcx_unlink(int *link);
 
-/**
- * tcx_has() - Does a program of this name hang there?
- * @ifindex:	Of the interface
- * @egress:	As for tcx_link()
- * @name:	Shorter than TCX_PROG_NAME_MAX
- *
- * Return: true if so; false if not, or if the kernel does not tell
- */
+/* Does a program of this name, shorter than TCX_PROG_NAME_MAX, hang there? */
 bool tcx_has(unsigned int ifindex, bool egress, const char *name);
+
+/* Take the programs of this name away, whoever holds their links. Return: how many they were */
+unsigned int tcx_sweep(unsigned int ifindex, bool egress, const char *name);
 
 #endif

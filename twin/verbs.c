@@ -348,13 +348,26 @@ int verb_switches(const struct space *space, struct hy_err *e)
 
 /* -- sweep -- */
 
+/* A worker that outlived its keeper holds the links, and with the twin its veth. */
+static int sweep_veth(int fd, const struct link_info *info, const struct verb_alias *ours,
+		      struct hy_err *e)
+{
+	unsigned int edge = if_nametoindex(ours->edge);
+
+	if (!is_dead(ours->owner))
+		return 0;
+	if (edge)
+		splice_sweep_links(edge);
+	return link_delete(fd, info->index, e);
+}
+
 static int sweep_one(int fd, const struct link_info *info, struct hy_err *e)
 {
 	struct verb_alias ours;
 	int rc;
 
 	if (!strcmp(info->kind, "veth") && read_alias(info->alias, &ours))
-		return is_dead(ours.owner) ? link_delete(fd, info->index, e) : 0;
+		return sweep_veth(fd, info, &ours, e);
 	if (!can_be_edge(info))
 		return 0;
 	rc = splice_sweep(info->index, is_dead, e);

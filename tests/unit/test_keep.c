@@ -29,6 +29,7 @@
 #define PATIENCE_MS 20000
 #define SLOTS 500			/* more than a socket's buffer holds packets */
 #define TABLE_BYTES 4096
+#define HELD 4711
 
 struct table {
 	int children;
@@ -54,7 +55,14 @@ static struct table *map_table(int fd)
 	return t == MAP_FAILED ? NULL : t;
 }
 
-/* Reads from every kept descriptor one byte, which tells its slot. */
+static bool is_numbered(int fd, uint32_t number)
+{
+	uint32_t is = ~number;
+
+	return pread(fd, &is, sizeof(is), 0) == sizeof(is) && is == number;
+}
+
+/* Every kept descriptor's file tells its slot. */
 static int take_all(int link, struct table **t)
 {
 	struct hy_err e = { 0 };
@@ -62,13 +70,12 @@ static int take_all(int link, struct table **t)
 	uint32_t slot;
 	int rc, n = 0;
 
-	if (keep_take(link, &slot, &fds, &e) != 1 || slot != KEEP_TABLE || fds.n != 1)
+	if (keep_take(link, &slot, &fds, &e) != 1 || slot != KEEP_TABLE || fds.n != 2 ||
+	    !is_numbered(fds.fd[1], HELD))
 		return -1;
 	*t = map_table(fds.fd[0]);
 	while ((rc = keep_take(link, &slot, &fds, &e)) == 1) {
-		uint32_t mine = ~0u;
-
-		if (pread(fds.fd[0], &mine, sizeof(mine), 0) != sizeof(mine) || mine != slot)
+		if (!is_numbered(fds.fd[0], slot))
 			return -1;
 		n++;
 		hy_fds_close(&fds);
@@ -113,7 +120,27 @@ static void on_finished(void *object)
 	w->finished++;
 }
 
-static const struct keep_ops ops = { child_main, on_other, on_start, on_finished };
+/* A file whose first four bytes are the number of its slot. */
+static int numbered_file(uint32_t number)
+{
+	int fd = memfd_create("numbered", MFD_CLOEXEC);
+
+	return fd >= 0 && write(fd, &number, sizeof(number)) == sizeof(number) ? fd : -1;
+}
+
+static int hold(void *object)
+{
+	(void)object;
+	return numbered_file(HELD);
+}
+
+static const struct keep_ops ops = {
+	.child = child_main,
+	.hold = hold,
+	.on_other = on_other,
+	.on_start = on_start,
+	.on_finished = on_finished,
+};
 
 static void serve_until(struct world *w, const int *count, int wanted)
 {
@@ -142,14 +169,6 @@ static void end(struct world *w)
 {
 	keep_close(&w->keep);
 	ev_close(&w->loop);
-}
-
-/* A file whose first four bytes are the number of its slot. */
-static int numbered_file(uint32_t number)
-{
-	int fd = memfd_create("numbered", MFD_CLOEXEC);
-
-	return fd >= 0 && write(fd, &number, sizeof(number)) == sizeof(number) ? fd : -1;
 }
 
 static int put_numbered(int link, uint32_t slot)
