@@ -191,8 +191,10 @@ int child_main(const struct child_config *cfg, int link)
 	struct hy_err e = { 0 };
 	int rc;
 
-	/* without its holder it could keep nothing */
+	/* without its holder it could keep nothing; it may be gone before the kernel was told */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != cfg->holder)
+		return HY_EXIT_FAILED;
 	c.stats = -1;
 	c.started_ms = hy_clock_ms();
 	c.daemon.on_stop = on_stop;

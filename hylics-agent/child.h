@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "channel/addr.h"
 #include "common/log.h"
@@ -26,6 +27,7 @@ struct child_config {
 	uint64_t threshold;
 	bool offload;
 	int log_level;
+	pid_t holder;
 };
 
 /**

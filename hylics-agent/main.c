@@ -144,6 +144,7 @@ static int configure(struct holder *h, const struct values *v, struct hy_err *e)
 	h->cfg.threshold = v->threshold;
 	h->cfg.offload = !v->no_offload;
 	h->cfg.log_level = v->log_level;
+	h->cfg.holder = getpid();
 	if (rc == 0)
 		rc = set_paths(h, v, e);
 	if (rc == 0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kills a worker or an agent at every named step: the other goes on, a successor takes over."""
 
+import contextlib
 import os
 import random
 import signal
@@ -23,6 +24,7 @@ WHO = {
     "soak.middle": ("agent",),
 }
 LONGEST_LIFE_S = 0.03
+FORKS = 40
 CASES = [(step, who) for step in STEPS for who in WHO.get(step, ())]
 
 
@@ -117,6 +119,20 @@ def test_kill_at_random_moments(port, who):
             else:
                 successor.wait_line(channel.UP)
                 assert channel.status(port.directory)["faults"] == 0
+
+
+def test_holder_killed_right_behind_its_fork(port):
+    """Its agent has everything, and did not yet ask the kernel to end with it: one in ten or so."""
+    for _ in range(FORKS):
+        with start("agent", port) as holder:
+            agent = wait_for(lambda of=holder: next(iter(children(of.pid)), 0), "an agent")
+            os.kill(agent, signal.SIGSTOP)
+            wait_for(lambda pid=agent: is_stopped(pid), "a stopped agent")
+            with Ends([agent]):
+                holder.kill()
+                holder.wait_end()
+                with contextlib.suppress(ProcessLookupError):
+                    cont(agent)
 
 
 def test_wrong_step_or_action_is_refused(port):
