@@ -87,6 +87,15 @@ int area_collect(struct area *a, const struct message *msg)
 	return a->got == a->rest;
 }
 
+bool area_is_sending(const struct areas *t, uint32_t id)
+{
+	for (unsigned int i = 0; i < HY_MOVES_MAX; i++) {
+		if (t->at[i].sending && t->at[i].stream.id == id)
+			return true;
+	}
+	return false;
+}
+
 static void sent(struct chan_stream *s, int rc)
 {
 	struct area *a = s->object;

@@ -77,4 +77,7 @@ int area_collect(struct area *a, const struct message *msg);
  */
 int area_send(struct area *a, struct chan *chan, uint32_t id);
 
+/* Whether a queue of this connection's is on its way, perhaps of an offer that was refused. */
+bool area_is_sending(const struct areas *t, uint32_t id);
+
 #endif

@@ -178,6 +178,9 @@ void home_look(struct moves *m)
 
 		if (c->state != CONN_DRAINING || !tcp_drained(&c->drain, c->sock, now_ms))
 			continue;
+		/* the queue of an offer that was refused would be taken for this one's */
+		if (area_is_sending(&m->areas, c->id))
+			continue;
 		if (is_whole(c)) {
 			full = offer(m, c) == -EAGAIN;
 		} else {

@@ -269,22 +269,32 @@ static void hear_home(unsigned int k, const struct message *m)
 	    tcp_record_decode(o.record, o.record_len, &p->home.rec) < 0)
 		probe_bail("a home offer that cannot be read");
 	p->home.room = o.bytes_len + o.rest;
+	free(p->home.bytes);
 	p->home.bytes = malloc(p->home.room + 1);
 	memcpy(p->home.bytes, o.bytes, o.bytes_len);
-	p->home_got = o.bytes_len;
+	p->home_got = p->home_first = o.bytes_len;
 	p->home_all = o.bytes_len + o.rest;
 	p->home_down = o.down;
 	p->home_up = o.up;
-	p->home_offered = o.rest == 0;
+	p->home_void = stage.no_room > 0;
+	p->home_offered = o.rest == 0 && !p->home_void;
+	if (p->home_void) {
+		stage.no_room--;
+		say_home_taken(k, MOVE_LIMIT_MOVES);
+	}
 }
 
 static void hear_queue(unsigned int k, const struct message *m)
 {
 	struct player *p = &stage.player[k];
 
+	if (m->offset != p->home_got - p->home_first || m->total != p->home_all - p->home_first) {
+		p->home_wrong = true;
+		return;
+	}
 	memcpy(p->home.bytes + p->home_got, m->payload, m->len);
 	p->home_got += m->len;
-	p->home_offered = p->home_got == p->home_all;
+	p->home_offered = p->home_got == p->home_all && !p->home_void;
 }
 
 static void hear_pos(struct player *p, const struct message *m)

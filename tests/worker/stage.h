@@ -42,7 +42,9 @@ struct player {
 	bool up_wrong;
 	uint64_t home_down, home_up;
 	struct tcp_image home;
-	uint32_t home_got, home_all;
+	uint32_t home_got, home_all, home_first;
+	bool home_void;			/* it was refused */
+	bool home_wrong;		/* a piece of its queue that was out of place */
 	/* what its client has read */
 	uint64_t read;
 	bool read_wrong, eof;
@@ -61,6 +63,7 @@ struct stage {
 	int deaf;			/* a listener in the twin: see stage.c */
 	char dir[32], channel[64], share[64], stats[64];
 	enum up_policy policy;
+	unsigned int no_room;		/* so many offers home are refused at once: no room */
 	void (*before_rest)(void);	/* called when an offer was said whose rest was not */
 	uint16_t opened;		/* the last MSG_FILE_OPENED */
 	uint32_t opened_id;

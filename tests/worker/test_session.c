@@ -268,6 +268,26 @@ static void home_refused(void)
 	away(k);
 }
 
+/* The guest says so at the offer's first message: of the queue most is still to come. */
+static void home_when_there_is_no_room(void)
+{
+	unsigned int k = 17;
+	struct player *p = moved(k);
+
+	stage.policy = UP_HOLD;
+	player_client_sends(k, 0, 60000);
+	tcp_sock_wait_acked(p->client);
+	say_data(k, 0, 4000);
+	UNTIL((player_client_has(k, 4000)));
+	stage.no_room = 3;
+	say(MSG_HOME, k, NULL, 0);
+	probe_check(UNTIL(p->home_wrong || p->home_offered) && !p->home_wrong,
+		    "a second offer's queue comes behind the first one's");
+	stage.policy = UP_TAKE;
+	probe_check(player_home(k) && kept_works(k, 4000), "and is taken");
+	player_close(k);
+}
+
 static void home_and_the_session_is_lost(void)
 {
 	unsigned int k = 13;
@@ -416,6 +436,7 @@ int main(int argc, char **argv)
 	home_while_idle();
 	home_in_mid_stream();
 	home_refused();
+	home_when_there_is_no_room();
 	home_and_the_session_is_lost();
 	home_and_the_worker_is_killed();
 	cancelled_home();
