@@ -267,7 +267,7 @@ void copy_home(unsigned int k)
 	o.rest = all - o.bytes_len;
 	say(MSG_HOME_OFFER, c->id, out, move_offer_encode(&o, out, sizeof(out)));
 	rest = (struct chan_stream){ .type = MSG_QUEUE, .id = c->id, .data = bytes + o.bytes_len,
-				     .total = o.rest, .done = stream_done };
+				     .total = o.rest - scene.short_queue, .done = stream_done };
 	if (o.rest && chan_send_stream(&scene.chan, &rest) < 0)
 		probe_bail("the queue cannot be sent");
 }

@@ -89,6 +89,7 @@ struct scene {
 	uint16_t file_num;		/* what every MSG_FILE_OPEN is answered with */
 	bool unknown;			/* every resume is answered so */
 	bool mute;			/* no resume is answered */
+	uint32_t short_queue;		/* bytes that a queue on its way home has too few */
 	bool closes;			/* a copy that went home is gone, and the agent told so */
 	unsigned int files_opened, files_closed, addresses;
 	uint32_t file_number;

@@ -384,6 +384,23 @@ static void test_reset_by_a_successor(void)
 	scene_stop();	/* the page died with the agent that made it */
 }
 
+/* -- a queue that is another's -- */
+
+static void test_queue_of_another_length(void)
+{
+	struct player *p;
+
+	begin(NULL);
+	p = move(0);
+	UNTIL(heard(0));
+	scene.short_queue = 1;
+	copy_home(0);
+	scene.short_queue = 0;
+	probe_check(UNTIL(ended(p)) && UNTIL(copy_of(0)->reset),
+		    "a queue that is not the offer's is no connection's");
+	end();
+}
+
 /* -- numbers -- */
 
 /* The host may still be closing what the one before has given it. */
@@ -438,6 +455,7 @@ int main(int argc, char **argv)
 	test_reset_on_the_way_home();
 	test_reset_while_it_is_asked_about();
 	test_reset_by_a_successor();
+	test_queue_of_another_length();
 	test_numbers_of_another_agent();
 	test_those_that_do_not_come();
 	scene_close();
