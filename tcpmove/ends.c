@@ -132,7 +132,7 @@ static int check_bound(int sock, const struct tcp_record *rec, struct hy_err *e)
 int ends_bind(int sock, const struct tcp_record *rec, struct hy_err *e)
 {
 	union name name;
-	socklen_t len;
+	socklen_t len = 0;
 	int rc = name_for(sock, rec->family, &rec->local, &name, &len, e);
 
 	if (rc)
@@ -147,7 +147,7 @@ int ends_bind(int sock, const struct tcp_record *rec, struct hy_err *e)
 int ends_connect(int sock, const struct tcp_record *rec, struct hy_err *e)
 {
 	union name name;
-	socklen_t len;
+	socklen_t len = 0;
 	int rc = name_for(sock, rec->family, &rec->remote, &name, &len, e);
 
 	if (rc)
