@@ -75,12 +75,22 @@ def test_every_move_counts_once_in_every_stage(stack):
     assert set(every.values()) == {7}, every
 
 
-def test_a_refused_connection_is_in_no_stage_behind_the_refusal(stack):
-    offload, file = start(stack, agent=("--no-offload",))
+@pytest.mark.parametrize("fault, in_agent", [
+    ({"agent": "move.freeze:fail"}, 2), ({"agent": "move.dump:fail"}, 2),
+    ({"keeper": "move.keep:fail"}, 3), ({"keeper": "move.live:fail"}, 3)])
+def test_a_move_that_fails_is_in_no_stage_of_who_failed(stack, fault, in_agent):
+    """The first of three; what the agent offered it has counted, and the yes is missing."""
+    net = stack.enter_context(Net.bridge_uplink(spaces=1))
+    offload = stack.enter_context(Offload(net, net.guests[0]).faults(**fault))
+    file = offload.file("body", FILE_BYTES)
     offload.serve(PORT, file, "hylics", "--nonblock")
-    ask(offload, file, "--connections", 3)
-    offload.settled()
-    assert not any(counted(offload).values())
+    ask(offload, file, "--requests", 3, "--close-after")
+    assert offload.settled()["moved"] == 2
+    every = counted(offload)
+    assert every.pop(("worker", "collect")) == 0
+    assert every.pop(("agent", "answer")) == 2
+    assert {who: {n for (of, _), n in every.items() if of == who} for who in ("agent", "worker")} \
+        == {"agent": {in_agent}, "worker": {2}}, every
 
 
 def test_a_whole_is_no_shorter_than_its_parts(stack):
