@@ -6,11 +6,17 @@ every frame of it and have nothing to do with any. Nothing is moved here.
 """
 
 import contextlib
+import ctypes
+import errno
 import pathlib
+import platform
 import resource
+import socket
+import struct
 
 from hylab import LabError, paired
 from hylab.experiment import Arm, Experiment, Metric
+from hylab.experiments.wire import in_namespace
 from hylab.net import Net
 from hylab.offload import UP, Offload
 from hylab.sample import TICKS_PER_S, Sampler
@@ -18,6 +24,10 @@ from hylab.sample import TICKS_PER_S, Sampler
 PORT = 8080
 FILE_BYTES = 64 << 20
 GB, US_PER_S = 1e9, 1e6
+# bpf(2): what is linked to an interface.
+BPF_CALL = {"x86_64": 321, "aarch64": 280}
+BPF_PROG_QUERY, TCX_HOOKS = 16, (46, 47)
+QUERY_BYTES, PROG_COUNT_AT = 64, 24
 KEPT = 0.98             # promised: at least this share of what it is without
 # Answer's size, connections at once, whether kept; how many answers, in a quick run.
 LOADS = {
@@ -54,6 +64,21 @@ def children_s():
     return used.ru_utime + used.ru_stime
 
 
+def tcx_programs(interface):
+    """How many BPF programs are linked to an interface of this namespace; 0 before Linux 6.6."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    found = 0
+    for hook in TCX_HOOKS:
+        query = ctypes.create_string_buffer(struct.pack(
+            "IIIIQI", socket.if_nametoindex(interface), hook, 0, 0, 0, 0), QUERY_BYTES)
+        if libc.syscall(BPF_CALL[platform.machine()], BPF_PROG_QUERY, query, QUERY_BYTES) < 0:
+            if ctypes.get_errno() != errno.EINVAL:
+                raise OSError(ctypes.get_errno(), f"programs at {interface}")
+            continue
+        found += struct.unpack_from("I", query, PROG_COUNT_AT)[0]
+    return found
+
+
 class Place:
     """The guest, a plain server in it, and the keeper that comes and goes."""
 
@@ -75,9 +100,11 @@ class Place:
                            f" wanted: {hooked}")
 
     def attached(self):
-        """Whether programs are attached to the guest's interface."""
-        said = [self.offload.net.host.run(["tc", "filter", "show", "dev",
-                                           self.offload.guest.interface, hook], check=False)
+        """Whether programs are attached to the guest's interface, by link or by filter."""
+        host, interface = self.offload.net.host, self.offload.guest.interface
+        if in_namespace(host.namespace, lambda: tcx_programs(interface)):
+            return True
+        said = [host.run(["tc", "filter", "show", "dev", interface, hook], check=False)
                 for hook in ("ingress", "egress")]
         return any("bpf" in done.stdout for done in said)
 
