@@ -26,6 +26,7 @@ from hylab.channel import UP, Process, program
 
 END_WITHIN_S = 30
 LOOK_S = 0.01
+THRESHOLD = "128K"    # what is moved is not to depend on the machine's speed, nor on its load
 SETTLE_S = 0.5        # longer than the worker waits before it shows its counters
 READS = 20            # of a file that is just being written
 AGENT_STATS = "agent-stats"
@@ -78,9 +79,10 @@ class Offload:
     """Keeper and worker on the host, the agent in the guest; started on entering."""
 
     def __init__(self, net, guest, share_bytes=1 << 30, keeper=(), worker=(), agent=(),
-                 show=True):
+                 show=True, threshold=THRESHOLD):
         self.net, self.guest = net, guest
         self._show = show           # counters: whoever shows them wakes up 50 times a second
+        self._threshold = threshold
         self._options = {"keeper": keeper, "worker": worker, "agent": agent}
         self._closing = contextlib.ExitStack()
         self._share_bytes = share_bytes
@@ -158,8 +160,8 @@ class Offload:
         """The agent, which is its own holder."""
         self.agent = self._start(self.guest.node, [
             program("hylics-agent"), "--channel", self.guest_address, "--run-dir", self.guest_run,
-            "--share", self.in_guest(self.share), *self._shown_in_guest(),
-            *self._options["agent"]], self._faults.get("agent"))
+            "--share", self.in_guest(self.share), "--threshold", self._threshold,
+            *self._shown_in_guest(), *self._options["agent"]], self._faults.get("agent"))
 
     def file(self, name, size, seed=1):
         """A file of the share with bytes that tell their place; its path."""

@@ -148,8 +148,8 @@ static void be_agent(const char *fault, const char *option)
 	unsetenv("HYLICS_FAULT");
 	if (fault)
 		setenv("HYLICS_FAULT", fault, 1);
-	execl(agent_path, agent_path, channel, dir, share, "--log-level=warning", option,
-	      (char *)NULL);
+	execl(agent_path, agent_path, channel, dir, share, "--log-level=warning",
+	      "--threshold=128K", option, (char *)NULL);
 	_exit(127);
 }
 

@@ -122,7 +122,7 @@ class BreakEven(Experiment):
     def session(self, _ctx):
         """The network and the servers stay for the whole run."""
         with Net.bridge_uplink(spaces=1) as net, \
-                Offload(net, net.guests[0], agent=("--threshold", THRESHOLD)) as offload:
+                Offload(net, net.guests[0], threshold=THRESHOLD) as offload:
             file = offload.file("body", FILE_BYTES)
             servers = {way: offload.serve(port, file, way, "--nonblock").pid
                        for way, port in PORTS.items()}
