@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * clock.c - the monotonic clock in the two units the project uses
+ * clock.c - the clocks in the units the project uses
  *
  * Runs in: every program
  * Reads from: no untrusted input
@@ -9,12 +9,22 @@
 
 #include <time.h>
 
+static uint64_t read_ns(clockid_t clock)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * HY_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
 uint64_t hy_clock_ns(void)
 {
-	struct timespec now;
+	return read_ns(CLOCK_MONOTONIC);
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * HY_NS_PER_S + (uint64_t)now.tv_nsec;
+uint64_t hy_clock_cpu_ns(void)
+{
+	return read_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t hy_clock_ms(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * clock.h - the monotonic clock in the two units the project uses
+ * clock.h - the clocks in the units the project uses
  *
  * Runs in: every program
  * Reads from: no untrusted input
@@ -15,5 +15,6 @@
 
 uint64_t hy_clock_ns(void);	/* since boot, never goes back */
 uint64_t hy_clock_ms(void);
+uint64_t hy_clock_cpu_ns(void);	/* what the calling thread has used; a system call */
 
 #endif

@@ -117,6 +117,31 @@
 /* An agent that stops waits no longer for its connections. */
 #define HY_LEAVE_MS 5000
 
+/*
+ * Threshold: what it is while nothing is known, and the bounds of what measurements make of it.
+ * However cheap a move is, an answer below 64 KB waits longer for it than it takes itself. 16 MB
+ * pay on any machine; and files as long go on being moved, and measured.
+ */
+#define HY_THRESHOLD_DEFAULT (128u << 10)
+#define HY_THRESHOLD_MIN (64u << 10)
+#define HY_THRESHOLD_MAX (16u << 20)
+/* At the start: what is sent and how often a move is tried, and when it is given up. */
+#define HY_TRIAL_BYTES (4u << 20)
+#define HY_TRIAL_MOVES 8
+#define HY_TRIAL_CPU_MS 40
+#define HY_TRIAL_WAIT_MS 100
+/* One of so many is timed, as the clock is a system call; odd, so that no rhythm hides from it. */
+#define HY_COST_MOVES_EVERY 5
+#define HY_COST_SLICES_EVERY 17
+/* What makes a sample: timed moves, timed slices, plain bytes. */
+#define HY_COST_MOVES 8
+#define HY_COST_SLICES 8
+#define HY_COST_PLAIN_BYTES (1u << 20)
+/* What takes longer than this was no work but a clock's leap. */
+#define HY_COST_NS_MAX 1000000000u
+/* So long without a sample of moves, then a high threshold is tried anew. */
+#define HY_COST_REST_MS 10000
+
 /* libhylics: numbers of descriptors it knows, as many as a process of ours may have open. */
 #define HY_LIB_FDS_MAX 131072
 /* Epolls of one program that watch the same socket; servers have one per thread, sockets in one. */

@@ -68,7 +68,7 @@ void agent_room(struct agent *a)
 	conns_room(a);
 }
 
-int agent_message(struct agent *a, const struct message *msg)
+static int take(struct agent *a, const struct message *msg)
 {
 	static int (*const takers[])(struct agent *, const struct message *) = {
 		[MSG_QUEUE] = home_take_queue,
@@ -87,6 +87,38 @@ int agent_message(struct agent *a, const struct message *msg)
 	if (msg->info->type >= sizeof(takers) / sizeof(takers[0]) || !takers[msg->info->type])
 		return -EPROTO;
 	return takers[msg->info->type](a, msg);
+}
+
+/* Of a move whose cost is to be known: the way home and the end are its price, too. */
+static bool is_timed(struct agent *a, const struct message *msg)
+{
+	const struct conn *c;
+
+	switch (msg->info->type) {
+	case MSG_ADOPTED:
+	case MSG_REFUSED:
+	case MSG_QUEUE:
+	case MSG_HOME_OFFER:
+	case MSG_HOME_DONE:
+	case MSG_ENDED:
+		c = conn_find(a, msg->id);
+		return c && c->timed;
+	default:
+		return false;
+	}
+}
+
+int agent_message(struct agent *a, const struct message *msg)
+{
+	bool slices = msg->info->type == MSG_SENT;
+	uint64_t began = slices ? cost_begin_slices(a) : cost_begin(a, is_timed(a, msg));
+	int rc = take(a, msg);
+
+	if (slices)
+		cost_slices(a, began);
+	else
+		cost_move(a, began);
+	return rc;
 }
 
 /* -- leaving -- */
@@ -171,6 +203,7 @@ static void prepare(struct agent *a, const struct agent_config *cfg)
 	due_open(&a->drain);
 	due_open(&a->silence);
 	due_open(&a->offered);
+	cost_open(a);
 	sigaction(SIGALRM, &alarm, NULL);
 }
 
@@ -208,6 +241,7 @@ void agent_close(struct agent *a)
 	files_close(a);
 	conns_close(&a->conns);
 	table_close(a);
+	cost_close(a);
 	ev_timer_cancel(a->loop, &a->alone);
 	ev_timer_cancel(a->loop, &a->leave);
 	ev_timer_cancel(a->loop, &a->more);

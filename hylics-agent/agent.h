@@ -18,6 +18,7 @@
 #include "hylics-agent/address.h"
 #include "hylics-agent/count.h"
 #include "hylics-agent/conn.h"
+#include "hylics-agent/cost.h"
 #include "hylics-agent/files.h"
 #include "hylics-agent/join.h"
 #include "hylics-agent/resume.h"
@@ -32,7 +33,8 @@ struct agent_config {
 	int share;			/* directory, -1: none; taken over */
 	int link;			/* to the holder, -1: none; stays the caller's */
 	int stats;			/* file for the counters, -1: none; stays the caller's */
-	uint64_t threshold;		/* bytes of a file from which a move pays */
+	uint64_t threshold;		/* bytes of a file from which a move pays; 0: measured */
+	struct threshold costs;		/* beginning with this */
 	bool offload;			/* false: nothing is ever moved */
 	void (*left)(void *object);	/* after agent_leave() */
 	void *object;
@@ -54,6 +56,7 @@ struct agent {
 	struct addresses addresses;
 	struct due_queue silence, offered, drain;
 	struct ev_timer alone, leave, more;
+	struct costs costs;
 	struct agent_counters count;
 	struct agent_stages stages;
 	struct hy_show show;

@@ -99,6 +99,7 @@ static void on_status(void *object, struct local_status *s)
 		.silences = c->chan.count.silences,
 		.uptime_ms = hy_clock_ms() - c->started_ms,
 	};
+	cost_status(&c->agent, &s->costs);
 	snprintf(s->software, sizeof(s->software), "%s", SOFTWARE);
 	memcpy(s->peer_software, c->peer_software, sizeof(s->peer_software));
 }
@@ -139,7 +140,7 @@ static int open_agent(struct child *c, const struct child_config *cfg, int link,
 	struct agent_config ac = {
 		.chan = &c->chan, .loop = &c->daemon.loop, .log = &c->daemon.log,
 		.share = share < 0 ? -1 : share, .link = link, .threshold = cfg->threshold,
-		.offload = cfg->offload, .left = on_left, .object = c,
+		.costs = cfg->costs, .offload = cfg->offload, .left = on_left, .object = c,
 	};
 
 	if (share < 0 && share != -ENOENT)

@@ -14,6 +14,7 @@
 
 #include "channel/addr.h"
 #include "common/log.h"
+#include "hylics-agent/threshold.h"
 
 #define AGENT_NAME "hylics-agent"
 
@@ -24,7 +25,8 @@ struct child_config {
 	const char *share;		/* directory */
 	const char *stats;		/* file for the counters, NULL: none */
 	uint64_t keepalive_ms, dead_ms;
-	uint64_t threshold;
+	uint64_t threshold;		/* 0: measured, beginning with @costs */
+	struct threshold costs;
 	bool offload;
 	int log_level;
 	pid_t holder;

@@ -107,6 +107,7 @@ struct conn {
 	uint8_t answer;			/* OWES_HOME_TAKEN: enum move_reason */
 	bool waits_room;		/* in the list of those who wait for the channel */
 	bool silent;			/* tcp_silence() was called */
+	bool timed;			/* what its move and its home cost is measured */
 	bool given;			/* LOCAL: on its way back to the program */
 	bool asked_home;
 	bool cancelled;			/* a cancel was sent, a resume asks what became of it */

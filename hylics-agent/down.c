@@ -106,6 +106,7 @@ static int say_slice(struct agent *a, struct conn *c, const struct item *it)
 	c->plain_row = 0;
 	c->up_since_slice = 0;
 	a->count.slices++;
+	cost_slice(a);
 	return 0;
 }
 
@@ -399,6 +400,7 @@ static int pair_handle(void *object, int fd, uint32_t events)
 	struct conn *c = object;
 	struct agent *a = c->agent;
 	unsigned int owes = OWES_ITEMS;
+	uint64_t began;
 
 	(void)fd;
 	if (c->given) {
@@ -428,7 +430,9 @@ static int pair_handle(void *object, int fd, uint32_t events)
 	/* what cannot be said now would be told again and again; the debt brings the events back */
 	if (c->waits_room)
 		conn_watch_pair(a, c, 0);
+	began = cost_begin_slices(a);
 	conn_owe(a, c, owes);
+	cost_slices(a, began);
 	return 0;
 }
 

@@ -104,7 +104,7 @@ static struct program *new_program(struct agent *a, const struct request *r)
 		return NULL;
 	p->page->version = HY_PAGE_VERSION;
 	p->page->slots = HY_PAGE_SLOTS;
-	p->page->threshold = a->cfg.threshold;
+	(void)cost_tell(a, p);
 	p->page->share_dev = a->files.share_dev;
 	tell_possible(a, p->page);
 	return p;
@@ -263,7 +263,7 @@ static struct conn *new_conn(struct agent *a, struct request *r, uint32_t slot)
 }
 
 /* There is no answer: what cannot be taken is closed, which the pair tells by itself. */
-static int take_move(struct agent *a, struct request *r)
+static int take_move(struct agent *a, struct request *r, bool timed, uint32_t *id)
 {
 	uint64_t now = hy_clock_ns();
 	struct local_move m;
@@ -275,6 +275,7 @@ static int take_move(struct agent *a, struct request *r)
 	if (!is_stream(r->fds->fd[0]) || !is_pair(r->fds->fd[1], r->pid) ||
 	    pair_prepare(r->fds->fd[1]) < 0)
 		return -EPROTO;
+	cost_told(a, *r->program, &m);
 	c = new_conn(a, r, m.slot);
 	if (!c) {
 		conn_linger(r->fds->fd[0], true);
@@ -283,6 +284,8 @@ static int take_move(struct agent *a, struct request *r)
 		return 0;
 	}
 	c->taken_ns = now;
+	c->timed = timed;
+	*id = c->id;
 	remember_options(c, m.linger_s);
 	if (table_new(a, c) < 0) {
 		conn_reset(a, c, "the holder is gone");
@@ -290,6 +293,17 @@ static int take_move(struct agent *a, struct request *r)
 	}
 	offer(a, c);
 	return 0;
+}
+
+static int time_move(struct agent *a, struct request *r)
+{
+	bool timed = cost_connection(a);
+	uint64_t began = cost_begin(a, timed);
+	uint32_t id = 0;
+	int rc = take_move(a, r, timed, &id);
+
+	cost_offer(a, began, id);
+	return rc;
 }
 
 /* -- what it takes back -- */
@@ -372,7 +386,7 @@ static int take_join(struct agent *a, struct request *r)
 int join_request(struct agent *a, struct request *r)
 {
 	if (r->head.type == LOCAL_MOVE)
-		return take_move(a, r);
+		return time_move(a, r);
 	if (r->fds->n)
 		return -EPROTO;
 	return r->head.type == LOCAL_JOIN ? take_join(a, r) : take_back(a, r);

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "common/fdpass.h"
+#include "hylics-agent/threshold.h"
 #include "proto/local.h"
 #include "proto/move.h"
 #include "proto/page.h"
@@ -24,6 +25,7 @@ struct conn;
 struct program {
 	struct hy_page *page;		/* NULL: the row is free */
 	uint32_t *row_of;		/* by slot: the connection's row + 1, 0: none */
+	struct told told;		/* of what moves and plain bytes cost it */
 	int memfd;
 	pid_t pid;
 	uid_t user;

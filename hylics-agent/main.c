@@ -27,15 +27,17 @@
 #include "common/unixsock.h"
 #include "hylics-agent/agent.h"
 #include "hylics-agent/child.h"
+#include "hylics-agent/trial.h"
 
 #define RUN_DIR "/run/hylics"
+#define THRESHOLD_GIVEN_MAX (1u << 30)
 
 struct values {
 	const char *channel;
 	const char *run_dir;
 	const char *share;
 	const char *stats;
-	uint64_t threshold;
+	const char *threshold;
 	uint64_t keepalive_ms, dead_ms;
 	int log_level;
 	bool no_offload;
@@ -44,7 +46,7 @@ struct values {
 static const struct values defaults = {
 	.channel = "serial",
 	.share = "/hylics",
-	.threshold = 128u << 10,
+	.threshold = "auto",
 	.log_level = HY_LOG_INFO,
 };
 
@@ -57,9 +59,9 @@ static const struct hy_opt options[] = {
 	  .help = "where agent.sock goes (default $HYLICS_RUN_DIR, else " RUN_DIR ")" },
 	{ .name = "share", .type = HY_OPT_STRING, .offset = OPTION(share), .arg = "DIR",
 	  .help = "where the share is mounted (default /hylics); it may be absent" },
-	{ .name = "threshold", .type = HY_OPT_SIZE, .offset = OPTION(threshold), .arg = "SIZE",
-	  .help = "move a connection for files of which SIZE or more is left (default 128K)",
-	  .min = 1, .max = 1u << 30 },
+	{ .name = "threshold", .type = HY_OPT_STRING, .offset = OPTION(threshold), .arg = "SIZE",
+	  .help = "move a connection for files of which SIZE or more is left (default auto: "
+		  "measured)" },
 	{ .name = "stats", .type = HY_OPT_STRING, .offset = OPTION(stats), .arg = "FILE",
 	  .help = "keep the counters in FILE, as a JSON object" },
 	{ .name = "no-offload", .type = HY_OPT_FLAG, .offset = OPTION(no_offload),
@@ -133,6 +135,17 @@ static int is_free(const char *path, struct hy_err *e)
 	return 0;
 }
 
+static int set_threshold(struct holder *h, const struct values *v, struct hy_err *e)
+{
+	if (strcmp(v->threshold, "auto") == 0)
+		return 0;
+	if (hy_opt_size(v->threshold, &h->cfg.threshold) < 0 || h->cfg.threshold == 0 ||
+	    h->cfg.threshold > THRESHOLD_GIVEN_MAX)
+		return hy_err_usage(e, "--threshold", "--threshold: '%s' is neither auto nor a size"
+				    " from 1 to 1G", v->threshold);
+	return 0;
+}
+
 static int configure(struct holder *h, const struct values *v, struct hy_err *e)
 {
 	int rc = chan_addr_parse(v->channel, ROLE_GUEST, &h->cfg.addr, e);
@@ -141,15 +154,30 @@ static int configure(struct holder *h, const struct values *v, struct hy_err *e)
 	h->cfg.stats = v->stats;
 	h->cfg.keepalive_ms = v->keepalive_ms;
 	h->cfg.dead_ms = v->dead_ms;
-	h->cfg.threshold = v->threshold;
 	h->cfg.offload = !v->no_offload;
 	h->cfg.log_level = v->log_level;
 	h->cfg.holder = getpid();
+	if (rc == 0)
+		rc = set_threshold(h, v, e);
 	if (rc == 0)
 		rc = set_paths(h, v, e);
 	if (rc == 0)
 		rc = is_free(h->sock_path, e);
 	return rc;
+}
+
+/* By the holder, once: an agent that succeeds another is not to lose time with it. */
+static void try_costs(struct holder *h)
+{
+	struct trial t;
+	struct hy_err e = { 0 };
+
+	if (h->cfg.threshold || !h->cfg.offload)
+		return;
+	if (trial_run(&t, &e) < 0)
+		hy_log(&h->daemon.log, HY_LOG_DEBUG, "what a move costs was not tried: %s", e.text);
+	(void)gauge_add(&h->cfg.costs.move, t.move_ns, t.moves, 1);
+	(void)gauge_add(&h->cfg.costs.plain, t.plain_ns, t.bytes, 1);
 }
 
 static int keep_agent(struct holder *h, struct hy_err *e)
@@ -176,8 +204,10 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 		return hy_err_exit(e);
 	hy_daemon_files(&h.daemon.log, HY_EV_FDS_MAX);
 	rc = configure(&h, v, e);
-	if (rc == 0)
+	if (rc == 0) {
+		try_costs(&h);
 		rc = keep_agent(&h, e);
+	}
 	if (rc == 0) {
 		rc = ev_run(&h.daemon.loop, e);
 		keep_close(&h.keep);

@@ -191,7 +191,12 @@ void offer(struct agent *a, struct conn *c)
 
 void offer_drained(void *object, struct due *d)
 {
-	offer(object, of_due(d, drain));
+	struct conn *c = of_due(d, drain);
+	uint64_t began = cost_begin(object, c->timed);
+	uint32_t id = c->id;
+
+	offer(object, c);
+	cost_offer(object, began, id);
 }
 
 /* -- the answer -- */
@@ -219,6 +224,7 @@ void offer_adopted(struct agent *a, struct conn *c)
 	area_release(c->area);
 	c->area = NULL;
 	a->count.moved++;
+	cost_adopted(a, c);
 	conn_state(a, c, CONN_MOVED, MOVE_DONE);
 	if (!c->silent)
 		due_add(&a->silence, &c->silence);
@@ -285,7 +291,9 @@ int offer_silence_now(struct agent *a, struct conn *c)
 void offer_silence(void *object, struct due *d)
 {
 	struct conn *c = of_due(d, silence);
+	uint64_t began = cost_begin(object, c->timed);
 
 	hy_fault(FAULT_MOVE_SILENCE);
 	(void)offer_silence_now(object, c);
+	cost_move(object, began);
 }

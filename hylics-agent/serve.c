@@ -149,6 +149,15 @@ static enum went look(struct agent *a, struct conn *c)
 	}
 }
 
+static ssize_t send_file(struct agent *a, int sock, int file, off_t offset, size_t want)
+{
+	uint64_t began = cost_begin_plain(a);
+	ssize_t n = sendfile(sock, file, &offset, want);
+
+	cost_plain(a, began, n > 0 ? (uint64_t)n : 0);
+	return n;
+}
+
 static enum went send_slice(struct agent *a, struct conn *c, size_t *budget)
 {
 	struct item *it = conn_item(c, 0);
@@ -158,7 +167,7 @@ static enum went send_slice(struct agent *a, struct conn *c, size_t *budget)
 	ssize_t n = 0;
 
 	if (want)
-		n = sendfile(c->kept.fd, it->file ? it->file->fd : it->fd, &offset, want);
+		n = send_file(a, c->kept.fd, it->file ? it->file->fd : it->fd, offset, want);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		c->down_blocked = true;
 		return WENT_NOWHERE;

@@ -63,6 +63,22 @@ static int ask(int fd, struct local_status *s, struct hy_err *e)
 	return 0;
 }
 
+static void print_costs(const struct local_costs *c)
+{
+	printf("threshold    %llu KB, %s", (unsigned long long)c->threshold >> 10,
+	       c->measured ? "measured" : "fixed");
+	if (c->measured && c->highest)
+		printf("; of programs %llu to %llu KB", (unsigned long long)c->lowest >> 10,
+		       (unsigned long long)c->highest >> 10);
+	printf("\n");
+	if (c->measured)
+		printf("CPU time     move %.1f us, slice %.1f us, plain MB %.1f us\n",
+		       (double)c->move_ns / 1e3, (double)c->slice_ns / 1e3,
+		       (double)c->plain_ps * (1 << 20) / 1e6);
+	if (c->adopt_us)
+		printf("adopted      after %llu us\n", (unsigned long long)c->adopt_us);
+}
+
 static void print_text(const struct local_status *s)
 {
 	printf("agent        %s, running for %.0f s\n", s->software, (double)s->uptime_ms / 1000);
@@ -74,6 +90,19 @@ static void print_text(const struct local_status *s)
 	       (unsigned long long)s->sessions, (unsigned long long)s->resyncs);
 	printf("ended by     faults %llu, silence %llu\n", (unsigned long long)s->faults,
 	       (unsigned long long)s->silences);
+	print_costs(&s->costs);
+}
+
+static void print_json_costs(const struct local_costs *c)
+{
+	printf("\"threshold\":%llu,\"threshold_measured\":%s,\"threshold_lowest\":%llu,"
+	       "\"threshold_highest\":%llu,",
+	       (unsigned long long)c->threshold, c->measured ? "true" : "false",
+	       (unsigned long long)c->lowest, (unsigned long long)c->highest);
+	printf("\"move_cpu_ns\":%llu,\"slice_cpu_ns\":%llu,\"plain_cpu_ps\":%llu,"
+	       "\"adopt_us\":%llu,",
+	       (unsigned long long)c->move_ns, (unsigned long long)c->slice_ns,
+	       (unsigned long long)c->plain_ps, (unsigned long long)c->adopt_us);
 }
 
 static void print_json(const struct local_status *s)
@@ -84,6 +113,7 @@ static void print_json(const struct local_status *s)
 	printf("\"sessions\":%llu,\"resyncs\":%llu,\"faults\":%llu,\"silences\":%llu,",
 	       (unsigned long long)s->sessions, (unsigned long long)s->resyncs,
 	       (unsigned long long)s->faults, (unsigned long long)s->silences);
+	print_json_costs(&s->costs);
 	printf("\"uptime_ms\":%llu,\"software\":", (unsigned long long)s->uptime_ms);
 	hy_json_string(stdout, s->software);
 	printf(",\"peer_software\":");

@@ -65,6 +65,7 @@ struct hylics_status {
 	uint32_t reason;	/* enum hylics_reason; later versions may know more */
 	uint64_t offered_bytes;	/* bytes of files handed over as such, on this connection */
 	char why[32];		/* the word of reason, "moved" for none */
+	uint64_t threshold;	/* bytes a file must have left for a move; 0: no agent is known */
 };
 
 /**

@@ -72,6 +72,10 @@ struct lib_area {
 	_Atomic uint8_t will;		/* enum lib_will */
 	uint32_t next_id;
 	uint32_t next_slot;
+	/* CPU time the agent was not yet told of: for moves; for plain bytes, of some calls */
+	uint64_t spent_ns;
+	_Atomic uint64_t plain_ns, plain_bytes;
+	_Atomic uint32_t plains;
 	struct lib_file mapped;
 	uint64_t slot_ms[HY_PAGE_SLOTS];	/* when given out, 0: not by this joining */
 	struct lib_conn conn[HY_LIB_FDS_MAX];

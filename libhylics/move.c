@@ -36,6 +36,7 @@
 
 /* Bytes of the pair's send buffer: the kernel doubles them, and a marker takes 0.75 to 1 KB. */
 #define PAIR_BUFFER (HY_ITEMS_MAX * 512)
+#define PS_PER_NS 1000u
 
 bool move_is_pair(struct lib_conn *c, int sock)
 {
@@ -175,6 +176,18 @@ static int32_t linger_s(const struct linger *l)
 	return l->l_linger < 0 ? INT32_MAX : l->l_linger;	/* unsigned to the kernel */
 }
 
+/* Of enough bytes to go by; the next ones are counted anew. */
+static uint32_t plain_ps(struct lib_area *a)
+{
+	uint64_t bytes = atomic_load(&a->plain_bytes), ps;
+
+	if (bytes < HY_COST_PLAIN_BYTES)
+		return 0;
+	atomic_fetch_sub(&a->plain_bytes, bytes);
+	ps = atomic_exchange(&a->plain_ns, 0) * PS_PER_NS / bytes;
+	return ps < UINT32_MAX ? (uint32_t)ps : UINT32_MAX;
+}
+
 /* Step 5: if the agent dies before it has read the message, the client sees a reset. */
 static int hand_over(struct lib_area *a, uint32_t slot, int tcp, int pair)
 {
@@ -188,9 +201,13 @@ static int hand_over(struct lib_area *a, uint32_t slot, int tcp, int pair)
 	if (rc < 0)
 		return rc;
 	m.linger_s = linger_s(&own);
+	m.spent_ns = a->spent_ns < UINT32_MAX ? (uint32_t)a->spent_ns : UINT32_MAX;
+	m.plain_ps = plain_ps(a);
 	rc = agent_move(a, &m, tcp, pair);
 	if (rc < 0)
 		(void)set_linger(tcp, &own);
+	else
+		a->spent_ns = 0;
 	return rc;
 }
 
@@ -274,7 +291,10 @@ enum move_reason move_give(struct lib_conn *c, int sock)
 		return atomic_load(&c->reason);
 	pthread_mutex_lock(&a->lock);
 	if (lib_alone(c)) {
+		uint64_t began_ns = hy_clock_cpu_ns();
+
 		reason = give(a, c, sock);
+		a->spent_ns += hy_clock_cpu_ns() - began_ns;
 		lib_not_alone(c);
 	}
 	pthread_mutex_unlock(&a->lock);
@@ -358,7 +378,10 @@ bool move_take_back(struct lib_conn *c, int sock)
 	reason = atomic_load(&p->slot[c->slot].reason);
 	pthread_mutex_lock(&a->lock);
 	if (c->join == atomic_load(&a->join) && lib_alone(c)) {
+		uint64_t began_ns = hy_clock_cpu_ns();
+
 		rc = swap_back(a, c, sock);
+		a->spent_ns += hy_clock_cpu_ns() - began_ns;
 		if (rc == 0)
 			atomic_store(&c->is_pair, 0);
 		lib_not_alone(c);

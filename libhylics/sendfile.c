@@ -18,6 +18,7 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "libhylics/move.h"
 #include "libhylics/slice.h"
 
@@ -45,6 +46,29 @@ static bool prepare(struct lib_conn *c, int sock, int fd, off_t offset, size_t c
 	return reason == MOVE_DONE;
 }
 
+/*
+ * What a plain byte costs is found out where the threshold makes bytes plain, now and then. Short
+ * calls tell nothing of it: most of what they cost is the call.
+ */
+static ssize_t plain_call(const struct lib_conn *c, int sock, int fd, off_t *offset, size_t count)
+{
+	struct lib_area *a = lib_area();
+	uint64_t began_ns;
+	ssize_t n;
+
+	if (atomic_load(&c->reason) != MOVE_BELOW_THRESHOLD || atomic_load(&c->is_pair) ||
+	    count < HY_THRESHOLD_MIN ||
+	    atomic_fetch_add(&a->plains, 1) % HY_COST_SLICES_EVERY != 0)
+		return sendfile(sock, fd, offset, count);
+	began_ns = hy_clock_cpu_ns();
+	n = sendfile(sock, fd, offset, count);
+	if (n >= (ssize_t)HY_THRESHOLD_MIN) {
+		atomic_fetch_add(&a->plain_ns, hy_clock_cpu_ns() - began_ns);
+		atomic_fetch_add(&a->plain_bytes, (uint64_t)n);
+	}
+	return n;
+}
+
 static ssize_t file_call(struct lib_conn *c, int sock, int fd, off_t *offset, size_t count)
 {
 	off_t from = offset ? *offset : lseek(fd, 0, SEEK_CUR);
@@ -58,7 +82,7 @@ static ssize_t file_call(struct lib_conn *c, int sock, int fd, off_t *offset, si
 		return -1;
 	}
 	if (n < 0)	/* the plain call raises SIGPIPE, too */
-		return sendfile(sock, fd, offset, count);
+		return plain_call(c, sock, fd, offset, count);
 	if (offset)
 		*offset = from + n;
 	else

@@ -81,6 +81,8 @@ int hylics_status(int sock, struct hylics_status *out, size_t size)
 		tell_pair(c, &s);
 	else if (c)
 		s.reason = atomic_load(&c->reason);
+	if (c && atomic_load(&lib_area()->join))
+		s.threshold = atomic_load(&lib_page()->threshold);
 	lib_leave(c, cancel);
 	if (s.reason >= MOVE_REASONS)
 		s.reason = MOVE_ERROR;

@@ -33,7 +33,8 @@ size_t local_encode_status(uint32_t id, const struct local_status *s, uint8_t *o
 
 	hy_wr_u8(&w, s->channel_state);
 	hy_wr_u8(&w, s->transport);
-	hy_wr_le16(&w, 0);
+	hy_wr_u8(&w, s->costs.measured);
+	hy_wr_u8(&w, 0);
 	hy_wr_le32(&w, s->epoch);
 	hy_wr_le32(&w, s->peer_epoch);
 	hy_wr_le64(&w, s->sessions);
@@ -41,6 +42,13 @@ size_t local_encode_status(uint32_t id, const struct local_status *s, uint8_t *o
 	hy_wr_le64(&w, s->faults);
 	hy_wr_le64(&w, s->silences);
 	hy_wr_le64(&w, s->uptime_ms);
+	hy_wr_le64(&w, s->costs.threshold);
+	hy_wr_le64(&w, s->costs.lowest);
+	hy_wr_le64(&w, s->costs.highest);
+	hy_wr_le64(&w, s->costs.move_ns);
+	hy_wr_le64(&w, s->costs.slice_ns);
+	hy_wr_le64(&w, s->costs.plain_ps);
+	hy_wr_le64(&w, s->costs.adopt_us);
 	hy_wr_text(&w, s->software);
 	hy_wr_text(&w, s->peer_software);
 	return LOCAL_PACKET_MAX - w.left;
@@ -71,11 +79,13 @@ int local_decode_status(const uint8_t *in, size_t len, struct local_status *s)
 {
 	struct hy_rd r = { .p = in, .left = len };
 	struct local_status got = { 0 };
+	uint8_t measured;
 
 	hy_rd_take(&r, LOCAL_HEADER_LEN);
 	got.channel_state = hy_rd_u8(&r);
 	got.transport = hy_rd_u8(&r);
-	hy_rd_le16(&r);
+	measured = hy_rd_u8(&r);
+	hy_rd_u8(&r);
 	got.epoch = hy_rd_le32(&r);
 	got.peer_epoch = hy_rd_le32(&r);
 	got.sessions = hy_rd_le64(&r);
@@ -83,10 +93,18 @@ int local_decode_status(const uint8_t *in, size_t len, struct local_status *s)
 	got.faults = hy_rd_le64(&r);
 	got.silences = hy_rd_le64(&r);
 	got.uptime_ms = hy_rd_le64(&r);
+	got.costs.threshold = hy_rd_le64(&r);
+	got.costs.lowest = hy_rd_le64(&r);
+	got.costs.highest = hy_rd_le64(&r);
+	got.costs.move_ns = hy_rd_le64(&r);
+	got.costs.slice_ns = hy_rd_le64(&r);
+	got.costs.plain_ps = hy_rd_le64(&r);
+	got.costs.adopt_us = hy_rd_le64(&r);
 	hy_rd_text(&r, got.software, sizeof(got.software));
 	hy_rd_text(&r, got.peer_software, sizeof(got.peer_software));
-	if (r.bad || r.left)
+	if (r.bad || r.left || measured > 1)
 		return -EPROTO;
+	got.costs.measured = measured;
 	*s = got;
 	return 0;
 }
@@ -145,6 +163,8 @@ size_t local_encode_move(uint32_t id, const struct local_move *m, uint8_t *out)
 
 	hy_wr_le32(&w, m->slot);
 	hy_wr_le32(&w, (uint32_t)m->linger_s);
+	hy_wr_le32(&w, m->spent_ns);
+	hy_wr_le32(&w, m->plain_ps);
 	return LOCAL_PACKET_MAX - w.left;
 }
 
@@ -156,6 +176,8 @@ int local_decode_move(const uint8_t *in, size_t len, struct local_move *m)
 	hy_rd_take(&r, LOCAL_HEADER_LEN);
 	got.slot = hy_rd_le32(&r);
 	got.linger_s = (int32_t)hy_rd_le32(&r);
+	got.spent_ns = hy_rd_le32(&r);
+	got.plain_ps = hy_rd_le32(&r);
 	if (r.bad || r.left || got.slot >= HY_PAGE_SLOTS || got.linger_s < LOCAL_LINGER_OFF)
 		return -EPROTO;
 	*m = got;

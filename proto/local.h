@@ -11,6 +11,7 @@
 #ifndef HY_PROTO_LOCAL_H
 #define HY_PROTO_LOCAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,9 @@ struct local_slot {
 struct local_move {
 	uint32_t slot;
 	int32_t linger_s;	/* the program's SO_LINGER; LOCAL_LINGER_OFF: it has none */
+	/* of its CPU time, since it last told, 0: nothing to tell */
+	uint32_t spent_ns;	/* on moves and homes */
+	uint32_t plain_ps;	/* per plain byte */
 };
 
 #define LOCAL_LINGER_OFF (-1)
@@ -67,11 +71,21 @@ struct local_header {
 	uint32_t id;
 };
 
+/* From how many bytes on a move pays, and what that was made of; 0: not known. */
+struct local_costs {
+	bool measured;		/* false: the threshold is fixed */
+	uint64_t threshold;		/* of a program that has told nothing */
+	uint64_t lowest, highest;	/* of those that run; 0: none does */
+	uint64_t move_ns, slice_ns, plain_ps;	/* the agent's CPU time; plain: of one byte */
+	uint64_t adopt_us;	/* from given away to adopted */
+};
+
 struct local_status {
 	uint8_t channel_state;		/* enum chan_state */
 	uint8_t transport;		/* enum chan_kind */
 	uint32_t epoch, peer_epoch;
 	uint64_t sessions, resyncs, faults, silences, uptime_ms;
+	struct local_costs costs;
 	char software[HY_VERSION_TEXT_MAX];		/* the agent's */
 	char peer_software[HY_VERSION_TEXT_MAX];	/* the worker's; empty unless up */
 };

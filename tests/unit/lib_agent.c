@@ -187,6 +187,8 @@ static void move(int client, const struct local_move *m, struct hy_fds *fds)
 	PROBE_TRY(setsockopt(c->tcp, SOL_SOCKET, SO_LINGER, &own, sizeof(own)));
 	fds->n = 0;
 	say(c, atomic_load(&agent.w->agent->after_move));
+	atomic_store(&agent.w->agent->spent_ns, m->spent_ns);
+	atomic_store(&agent.w->agent->plain_ps, m->plain_ps);
 	atomic_fetch_add(&agent.w->agent->moves, 1);
 }
 

@@ -45,6 +45,7 @@ struct world_agent {
 	/* what it has seen */
 	_Atomic uint32_t clients, joins, moves, markers, tells, takes, ends;
 	_Atomic uint64_t longest, plain_bytes, marked_bytes;
+	_Atomic uint32_t spent_ns, plain_ps;	/* that the last move told */
 };
 
 struct world {

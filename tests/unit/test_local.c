@@ -20,6 +20,8 @@
 static const struct local_status status = {
 	.channel_state = 3, .transport = 1, .epoch = 0x11223344, .peer_epoch = 0x55667788,
 	.sessions = 1, .resyncs = 2, .faults = 3, .silences = 4, .uptime_ms = UINT64_MAX,
+	.costs = { .measured = true, .threshold = 5, .lowest = 6, .highest = 7, .move_ns = 8,
+		   .slice_ns = 9, .plain_ps = 10, .adopt_us = UINT64_MAX },
 	.software = "agent 1", .peer_software = "worker 2",
 };
 
@@ -58,6 +60,14 @@ static void a_status_goes_round(void **state)
 	assert_int_equal(s.faults, status.faults);
 	assert_int_equal(s.silences, status.silences);
 	assert_true(s.uptime_ms == status.uptime_ms);
+	assert_true(s.costs.measured);
+	assert_int_equal(s.costs.threshold, 5);
+	assert_int_equal(s.costs.lowest, 6);
+	assert_int_equal(s.costs.highest, 7);
+	assert_int_equal(s.costs.move_ns, 8);
+	assert_int_equal(s.costs.slice_ns, 9);
+	assert_int_equal(s.costs.plain_ps, 10);
+	assert_true(s.costs.adopt_us == UINT64_MAX);
 	assert_string_equal(s.software, status.software);
 	assert_string_equal(s.peer_software, status.peer_software);
 }
@@ -159,6 +169,8 @@ static void packets_cut_short_or_with_bytes_left_are_refused(void **state)
 
 	(void)state;
 	check_only_length(out, len, decodes_status);
+	out[LOCAL_HEADER_LEN + 2] = 2;	/* measured, or not: no third */
+	assert_int_equal(decodes_status(out, len), -EPROTO);
 	len = local_encode_error(1, &err, out);
 	check_only_length(out, len, decodes_error);
 }
@@ -225,8 +237,10 @@ static void a_slot_beyond_the_page_or_of_another_length_is_refused(void **state)
 
 static void a_move_has_the_bytes_that_are_documented(void **state)
 {
-	static const uint8_t golden[] = { 1, 0, 6, 0, 9, 0, 0, 0, 0xff, 0x3f, 0, 0, 4, 3, 2, 1 };
-	struct local_move move = { .slot = HY_PAGE_SLOTS - 1, .linger_s = 0x01020304 }, got;
+	static const uint8_t golden[] = { 1, 0, 6, 0, 9, 0, 0, 0, 0xff, 0x3f, 0, 0, 4, 3, 2, 1,
+					  8, 7, 6, 5, 0xff, 0xff, 0xff, 0xff };
+	struct local_move move = { .slot = HY_PAGE_SLOTS - 1, .linger_s = 0x01020304,
+				   .spent_ns = 0x05060708, .plain_ps = UINT32_MAX }, got;
 	static const int32_t lingers[] = { LOCAL_LINGER_OFF, 0, 1, INT32_MAX };
 	uint8_t out[LOCAL_PACKET_MAX];
 	struct local_header h;
@@ -242,6 +256,8 @@ static void a_move_has_the_bytes_that_are_documented(void **state)
 		assert_int_equal(local_decode_move(out, sizeof(golden), &got), 0);
 		assert_int_equal(got.slot, move.slot);
 		assert_int_equal(got.linger_s, move.linger_s);
+		assert_int_equal(got.spent_ns, move.spent_ns);
+		assert_int_equal(got.plain_ps, move.plain_ps);
 	}
 }
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_trial.c - the trial of what bytes and moves cost: it succeeds, leaves nothing, gives up
+ *
+ * Runs in: network namespaces of its own
+ * Reads from: no untrusted input
+ */
+#include "tests/probes/probe.h"
+
+#include <sched.h>
+#include <stdio.h>
+
+#include "common/limits.h"
+#include "hylics-agent/trial.h"
+
+/* Sockets of this namespace, those in TIME_WAIT as well. */
+static unsigned int sockets(void)
+{
+	FILE *f = fopen("/proc/self/net/tcp", "re");
+	char line[256];
+	unsigned int n = 0;
+
+	if (!f)
+		probe_bail("/proc/self/net/tcp");
+	while (fgets(line, sizeof(line), f))
+		n++;
+	fclose(f);
+	return n - 1;		/* the first line has the names */
+}
+
+static void without_loopback(void)
+{
+	struct hy_err e = { 0 };
+	struct trial t = { .bytes = 1, .moves = 1 };
+	int rc = trial_run(&t, &e);
+
+	probe_check(rc < 0 && t.bytes == 0 && t.moves == 0, "without loopback: %s", e.text);
+	probe_check(sockets() == 0, "nothing is left");
+}
+
+/* A machine too slow for all of it does less: how much is not asked. */
+static void with_loopback(void)
+{
+	struct hy_err e = { 0 };
+	struct trial t;
+	int rc = trial_run(&t, &e);
+
+	probe_check(rc == 0, "with loopback it succeeds: %s", e.text);
+	probe_check(t.bytes > 0 && t.plain_ns > 0 && t.bytes < 2 * (uint64_t)HY_TRIAL_BYTES,
+		    "%llu bytes in %llu ns", (unsigned long long)t.bytes,
+		    (unsigned long long)t.plain_ns);
+	probe_check(t.moves > 0 && t.move_ns > 0 && t.moves <= HY_TRIAL_MOVES,
+		    "%llu moves in %llu ns", (unsigned long long)t.moves,
+		    (unsigned long long)t.move_ns);
+	probe_check(sockets() == 0, "nothing is left");
+}
+
+int main(void)
+{
+	probe_begin(30);
+	probe_private_net(0);
+	with_loopback();
+	PROBE_TRY(unshare(CLONE_NEWNET));	/* its loopback is down */
+	without_loopback();
+	return probe_end("what bytes and moves cost can be tried without a trace");
+}
