@@ -28,7 +28,7 @@ static enum bpf_attach_type hook(bool egress)
 
 int tcx_link(unsigned int ifindex, bool egress, int prog_fd, struct hy_err *e)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = TCX_BEFORE);
+	const struct bpf_link_create_opts opts = { .sz = sizeof(opts), .flags = TCX_BEFORE };
 	int link = bpf_link_create(prog_fd, (int)ifindex, hook(egress), &opts);
 
 	if (link == -EINVAL)		/* it has no such hook */
