@@ -74,9 +74,7 @@ static int restore(struct conn *c, const struct tcp_image *img, struct hy_err *e
 	c->sock = socket(img->rec.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->sock < 0)
 		return hy_err_set(e, errno, "copy: make a socket");
-	rc = tcp_freeze(c->sock, e);
-	if (rc == 0)
-		rc = tcp_restore(c->sock, img, e);
+	rc = tcp_restore(c->sock, img, e);
 	if (rc == 0)
 		rc = set_linger(c->sock, e);
 	return rc;

@@ -18,6 +18,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,25 +221,36 @@ static int look_at_threads(struct sought *s)
 
 /* -- all of it -- */
 
+/* One device for all of the machine, which never changes. */
+static int nameless_device(dev_t *device)
+{
+	static _Atomic dev_t known;
+	struct stat st;
+	hy_autofd sample = -1;
+
+	*device = atomic_load(&known);
+	if (*device)
+		return 0;
+	sample = epoll_create1(EPOLL_CLOEXEC);
+	if (sample < 0 || fstat(sample, &st) < 0)
+		return -errno;
+	atomic_store(&known, st.st_dev);
+	*device = st.st_dev;
+	return 0;
+}
+
 static int look_at_fds(struct sought *s)
 {
 	DIR *dir = opendir("/proc/self/fd");
-	struct stat st = { 0 };
 	struct dirent *d;
-	int rc = 0;
-	hy_autofd sample = -1;
+	int rc;
 
 	if (!dir)
 		return -errno;
-	sample = epoll_create1(EPOLL_CLOEXEC);
-	if (sample < 0 || fstat(sample, &st) < 0)
-		rc = -errno;
-	s->nameless = st.st_dev;
+	rc = nameless_device(&s->nameless);
 	while (rc == 0 && (d = readdir(dir))) {
-		int fd = (int)strtol(d->d_name, NULL, 10);
-
-		if (d->d_name[0] != '.' && fd != sample)
-			rc = look_at_fd(s, fd);
+		if (d->d_name[0] != '.')
+			rc = look_at_fd(s, (int)strtol(d->d_name, NULL, 10));
 	}
 	closedir(dir);
 	return rc;

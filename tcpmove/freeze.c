@@ -6,17 +6,42 @@
  * Reads from: the kernel
  */
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/filter.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/own.h"
 #include "tcpmove/image.h"
 #include "tcpmove/sockopt.h"
+
+static int loaded = -1;			/* a program that drops all */
+
+void tcp_freeze_prepare(void)
+{
+	static const struct bpf_insn drop_all[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+	attr.insns = (uintptr_t)drop_all;
+	attr.insn_cnt = sizeof(drop_all) / sizeof(drop_all[0]);
+	attr.license = (uintptr_t)"GPL";
+	loaded = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+}
 
 int tcp_freeze(int sock, struct hy_err *e)
 {
 	struct sock_filter drop_all = { .code = BPF_RET | BPF_K, .k = 0 };
 	struct sock_fprog prog = { .len = 1, .filter = &drop_all };
 
+	if (loaded >= 0 && sockopt_set(sock, SOL_SOCKET, SO_ATTACH_BPF, loaded) == 0)
+		return 0;
 	if (setsockopt(sock, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
 		return hy_err_set(e, errno, "freeze a connection");
 	return 0;

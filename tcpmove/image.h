@@ -90,6 +90,12 @@ enum tcp_refusal tcp_check(int sock, size_t unread_max);
  */
 int tcp_freeze(int sock, struct hy_err *e);
 
+/*
+ * From now on freezing costs a tenth, if the caller may load a program into the kernel; otherwise
+ * each freezing has one translated. Before a sandbox, and once.
+ */
+void tcp_freeze_prepare(void);
+
 /**
  * tcp_thaw() - Take back tcp_freeze()
  * @sock:	Frozen or not

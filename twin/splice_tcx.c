@@ -67,14 +67,15 @@ struct hanging {
 	uint32_t n;
 };
 
-static void query(unsigned int ifindex, bool egress, struct hanging *h)
+static struct hanging query(unsigned int ifindex, bool egress)
 {
+	struct hanging h = { 0 };
 	struct query q = { .ifindex = ifindex, .attach_type = hook(egress), .count = TCX_PROGS,
-			   .prog_ids = (uintptr_t)h->prog, .link_ids = (uintptr_t)h->link };
+			   .prog_ids = (uintptr_t)h.prog, .link_ids = (uintptr_t)h.link };
 
-	*h = (struct hanging){ 0 };
 	if (syscall(SYS_bpf, BPF_PROG_QUERY, &q, sizeof(q)) == 0)
-		h->n = q.count < TCX_PROGS ? q.count : TCX_PROGS;
+		h.n = q.count < TCX_PROGS ? q.count : TCX_PROGS;
+	return h;
 }
 
 static bool is_named(uint32_t prog_id, const char *name)
@@ -89,9 +90,8 @@ static bool is_named(uint32_t prog_id, const char *name)
 
 bool tcx_has(unsigned int ifindex, bool egress, const char *name)
 {
-	struct hanging h;
+	const struct hanging h = query(ifindex, egress);
 
-	query(ifindex, egress, &h);
 	for (uint32_t i = 0; i < h.n; i++) {
 		if (is_named(h.prog[i], name))
 			return true;
@@ -101,10 +101,9 @@ bool tcx_has(unsigned int ifindex, bool egress, const char *name)
 
 unsigned int tcx_sweep(unsigned int ifindex, bool egress, const char *name)
 {
-	struct hanging h;
+	const struct hanging h = query(ifindex, egress);
 	unsigned int n = 0;
 
-	query(ifindex, egress, &h);
 	for (uint32_t i = 0; i < h.n; i++) {
 		hy_autofd link = is_named(h.prog[i], name) ? bpf_link_get_fd_by_id(h.link[i]) : -1;
 

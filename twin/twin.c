@@ -49,26 +49,32 @@ static int fill_config(const struct twin *t, const struct twin_nic *nic,
 	return rc < 0 ? rc : link_netns_id(fd, t->space.net, &cfg->twin_netns_id, e);
 }
 
+/*
+ * An earlier splice, whose veth is gone, goes when all else is ready: while there is none at the
+ * edge, the guest gets frames of the twin's connections, and resets them.
+ */
 static int splice(struct twin *t, struct twin_nic *nic, const struct link_info *edge,
 		  struct hy_err *e)
 {
+	struct splice fresh = { 0 };
 	struct splice_config cfg;
 	int rc = fill_config(t, nic, edge, &cfg, e);
 
 	if (rc == 0)
-		rc = splice_open(&nic->splice, &cfg, e);
-	if (rc < 0)
-		return rc;
+		rc = splice_open(&fresh, &cfg, e);
 	for (unsigned int i = 0; rc == 0 && i < nic->spec.n_addrs; i++)
-		rc = splice_add_address(&nic->splice, nic->spec.addr[i].family,
-					nic->spec.addr[i].addr, e);
+		rc = splice_add_address(&fresh, nic->spec.addr[i].family, nic->spec.addr[i].addr,
+					e);
+	splice_close(&nic->splice);
 	if (rc == 0)
-		rc = splice_attach(&nic->splice, e);
-	if (rc < 0)
-		splice_close(&nic->splice);
-	else
-		nic->edge_index = edge->index;
-	return rc;
+		rc = splice_attach(&fresh, e);
+	if (rc < 0) {
+		splice_close(&fresh);
+		return rc;
+	}
+	nic->splice = fresh;
+	nic->edge_index = edge->index;
+	return 0;
 }
 
 static int follow_mtu(struct twin *t, struct twin_nic *nic, unsigned int mtu, struct hy_err *e)
@@ -136,12 +142,15 @@ static int make_again(struct twin *t, unsigned int i, struct hy_err *e)
 	struct twin_nic *nic = &t->nic[i];
 	int rc;
 
-	unsplice(nic);
-	nic->host_index = 0;
+	nic->edge_index = nic->host_index = 0;
 	rc = join(t, i, e);
 	for (unsigned int k = 0; rc == 0 && k < nic->spec.n_addrs; k++)
 		rc = verb_address(&t->space, nic->twin_index, i, true, &nic->spec.addr[k], e);
-	return rc < 0 ? rc : follow(t, nic, e);
+	if (rc == 0)
+		rc = follow(t, nic, e);
+	if (rc < 0)
+		unsplice(nic);
+	return rc;
 }
 
 static bool is_news(const struct twin_nic *nic, const struct link_info *info, bool gone)

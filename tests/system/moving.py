@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 
+from hylab import BUILD
 from hylab.offload import LIBRARY
 
 PATIENCE_S = 30
+TWIN_DRIVER = BUILD / "tests/twin/twin-driver"
 LOOK_S = 0.002
 TABLE = pathlib.Path(__file__).resolve().parents[2] / "common" / "fault.h"
 STEPS = re.findall(r'X\(\w+, "([^"]+)"', TABLE.read_text(encoding="utf-8"))
@@ -119,6 +121,7 @@ def left_behind(net):
     """What is in the kernel that should not be there when all programs have ended."""
     found = [line for line in net.host.run(["ip", "-o", "link"]).stdout.splitlines()
              if "hytwin" in line]
+    found += net.host.run([TWIN_DRIVER, "links"]).stdout.splitlines()
     for guest in net.guests:
         for hook in ("ingress", "egress"):
             found += net.host.run(["tc", "filter", "show", "dev", guest.interface, hook],

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import pathlib
 import re
 import signal
 import socket
@@ -26,7 +25,7 @@ from hylab import wall
 from hylab.net import Net
 from hylab.offload import guest_mac
 
-DRIVER = pathlib.Path(os.environ.get("HYLICS_BUILD", hylab.BUILD)) / "tests/twin/twin-driver"
+DRIVER = hylab.BUILD / "tests/twin/twin-driver"
 PORT = 80
 BYTES = 300_000
 LOOK_S = 0.01
