@@ -20,6 +20,7 @@ from hylab.offload_vm import Machine, OffloadVm
 
 PORT = 8080
 FILE_BYTES = 8 << 20
+SLICE = 256 << 10       # what a marker may always have
 SLOW = 50 if LONG else 24     # more than go home at once
 # Seconds of transfer: room for what is done meanwhile in a guest that is emulated.
 SLOWLY = ("--connections", str(SLOW), "--requests", "2", "--bytes", "8M", "--read-rate", "4M")
@@ -117,14 +118,14 @@ def test_what_was_accepted_leaves_the_host_while_the_guest_stands_still(machine)
     with serving(machine) as (offload, _):
         file = offload.file("long", 2 * FILE_BYTES)
         offload.serve(PORT + 1, file, "hylics", "--nonblock")
-        with offload.asking(PORT + 1, file, "--connections", "4", "--slice", "1M", "--read-rate",
+        with offload.asking(PORT + 1, file, "--connections", "4", "--slice", SLICE, "--read-rate",
                             "4M") as client:
-            offload.wait_counts(lambda counts: counts["items"] >= 16)
+            offload.wait_counts(lambda counts: counts["items"] >= 64)
             machine.vm.pause()
             try:
                 before = offload.counts()
-                assert before["bytes_file"] < before["items"] << 20
-                offload.wait_counts(lambda counts: counts["bytes_file"] == counts["items"] << 20)
+                assert before["bytes_file"] < before["items"] * SLICE
+                offload.wait_counts(lambda counts: counts["bytes_file"] == counts["items"] * SLICE)
             finally:
                 machine.vm.resume()
             good(client.verdict())
