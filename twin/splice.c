@@ -37,8 +37,7 @@ static const char *const prog_names[SPLICE_PROGS] = {
 	[SPLICE_TO_GUEST_PROG] = "to-guest",
 };
 
-/* As the kernel tells them of a link's program. */
-static const char *const bpf_names[SPLICE_PROGS] = {
+const char *const splice_bpf_names[SPLICE_PROGS] = {
 	[SPLICE_FROM_GUEST_PROG] = "hy_from_guest",
 	[SPLICE_FROM_TWIN_PROG] = "hy_from_twin",
 	[SPLICE_TO_GUEST_PROG] = "hy_to_guest",
@@ -150,7 +149,7 @@ static int refuse_filter(void *object, const struct tc_filter *f)
 /* Two splices on one hook would each hold frames back from the other. */
 static int refuse_second(const struct splice_hook *hook, enum splice_prog which, struct hy_err *e)
 {
-	if (tcx_has(hook->ifindex, hook->egress, bpf_names[which]))
+	if (tcx_has(hook->ifindex, hook->egress, splice_bpf_names[which]))
 		return hy_err_set(e, EADDRINUSE, "interface %u", hook->ifindex);
 	return tc_filters(hook->ifindex, parent_of(hook), refuse_filter, NULL, e);
 }
@@ -329,8 +328,8 @@ unsigned int splice_sweep_links(unsigned int ifindex)
 	unsigned int n = 0;
 
 	for (int which = 0; which < SPLICE_PROGS; which++)
-		n += tcx_sweep(ifindex, false, bpf_names[which]) +
-		     tcx_sweep(ifindex, true, bpf_names[which]);
+		n += tcx_sweep(ifindex, false, splice_bpf_names[which]) +
+		     tcx_sweep(ifindex, true, splice_bpf_names[which]);
 	return n;
 }
 

@@ -125,6 +125,9 @@ int splice_del_address(struct splice *s, int family, const void *addr, struct hy
  */
 int splice_send_links(const struct splice *s, int sock);
 
+/* The programs' names in the kernel, by which their links are known. */
+extern const char *const splice_bpf_names[SPLICE_PROGS];
+
 /* Take all links of splices away from an interface. Return: how many they were */
 unsigned int splice_sweep_links(unsigned int ifindex);
 

@@ -21,8 +21,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TCX_PROG_NAME_MAX 16		/* the kernel's, with the NUL */
-
 /**
  * tcx_link() - Hang a program at an interface, before those that are there
  * @ifindex:	Of the interface
@@ -40,7 +38,7 @@ int tcx_link(unsigned int ifindex, bool egress, int prog_fd, struct hy_err *e);
  */
 void tcx_unlink(int *link);
 
-/* Does a program of this name, shorter than TCX_PROG_NAME_MAX, hang there? */
+/* Does a program of this name, shorter than BPF_OBJ_NAME_LEN, hang there? */
 bool tcx_has(unsigned int ifindex, bool egress, const char *name);
 
 /* Take the programs of this name away, whoever holds their links. Return: how many they were */

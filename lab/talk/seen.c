@@ -72,7 +72,8 @@ static const struct flow_place *find_place(const struct seen *s, const struct fl
 	return p->used && memcmp(&p->key, key, sizeof(*key)) == 0 ? p : NULL;
 }
 
-/* Return: whether it says the same number and window again, and nothing else: something is missing
+/*
+ * Return: whether it says the same number and window again, and nothing else: something is missing
  * before it
  */
 static bool note_ack(struct seen *s, const struct frame_info *info)

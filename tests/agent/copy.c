@@ -175,6 +175,13 @@ bool copy_heard_right(unsigned int k)
 	return player_judge(p, c->heard, c->got, p->before) < 0;
 }
 
+bool copy_heard_all(unsigned int k)
+{
+	const struct player *p = &scene.player[k];
+
+	return copy_of(k)->got == player_said(p) - p->before && copy_heard_right(k);
+}
+
 /* -- up -- */
 
 void copy_says_up(unsigned int k, uint64_t offset, size_t len, uint64_t pos)

@@ -130,6 +130,11 @@ bool player_all_read(unsigned int k)
 	return !p->read_wrong && p->read == player_said(p);
 }
 
+bool player_ended(const struct player *p)
+{
+	return p->up_eof || p->up_error;
+}
+
 /* -- the program -- */
 
 void player_open(unsigned int k)

@@ -249,3 +249,10 @@ bool scene_round(void)
 		player_read(&scene.player[k], k);
 	return hy_clock_ms() < patience_end_ms;
 }
+
+void scene_idle(unsigned int rounds)
+{
+	scene_patience();
+	for (unsigned int i = 0; i < rounds; i++)
+		scene_round();
+}

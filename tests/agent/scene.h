@@ -119,6 +119,7 @@ void scene_join(void);			/* the program joins */
 /* One round of the loop; false: the patience, which begins with the other, is over. */
 bool scene_round(void);
 void scene_patience(void);
+void scene_idle(unsigned int rounds);	/* so many, whatever happens */
 
 /* Runs the loop until a condition holds; false if it does not within 20 s. */
 #define UNTIL(condition)                                                                           \
@@ -147,6 +148,7 @@ void player_close(unsigned int k);		/* both ends of it that are there */
 bool player_all_read(unsigned int k);
 void player_client_sends(unsigned int k, size_t len, uint64_t offset);	/* of UP(k) */
 uint64_t player_said(const struct player *p);
+bool player_ended(const struct player *p);	/* the program has read an end, or an error */
 
 /* Asks for the socket back: 1 if it is here again, in player.server; 0 if refused, -1: no agent */
 int player_take_back(unsigned int k);
@@ -154,6 +156,7 @@ int player_take_back(unsigned int k);
 /* The @k-th connection that was offered; the worker's side of it. */
 struct copy *copy_of(unsigned int k);
 bool copy_heard_right(unsigned int k);		/* all it has got is what the program said */
+bool copy_heard_all(unsigned int k);		/* and nothing is missing */
 void copy_sent(struct copy *c, uint64_t pos);
 void copy_resumed(struct copy *c);		/* answers what it asked when the scene was mute */
 void copy_says_up(unsigned int k, uint64_t offset, size_t len, uint64_t pos);

@@ -54,18 +54,6 @@ static struct player *give(enum answer answer)
 	return give_with(answer, 0);
 }
 
-static bool heard(unsigned int k)
-{
-	const struct player *p = &scene.player[k];
-
-	return copy_of(k)->got == player_said(p) - p->before && copy_heard_right(k);
-}
-
-static bool ended(const struct player *p)
-{
-	return p->up_eof || p->up_error;
-}
-
 /* What a served connection must do: all of it right at its client, and on from there. */
 static bool goes_on(unsigned int k)
 {
@@ -89,7 +77,7 @@ static void test_session_lost(void)
 	k = next - 1;
 	scene.unknown = false;
 	scene_hang_up();
-	probe_check(UNTIL(scene.page->slot[k].state == SLOT_MOVED) && UNTIL(heard(k)),
+	probe_check(UNTIL(scene.page->slot[k].state == SLOT_MOVED) && UNTIL(copy_heard_all(k)),
 		    "known to the host, it was adopted");
 }
 
@@ -98,11 +86,11 @@ static void test_moved_session_lost(void)
 	struct player *p = give(ADOPT);
 	unsigned int k = next - 1;
 
-	UNTIL(heard(k));
+	UNTIL(copy_heard_all(k));
 	scene.hold_sent = true;
 	player_plain(k, 5000);
 	player_slice(k, body, 77, 50000, -1);
-	UNTIL(heard(k));
+	UNTIL(copy_heard_all(k));
 	scene_hang_up();
 	probe_check(UNTIL(copy_of(k)->resumed) && copy_of(k)->resume.held == HELD_MOVED &&
 			    copy_of(k)->resume.down == SLICE,
@@ -110,11 +98,11 @@ static void test_moved_session_lost(void)
 		    (unsigned long long)copy_of(k)->resume.down);
 	scene.hold_sent = false;
 	player_slice(k, body, 5, 6000, -1);
-	probe_check(UNTIL(heard(k)), "and goes on");
+	probe_check(UNTIL(copy_heard_all(k)), "and goes on");
 	copy_of(k)->resumed = false;
 	scene.unknown = true;
 	scene_hang_up();
-	probe_check(UNTIL(ended(p)), "unknown to the host, it is lost");
+	probe_check(UNTIL(player_ended(p)), "unknown to the host, it is lost");
 	scene.unknown = false;
 }
 
@@ -128,13 +116,13 @@ static void test_home(void)
 	p = give_with(ADOPT, 700);
 	k = next - 1;
 	player_client_sends(k, 300, 700);
-	UNTIL(heard(k));
+	UNTIL(copy_heard_all(k));
 	/* the program has 600 of the 700, which the copy does not know yet */
 	copy_says_up(k, 0, 600, 0);
 	UNTIL(p->up_read == 600 && copy_of(k)->taken == 600);
 	copy_of(k)->taken = 0;
 	player_plain(k, 700);
-	UNTIL(heard(k));
+	UNTIL(copy_heard_all(k));
 	copy_of(k)->got -= 1000;
 	copy_home(k);
 	probe_check(UNTIL(copy_of(k)->home_taken) && copy_of(k)->home_answer == MOVE_DONE,
@@ -162,14 +150,14 @@ static void test_home_refused_by_the_worker(void)
 	struct player *p = give(ADOPT);
 	unsigned int k = next - 1;
 
-	UNTIL(heard(k));
+	UNTIL(copy_heard_all(k));
 	copy_home(k);
 	UNTIL(copy_of(k)->home_taken);
 	scene_hang_up();
 	probe_check(UNTIL(copy_of(k)->resumed) && copy_of(k)->resume.held == HELD_REBUILT,
 		    "a rebuilt connection is asked about");
 	player_plain(k, 10);
-	probe_check(UNTIL(heard(k)), "the host has it still: it goes on there");
+	probe_check(UNTIL(copy_heard_all(k)), "the host has it still: it goes on there");
 	copy_home(k);
 	UNTIL(copy_of(k)->home_taken);
 	scene.unknown = true;
@@ -189,7 +177,7 @@ static void test_asked_home(void)
 	k = next - 1;
 	for (i = 0; i < 2 * HY_HOME_PLAIN_ITEMS && !copy_of(k)->home_asked; i++) {
 		player_plain(k, 100);
-		if (!UNTIL(heard(k)))
+		if (!UNTIL(copy_heard_all(k)))
 			break;
 	}
 	probe_check(UNTIL(copy_of(k)->home_asked) && i >= HY_HOME_PLAIN_ITEMS,
@@ -202,15 +190,15 @@ static void test_agent_killed(void)
 	struct player *p = give(ADOPT);
 	unsigned int k = next - 1;
 
-	UNTIL(heard(k));
+	UNTIL(copy_heard_all(k));
 	scene.hold_sent = true;
 	player_plain(k, 3000);
 	player_slice(k, body, 50, 60000, -1);
-	UNTIL(heard(k));
+	UNTIL(copy_heard_all(k));
 	scene_kill_agent();
 	scene.hold_sent = false;
 	player_plain(k, 100);
-	probe_check(UNTIL(heard(k)) && copy_of(k)->resume.held == HELD_MOVED,
+	probe_check(UNTIL(copy_heard_all(k)) && copy_of(k)->resume.held == HELD_MOVED,
 		    "the next agent goes on with a moved connection");
 	copy_home(k);
 	UNTIL(copy_of(k)->home_taken);

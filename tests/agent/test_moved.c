@@ -35,54 +35,40 @@ static struct player *move(unsigned int k)
 	return &scene.player[k];
 }
 
-static void idle(void)
-{
-	scene_patience();
-	for (unsigned int i = 0; i < IDLE_ROUNDS; i++)
-		scene_round();
-}
-
-static bool heard(unsigned int k)
-{
-	const struct player *p = &scene.player[k];
-
-	return copy_of(k)->got == player_said(p) - p->before && copy_heard_right(k);
-}
-
 static void test_order(void)
 {
 	struct copy *c = copy_of(0);
 
 	move(0);
-	probe_check(UNTIL(heard(0)) && c->slices == 1, "the slice is told, in one item");
+	probe_check(UNTIL(copy_heard_all(0)) && c->slices == 1, "the slice is told, in one item");
 	probe_check(UNTIL(scene.page->slot[0].slice >= HY_SLICE_MIN),
 		    "and when it has gone, how long the next ones should be");
 	player_plain(0, 1000);
 	player_slice(0, body, 5, 77, -1);
 	player_plain(0, 100000);
 	player_slice(0, body, FILE_BYTES - 9, 9, -1);
-	probe_check(UNTIL(heard(0)), "plain bytes and slices come in order: %llu bytes",
+	probe_check(UNTIL(copy_heard_all(0)), "plain bytes and slices come in order: %llu bytes",
 		    (unsigned long long)c->got);
 	probe_check(scene.files_opened == 1 && strcmp(scene.file_path, "body") == 0,
 		    "the file was opened once, by its path");
 	probe_check(scene.addresses > 0, "the host knows the guest's addresses");
 	probe_check(UNTIL(scene.files_closed == 1), "an unused file is closed");
 	player_slice(0, body, 1, 2, -1);
-	probe_check(UNTIL(heard(0)) && scene.files_opened == 2, "and opened again");
+	probe_check(UNTIL(copy_heard_all(0)) && scene.files_opened == 2, "and opened again");
 }
 
 /* A look takes what fits one message, and a marker begins wherever it begins. */
 static void test_markers_cut_by_a_look(void)
 {
 	move(1);
-	UNTIL(heard(1));
+	UNTIL(copy_heard_all(1));
 	for (size_t n = MOVE_DATA_MAX - 2; n <= MOVE_DATA_MAX + LOCAL_MARKER_LEN + 2; n++) {
 		player_plain(1, n);
 		UNTIL(player_slice(1, body, n, 3, -1));
-		if (!UNTIL(heard(1)))
+		if (!UNTIL(copy_heard_all(1)))
 			break;
 	}
-	probe_check(heard(1), "a marker is found wherever a look ends");
+	probe_check(copy_heard_all(1), "a marker is found wherever a look ends");
 }
 
 static void test_ahead(void)
@@ -95,17 +81,17 @@ static void test_ahead(void)
 	p = move(2);
 	while (n < 40 && player_slice(2, body, n, 1000, -1))
 		n++;
-	idle();
+	scene_idle(IDLE_ROUNDS);
 	probe_check(c->items == HY_ITEMS_MAX || c->items == n + 1, "%u items go ahead, of %u said",
 		    c->items, n + 1);
 	copy_sent(c, SLICE + 500);
-	idle();
+	scene_idle(IDLE_ROUNDS);
 	copy_sent(c, c->got);
 	scene.hold_sent = false;
-	probe_check(UNTIL(heard(2)), "the rest follows when they were sent");
+	probe_check(UNTIL(copy_heard_all(2)), "the rest follows when they were sent");
 	scene.hold_sent = true;
 	player_plain(2, MOVE_DATA_MAX + 1000);
-	idle();
+	scene_idle(IDLE_ROUNDS);
 	probe_check(player_said(p) - p->before - c->got == 1000,
 		    "plain bytes go ahead by no more than one message");
 	copy_sent(c, c->got - (MOVE_DATA_MAX - 100));
@@ -113,7 +99,7 @@ static void test_ahead(void)
 		    "and by as many more as were sent");
 	scene.hold_sent = false;
 	copy_sent(c, c->got);
-	probe_check(UNTIL(heard(2)), "all come");
+	probe_check(UNTIL(copy_heard_all(2)), "all come");
 }
 
 static void test_tell(void)
@@ -122,13 +108,13 @@ static void test_tell(void)
 	uint64_t n = 0;
 
 	move(3);
-	UNTIL(heard(3));
+	UNTIL(copy_heard_all(3));
 	scene.hold_sent = true;
 	player_slice(3, body, 0, SLICE, tell);
 	PROBE_TRY(fcntl(tell, F_SETFL, O_NONBLOCK));
-	UNTIL(heard(3));
+	UNTIL(copy_heard_all(3));
 	copy_sent(copy_of(3), copy_of(3)->got - 1);
-	idle();
+	scene_idle(IDLE_ROUNDS);
 	probe_check(read(tell, &n, sizeof(n)) < 0, "who waits is not told before the last byte");
 	copy_sent(copy_of(3), copy_of(3)->got);
 	probe_check(UNTIL(read(tell, &n, sizeof(n)) > 0) && n == 1, "but then");
@@ -142,7 +128,7 @@ static void test_file_the_host_cannot_open(void)
 	player_plain(4, 10);
 	UNTIL(player_slice(4, body, 100, 50001, -1));
 	player_plain(4, 10);
-	probe_check(UNTIL(heard(4)) && copy_of(4)->slices == 0,
+	probe_check(UNTIL(copy_heard_all(4)) && copy_of(4)->slices == 0,
 		    "what the host cannot open is read here: %llu bytes",
 		    (unsigned long long)copy_of(4)->got);
 	scene.file_num = 0;
@@ -186,7 +172,7 @@ static void test_ends(void)
 	struct player *p = move(6);
 
 	PROBE_TRY(shutdown(p->pair, SHUT_WR));
-	probe_check(UNTIL(copy_of(6)->shut) && heard(6) && !copy_of(6)->closed,
+	probe_check(UNTIL(copy_of(6)->shut) && copy_heard_all(6) && !copy_of(6)->closed,
 		    "the program's FIN is told behind all it said");
 	hy_fd_close(&p->pair);
 	probe_check(UNTIL(copy_of(6)->closed), "and its close");
@@ -219,7 +205,7 @@ static void test_wrong_positions(void)
 {
 	struct player *p = move(10);
 
-	UNTIL(heard(10));
+	UNTIL(copy_heard_all(10));
 	copy_sent(copy_of(10), copy_of(10)->got + 1);
 	probe_check(UNTIL(p->up_eof || p->up_error), "more sent than said: a reset");
 	p = move(11);
@@ -228,7 +214,7 @@ static void test_wrong_positions(void)
 	copy_sent(copy_of(11), 5);
 	say(MSG_HOME_DONE, 12345, NULL, 0);
 	move(12);
-	probe_check(UNTIL(heard(12)), "others go on");
+	probe_check(UNTIL(copy_heard_all(12)), "others go on");
 }
 
 /* A slice of 2 MB, many of them, back to back on several connections. */
@@ -243,7 +229,7 @@ static void test_many(void)
 		}
 	}
 	for (unsigned int k = 13; k < 20; k++)
-		probe_check(UNTIL(heard(k)), "connection %u has all", k);
+		probe_check(UNTIL(copy_heard_all(k)), "connection %u has all", k);
 }
 
 int main(int argc, char **argv)

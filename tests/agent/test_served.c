@@ -74,9 +74,7 @@ static void test_both_ways_stalled(void)
 	p->stalls = p->reads_not = true;
 	while (player_slice(1, body, 0, SLICE, -1))
 		n++;
-	scene_patience();
-	for (unsigned int i = 0; i < 50; i++)
-		scene_round();
+	scene_idle(50);
 	while (player_slice(1, body, 0, SLICE, -1))
 		n++;
 	probe_check(n > 4 && n < 60, "a client that reads nothing stops the program: %u slices", n);

@@ -49,29 +49,10 @@ static struct player *move(unsigned int k)
 	return move_with(k, SLICE);
 }
 
-static void idle(unsigned int rounds)
-{
-	scene_patience();
-	for (unsigned int i = 0; i < rounds; i++)
-		scene_round();
-}
-
-static bool heard(unsigned int k)
-{
-	const struct player *p = &scene.player[k];
-
-	return copy_of(k)->got == player_said(p) - p->before && copy_heard_right(k);
-}
-
-static bool ended(const struct player *p)
-{
-	return p->up_eof || p->up_error;
-}
-
 static bool goes_on(unsigned int k)
 {
 	player_plain(k, 3000);
-	return UNTIL(heard(k) || ended(&scene.player[k])) && heard(k);
+	return UNTIL(copy_heard_all(k) || player_ended(&scene.player[k])) && copy_heard_all(k);
 }
 
 static void program_gets_what_it_does_not_read(unsigned int k)
@@ -119,12 +100,12 @@ static void test_two_items_of_one_look(void)
 		player_slice(0, body, i, 1000, -1);
 	}
 	PROBE_TRY(kill(scene_agent_pid(), SIGCONT));
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	probe_check(c->items <= HY_ITEMS_MAX, "%u items go ahead, heads and slices by turns",
 		    c->items);
 	scene.hold_sent = false;
 	copy_sent(c, c->got);
-	probe_check(UNTIL(heard(0)), "the rest follows when they were sent");
+	probe_check(UNTIL(copy_heard_all(0)), "the rest follows when they were sent");
 	end();
 }
 
@@ -158,14 +139,14 @@ static void test_read_here_what_the_host_has(void)
 	hy_autofd file = another_file();
 	player_slice(0, file, 0, SLICE, -1);
 	player_slice(0, file, SLICE, SLICE, -1);
-	UNTIL(heard(0));
+	UNTIL(copy_heard_all(0));
 	c->unsent = c->got;
 	another_file_goes();
 	scene_hang_up();
 	UNTIL(c->resumed);
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	copy_sent(c, 2 * SLICE);
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	copy_sent(c, 3 * SLICE);
 	probe_check(goes_on(0), "a file that is read here is sent by the host: on it goes");
 	end();
@@ -187,10 +168,10 @@ static struct player *move_into_a_crowd(const char *fault)
 	begin(fault);
 	scene.hold_sent = true;
 	p = move_with(0, SMALL);
-	UNTIL(heard(0));
+	UNTIL(copy_heard_all(0));
 	for (unsigned int k = 1; k <= CROWD; k++) {
 		move(k);
-		UNTIL(heard(k));
+		UNTIL(copy_heard_all(k));
 	}
 	return p;
 }
@@ -204,11 +185,11 @@ static void fill_the_channel(void)
 	be_deaf(true);
 	for (unsigned int k = 1; k <= CROWD - n; k++)
 		player_plain(k, MOVE_DATA_MAX);
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	for (unsigned int i = 0; i < n; i++) {
 		for (unsigned int times = 0; times < 4; times++) {
 			player_plain(CROWD - n + 1 + i, sizes[i]);
-			idle(3);
+			scene_idle(3);
 		}
 	}
 }
@@ -220,7 +201,7 @@ static void hear_the_crowd(void)
 	scene.hold_sent = false;
 	for (unsigned int k = 1; k <= CROWD; k++) {
 		copy_sent(copy_of(k), copy_of(k)->got);
-		if (!UNTIL(heard(k)))
+		if (!UNTIL(copy_heard_all(k)))
 			probe_check(false, "connection %u of the crowd is heard", k);
 	}
 }
@@ -235,17 +216,17 @@ static void test_sent_before_it_is_looked_at_again(void)
 	struct copy *c = copy_of(0);
 
 	player_plain(0, 5000);
-	UNTIL(heard(0));
+	UNTIL(copy_heard_all(0));
 	fill_the_channel();
 	c->unsent = 3000;
 	copy_home(0);
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	copy_sent(c, c->got - 1000);
 	copy_sent(c, c->got);
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	hear_the_crowd();
 	probe_check(UNTIL(c->home_taken) && c->home_answer != MOVE_DONE, "it stays with the host");
-	probe_check(!ended(p) && goes_on(0), "and goes on there");
+	probe_check(!player_ended(p) && goes_on(0), "and goes on there");
 	end();
 }
 
@@ -255,7 +236,7 @@ static void test_reset_that_finds_no_room(void)
 	program_gets_what_it_does_not_read(0);
 	fill_the_channel();
 	program_closes(0);
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	hear_the_crowd();
 	probe_check(UNTIL(copy_of(0)->reset), "a reset is told when there is room");
 	end();
@@ -276,7 +257,7 @@ static bool agent_sleeps(void)
 {
 	uint64_t before = agent_cpu_ns();
 
-	idle((unsigned int)BUSY_ROUNDS);
+	scene_idle((unsigned int)BUSY_ROUNDS);
 	return agent_cpu_ns() - before < BUSY_ROUNDS * HY_NS_PER_MS / 5;
 }
 
@@ -285,11 +266,12 @@ static void test_no_busy_loop_without_room(void)
 	move_into_a_crowd(NULL);
 	fill_the_channel();
 	player_plain(0, 100);
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	program_closes(0);
 	probe_check(agent_sleeps(), "a close that finds no room waits");
 	hear_the_crowd();
-	probe_check(UNTIL(copy_of(0)->closed) && heard(0), "and is told when there is some");
+	probe_check(UNTIL(copy_of(0)->closed) && copy_heard_all(0),
+		    "and is told when there is some");
 	end();
 }
 
@@ -304,7 +286,7 @@ static void fill_the_pair(unsigned int k)
 	do {
 		copy_says_up(k, pos, MOVE_UP_BYTES_MAX, pos);
 		pos += MOVE_UP_BYTES_MAX;
-		idle(IDLE_ROUNDS);
+		scene_idle(IDLE_ROUNDS);
 		PROBE_TRY(ioctl(p->pair, SIOCINQ, &unread));
 	} while ((uint64_t)unread == pos);
 }
@@ -331,19 +313,19 @@ static void test_reset_on_the_way_home(void)
 
 	begin(NULL);
 	p = move_with(0, SMALL);
-	UNTIL(heard(0));
+	UNTIL(copy_heard_all(0));
 	program_gets_what_it_does_not_read(0);
 	copy_home(0);
 	UNTIL(copy_of(0)->home_taken);
 	program_closes(0);
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	say(MSG_HOME_DONE, copy_of(0)->id, NULL, 0);
 	probe_check(UNTIL(p->error || p->eof) && p->error == ECONNRESET,
 		    "closed on the way home, the guest's own socket is reset");
 	end();
 	begin("home.rebuild:delay-100");
 	move_with(0, SMALL);
-	UNTIL(heard(0));
+	UNTIL(copy_heard_all(0));
 	program_gets_what_it_does_not_read(0);
 	copy_home(0);
 	program_closes(0);
@@ -357,13 +339,13 @@ static void test_reset_while_it_is_asked_about(void)
 {
 	begin(NULL);
 	move(0);
-	UNTIL(heard(0));
+	UNTIL(copy_heard_all(0));
 	program_gets_what_it_does_not_read(0);
 	scene.mute = true;
 	scene_hang_up();
 	UNTIL(copy_of(0)->resumed);
 	program_closes(0);
-	idle(IDLE_ROUNDS);
+	scene_idle(IDLE_ROUNDS);
 	scene.mute = false;
 	copy_resumed(copy_of(0));
 	probe_check(UNTIL(copy_of(0)->reset),
@@ -377,9 +359,9 @@ static void test_reset_by_a_successor(void)
 
 	begin("up.deliver:kill");
 	p = move(0);
-	UNTIL(heard(0));
+	UNTIL(copy_heard_all(0));
 	copy_says_up(0, 0, UNREAD, 0);
-	probe_check(UNTIL(copy_of(0)->reset) && UNTIL(ended(p)),
+	probe_check(UNTIL(copy_of(0)->reset) && UNTIL(player_ended(p)),
 		    "what a killed agent left in the middle of something, the host is told of");
 	scene_stop();	/* the page died with the agent that made it */
 }
@@ -392,11 +374,11 @@ static void test_queue_of_another_length(void)
 
 	begin(NULL);
 	p = move(0);
-	UNTIL(heard(0));
+	UNTIL(copy_heard_all(0));
 	scene.short_queue = 1;
 	copy_home(0);
 	scene.short_queue = 0;
-	probe_check(UNTIL(ended(p)) && UNTIL(copy_of(0)->reset),
+	probe_check(UNTIL(player_ended(p)) && UNTIL(copy_of(0)->reset),
 		    "a queue that is not the offer's is no connection's");
 	end();
 }

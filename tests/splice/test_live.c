@@ -77,12 +77,12 @@ static int tell(void *object, const struct tc_filter *f)
 
 static struct tally filters_at(unsigned int ifindex)
 {
-	static const char *const names[] = { "hy_from_guest", "hy_from_twin", "hy_to_guest" };
 	struct tally tally = { 0 };
 	struct hy_err e = { 0 };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		tally.ours += tcx_has(ifindex, false, names[i]) + tcx_has(ifindex, true, names[i]);
+	for (size_t i = 0; i < SPLICE_PROGS; i++)
+		tally.ours += tcx_has(ifindex, false, splice_bpf_names[i]) +
+			      tcx_has(ifindex, true, splice_bpf_names[i]);
 	world_try(tc_filters(ifindex, TC_HOOK_INGRESS, tell, &tally, &e), &e);
 	world_try(tc_filters(ifindex, TC_HOOK_EGRESS, tell, &tally, &e), &e);
 	return tally;

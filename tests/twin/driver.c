@@ -226,14 +226,13 @@ static int serve(struct driver *d, const char *vm, bool alone, struct hy_err *e)
 
 static int links(void)
 {
-	static const char *const names[] = { "hy_from_guest", "hy_from_twin", "hy_to_guest" };
 	struct if_nameindex *all = if_nameindex();
 
 	for (const struct if_nameindex *i = all; i && i->if_index; i++) {
-		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-			if (tcx_has(i->if_index, false, names[k]) ||
-			    tcx_has(i->if_index, true, names[k]))
-				printf("%s %s\n", i->if_name, names[k]);
+		for (size_t k = 0; k < SPLICE_PROGS; k++) {
+			if (tcx_has(i->if_index, false, splice_bpf_names[k]) ||
+			    tcx_has(i->if_index, true, splice_bpf_names[k]))
+				printf("%s %s\n", i->if_name, splice_bpf_names[k]);
 		}
 	}
 	if_freenameindex(all);
