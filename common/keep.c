@@ -170,10 +170,20 @@ static int hand_over_table(struct keep *k)
 	return send_packet(k->link, PACKET_KEPT, KEEP_TABLE, &fds, NULL, 0);
 }
 
+static int hand_over_tool(struct keep *k)
+{
+	int tool = k->ops->tool ? k->ops->tool(k->object) : -1;
+	const struct hy_fds fds = { .n = 1, .fd = { tool } };
+
+	return tool < 0 ? 0 : send_packet(k->link, PACKET_KEPT, KEEP_TOOL, &fds, NULL, 0);
+}
+
 static int hand_over(struct keep *k)
 {
 	int rc = hand_over_table(k);
 
+	if (rc == 0)
+		rc = hand_over_tool(k);
 	for (unsigned int i = 0; rc == 0 && i < k->n_slots; i++) {
 		struct hy_fds fds = { .n = k->slots[i].n };
 

@@ -11,7 +11,8 @@
  * memfd, the child's table of connections, which both map or only the child does, and descriptors
  * by slot number. The link is a SOCK_SEQPACKET pair; each packet is 8 bytes, type and slot.
  *
- *	parent to child, once, at its start	TABLE + memfd (+ what hold() gave), KEPT slot +
+ *	parent to child, once, at its start	TABLE + memfd (+ what hold() gave), TOOL +
+ *						descriptor if there is one, KEPT slot +
  *						descriptors ..., END
  *	child to parent, any time		PUT slot + descriptors, DROP slot
  *	child to parent, as the owner wants	OTHER + payload: handed to on_other()
@@ -49,6 +50,8 @@ struct keep_ops {
 	 * parent; closed here when it was sent. -1: none. May be NULL.
 	 */
 	int (*hold)(void *object);
+	/* A descriptor that every child is to use; stays the owner's. -1: none. May be NULL. */
+	int (*tool)(void *object);
 	void (*on_other)(void *object, const uint8_t *payload, size_t len);	/* may be NULL */
 	void (*on_start)(void *object, pid_t pid);				/* may be NULL */
 	void (*on_finished)(void *object);	/* the child ended with 0, or was told to stop */
@@ -101,12 +104,14 @@ void keep_close(struct keep *k);
  * @fds:	Its descriptors, the caller's from here on
  * @e:		Error
  *
- * The first call gives the table, as slot KEEP_TABLE, and behind it what is only to be held.
+ * The first call gives the table, as slot KEEP_TABLE, and behind it what is only to be held. What
+ * the child is to use comes as slot KEEP_TOOL.
  *
  * Return: 1, 0 at the end, -errno
  */
 int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e);
 #define KEEP_TABLE UINT32_MAX
+#define KEEP_TOOL (UINT32_MAX - 1)
 
 /**
  * keep_put() - In the child: keep duplicates of these; what was in the slot is closed

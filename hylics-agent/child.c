@@ -202,7 +202,7 @@ int child_main(const struct child_config *cfg, int link)
 	c.daemon.object = &c;
 	rc = hy_daemon_open(&c.daemon, &log, HY_EV_FDS_MAX, link, &e);
 	if (rc == 0) {
-		tcp_freeze_prepare();
+		tcp_freeze_use(tcp_freeze_load());
 		rc = serve(&c, cfg, link, &e);
 		hy_fd_close(&c.stats);
 		ev_close(&c.daemon.loop);

@@ -25,8 +25,10 @@
 #include "common/daemon.h"
 #include "common/keep.h"
 #include "common/opt.h"
+#include "common/own.h"
 #include "hylics-keeper/nic.h"
 #include "proto/move.h"
+#include "tcpmove/image.h"
 #include "twin/twin.h"
 #include "version.h"
 
@@ -60,6 +62,7 @@ struct keeper {
 	struct twin twin;
 	bool fixed[HY_TWIN_NICS_MAX];	/* addresses by the operator: the guest's are ignored */
 	char **worker;			/* its command line */
+	int freezer;			/* from tcp_freeze_load() */
 	struct hy_log_rate rate;
 };
 
@@ -107,6 +110,14 @@ static int hold_links(void *object)
 	return ends[1];
 }
 
+/* A worker may not load it, and freezes every connection that comes or goes. */
+static int freezer(void *object)
+{
+	const struct keeper *k = object;
+
+	return k->freezer;
+}
+
 static void take_addresses(void *object, const uint8_t *payload, size_t len)
 {
 	struct move_address told[HY_TWIN_ADDRS_MAX];
@@ -139,6 +150,7 @@ static void worker_finished(void *object)
 static const struct keep_ops keep_ops = {
 	.child = worker_exec,
 	.hold = hold_links,
+	.tool = freezer,
 	.on_other = take_addresses,
 	.on_finished = worker_finished,
 };
@@ -188,6 +200,7 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 		rc = twin_open(&k->twin, v->vm, &k->daemon.loop, &k->daemon.log, e);
 	if (rc < 0)
 		return rc;
+	k->freezer = tcp_freeze_load();
 	rc = add_nics(k, &v->nics, e);
 	if (rc == 0)
 		rc = start_worker(k, e);
@@ -195,6 +208,7 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 		rc = ev_run(&k->daemon.loop, e);
 		keep_close(&k->keep);
 	}
+	hy_fd_close(&k->freezer);
 	twin_close(&k->twin);
 	return rc;
 }

@@ -27,6 +27,7 @@
 #include "hylics-worker/resume.h"
 #include "hylics-worker/send.h"
 #include "hylics-worker/up.h"
+#include "tcpmove/image.h"
 
 /* -- the two lists -- */
 
@@ -318,7 +319,8 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 	int rc;
 
 	*m = (struct moves){ .cfg = *cfg, .chan = cfg->chan, .loop = cfg->loop, .log = cfg->log,
-			     .link = cfg->link, .held = -1, .files.share = -1, .show.fd = -1 };
+			     .link = cfg->link, .held = -1, .freezer = -1, .files.share = -1,
+			     .show.fd = -1 };
 	TAILQ_INIT(&m->run);
 	TAILQ_INIT(&m->tell);
 	m->round = (struct ev_timer){ .fn = on_round, .object = m };
@@ -352,6 +354,8 @@ void moves_close(struct moves *m)
 			hy_fd_close(&m->conns.at[i].sock);
 	}
 	hy_fd_close(&m->held);
+	tcp_freeze_use(-1);
+	hy_fd_close(&m->freezer);
 	files_close(&m->files);
 	conns_close(&m->conns);
 	close_areas(m);

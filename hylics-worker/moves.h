@@ -39,6 +39,7 @@ struct moves {
 	struct moves_config cfg;
 	int link;
 	int held;			/* from the keeper, never looked at; -1 */
+	int freezer;			/* from the keeper, for tcp_freeze_use(); -1 */
 	bool session;			/* the channel is up */
 	bool leaving, left;		/* everything is to go home; left() was called */
 	uint32_t leave_next;		/* row to be asked next */

@@ -19,20 +19,27 @@
 
 static int loaded = -1;			/* a program that drops all */
 
-void tcp_freeze_prepare(void)
+int tcp_freeze_load(void)
 {
 	static const struct bpf_insn drop_all[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	union bpf_attr attr;
+	long fd;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
 	attr.insns = (uintptr_t)drop_all;
 	attr.insn_cnt = sizeof(drop_all) / sizeof(drop_all[0]);
 	attr.license = (uintptr_t)"GPL";
-	loaded = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+	fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+	return fd < 0 ? -errno : (int)fd;
+}
+
+void tcp_freeze_use(int program)
+{
+	loaded = program;
 }
 
 int tcp_freeze(int sock, struct hy_err *e)

@@ -11,7 +11,7 @@
  *	tcp_freeze()		-		source drops all that arrives
  *	tcp_dump()		-		source in repair mode, sends nothing new
  *	(frozen)		tcp_restore()	copy is complete, frozen, in repair mode: silent
- *	(frozen)		tcp_live()	copy speaks
+ *	(frozen)		tcp_wake()	copy speaks
  *	tcp_silence()		(lives)		source is a descriptor, no connection
  *
  * and home again, into the very socket that was silenced:
@@ -90,11 +90,19 @@ enum tcp_refusal tcp_check(int sock, size_t unread_max);
  */
 int tcp_freeze(int sock, struct hy_err *e);
 
-/*
- * From now on freezing costs a tenth, if the caller may load a program into the kernel; otherwise
- * each freezing has one translated. Before a sandbox, and once.
+/**
+ * tcp_freeze_load() - Load a program that drops all into the kernel, which must be allowed to
+ *
+ * Return: its descriptor, the caller's, good for tcp_freeze_use() of any process; -errno
  */
-void tcp_freeze_prepare(void);
+int tcp_freeze_load(void);
+
+/**
+ * tcp_freeze_use() - From now on freezing and thawing cost a tenth
+ * @program:	From tcp_freeze_load(), stays the caller's; < 0, or of another kind: each freezing has
+ *		a filter of its own translated
+ */
+void tcp_freeze_use(int program);
 
 /**
  * tcp_thaw() - Take back tcp_freeze()
@@ -131,14 +139,16 @@ int tcp_undo(int sock, struct hy_err *e);
 
 /**
  * tcp_restore() - Put a connection into a fresh socket
- * @sock:	Unconnected, of the record's family, in the network namespace it shall live in
+ * @sock:	From socket() and as that made it, of the record's family, in the network namespace
+ *		it shall live in
  * @img:	From tcp_dump(), perhaps of another machine
  * @e:		Error
  *
  * Works without CAP_NET_ADMIN of the initial user namespace: buffers grow as far as the
  * namespace's own limits let them. A local port below 1024 needs CAP_NET_BIND_SERVICE, or the
  * namespace's ip_unprivileged_port_start set to 0. The socket is frozen here and stays so: the copy
- * is silent until tcp_live(). Set SO_LINGER afterwards: for some microseconds, while unsent bytes
+ * is silent until tcp_wake(). What sockets of a namespace begin with is looked at once in a process
+ * and taken for granted from then on. Set SO_LINGER afterwards: for some microseconds, while unsent bytes
  * are queued, the socket is not in repair mode. A duplicate elsewhere keeps the kernel from closing
  * it in its own way, should the caller be killed just then.
  *
@@ -158,6 +168,16 @@ int tcp_restore(int sock, const struct tcp_image *img, struct hy_err *e);
  * Return: 0, -errno
  */
 int tcp_live(int sock, const struct tcp_image *img, struct hy_err *e);
+
+/**
+ * tcp_wake() - The same for a socket that this process has just restored, in fewer steps
+ * @sock:	From tcp_restore(), and nothing of what a connection carries was set since
+ * @img:	The same
+ * @e:		Error
+ *
+ * Return: 0, -errno
+ */
+int tcp_wake(int sock, const struct tcp_image *img, struct hy_err *e);
 
 /**
  * tcp_silence() - End a connection without a segment, and keep the descriptor for tcp_rebuild()

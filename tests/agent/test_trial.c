@@ -7,8 +7,15 @@
  */
 #include "tests/probes/probe.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "common/limits.h"
 #include "hylics-agent/trial.h"
@@ -55,11 +62,42 @@ static void with_loopback(void)
 	probe_check(sockets() == 0, "nothing is left");
 }
 
+/* From here on nobody has a filter of his own translated. The options differ in their lower half. */
+static void refuse_filters(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_ATTACH_FILTER, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog all = { sizeof(code) / sizeof(code[0]), code };
+
+	PROBE_TRY(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	PROBE_TRY(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all));
+}
+
+/* What a filter costs that is translated for each move would be counted as a move's. */
+static void as_agents_freeze(void)
+{
+	struct hy_err e = { 0 };
+	struct trial t;
+	int rc;
+
+	refuse_filters();
+	rc = trial_run(&t, &e);
+	probe_check(rc == 0 && t.moves > 0, "it freezes by a program that was loaded before: %s",
+		    e.text);
+}
+
 int main(void)
 {
 	probe_begin(30);
 	probe_private_net(0);
 	with_loopback();
+	as_agents_freeze();
 	PROBE_TRY(unshare(CLONE_NEWNET));	/* its loopback is down */
 	without_loopback();
 	return probe_end("what bytes and moves cost can be tried without a trace");

@@ -5,6 +5,7 @@ What is counted must be right on any machine; how long it takes is for the exper
 """
 
 import contextlib
+import pathlib
 
 import pytest
 
@@ -91,6 +92,19 @@ def test_a_move_that_fails_is_in_no_stage_of_who_failed(stack, fault, in_agent):
     assert every.pop(("agent", "answer")) == 2
     assert {who: {n for (of, _), n in every.items() if of == who} for who in ("agent", "worker")} \
         == {"agent": {in_agent}, "worker": {2}}, every
+
+
+def test_no_worker_translates_filters(stack):
+    """The program that freezes comes from the keeper, to every worker anew."""
+    offload, file = start(stack)
+    offload.serve(PORT, file, "hylics", "--nonblock")
+    for moved in (1, 2):
+        ask(offload, file, "--close-after")
+        offload.wait_counts(lambda counts, moved=moved: counts["moved"] == moved)
+        opened = pathlib.Path(f"/proc/{offload.pids('keeper')[1]}/fd")
+        assert [fd for fd in opened.iterdir() if "bpf-prog" in str(fd.readlink())]
+        offload.kill_child("worker")
+        offload.agent.wait_line("channel up")
 
 
 def test_a_whole_is_no_shorter_than_its_parts(stack):

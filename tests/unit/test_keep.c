@@ -74,6 +74,11 @@ static int take_all(int link, struct table **t)
 	    !is_numbered(fds.fd[1], HELD))
 		return -1;
 	*t = map_table(fds.fd[0]);
+	hy_fds_close(&fds);
+	if (keep_take(link, &slot, &fds, &e) != 1 || slot != KEEP_TOOL || fds.n != 1 ||
+	    !is_numbered(fds.fd[0], KEEP_TOOL))
+		return -1;
+	hy_fds_close(&fds);
 	while ((rc = keep_take(link, &slot, &fds, &e)) == 1) {
 		if (!is_numbered(fds.fd[0], slot))
 			return -1;
@@ -134,9 +139,21 @@ static int hold(void *object)
 	return numbered_file(HELD);
 }
 
+/* The same one every time: nobody closes it in between. */
+static int tool(void *object)
+{
+	static int fd = -1;
+
+	(void)object;
+	if (fd < 0)
+		fd = numbered_file(KEEP_TOOL);
+	return fd;
+}
+
 static const struct keep_ops ops = {
 	.child = child_main,
 	.hold = hold,
+	.tool = tool,
 	.on_other = on_other,
 	.on_start = on_start,
 	.on_finished = on_finished,
