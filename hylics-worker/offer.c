@@ -98,9 +98,7 @@ static int go_live(struct moves *m, struct conn *c, const struct tcp_image *img,
 
 	if (rc < 0)
 		return hy_err_set(e, -rc, "copy: go live");
-	rc = tcp_thaw(c->sock, e);
-	if (rc == 0)
-		rc = tcp_live(c->sock, img, e);
+	rc = tcp_wake(c->sock, img, e);
 	if (rc == 0)
 		table_state(&m->table, conn_row(m, c), ROW_LIVE);
 	return rc;

@@ -99,15 +99,17 @@ static socklen_t name_in(int domain, uint8_t family, const struct tcp_end *end, 
 	return sizeof(name->v6);
 }
 
+int ends_domain(int sock, int *domain, struct hy_err *e)
+{
+	int rc = sockopt_get(sock, SOL_SOCKET, SO_DOMAIN, domain);
+
+	return rc ? hy_err_set(e, -rc, "ask for the socket's family") : 0;
+}
+
 /* Return: 0, -errno */
-static int name_for(int sock, uint8_t family, const struct tcp_end *end, union name *name,
+static int name_for(int domain, uint8_t family, const struct tcp_end *end, union name *name,
 		    socklen_t *len, struct hy_err *e)
 {
-	int domain = AF_UNSPEC;
-	int rc = sockopt_get(sock, SOL_SOCKET, SO_DOMAIN, &domain);
-
-	if (rc)
-		return hy_err_set(e, -rc, "ask for the socket's family");
 	if (domain != AF_INET6 && (domain != AF_INET || family != AF_INET))
 		return hy_err_set(e, EAFNOSUPPORT, "a socket of another family");
 	*len = name_in(domain, family, end, name);
@@ -129,11 +131,11 @@ static int check_bound(int sock, const struct tcp_record *rec, struct hy_err *e)
 	return 0;
 }
 
-int ends_bind(int sock, const struct tcp_record *rec, struct hy_err *e)
+int ends_bind(int sock, int domain, const struct tcp_record *rec, struct hy_err *e)
 {
 	union name name;
 	socklen_t len = 0;
-	int rc = name_for(sock, rec->family, &rec->local, &name, &len, e);
+	int rc = name_for(domain, rec->family, &rec->local, &name, &len, e);
 
 	if (rc)
 		return rc;
@@ -144,11 +146,11 @@ int ends_bind(int sock, const struct tcp_record *rec, struct hy_err *e)
 	return check_bound(sock, rec, e);
 }
 
-int ends_connect(int sock, const struct tcp_record *rec, struct hy_err *e)
+int ends_connect(int sock, int domain, const struct tcp_record *rec, struct hy_err *e)
 {
 	union name name;
 	socklen_t len = 0;
-	int rc = name_for(sock, rec->family, &rec->remote, &name, &len, e);
+	int rc = name_for(domain, rec->family, &rec->remote, &name, &len, e);
 
 	if (rc)
 		return rc;

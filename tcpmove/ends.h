@@ -33,23 +33,35 @@ int ends_read(int sock, struct tcp_record *rec, struct hy_err *e);
 bool ends_are_scoped(const struct tcp_record *rec);
 
 /**
+ * ends_domain() - The family of a socket, which need not be that of its connection
+ * @sock:	Socket
+ * @domain:	AF_INET or AF_INET6
+ * @e:		Error
+ *
+ * Return: 0, -errno
+ */
+int ends_domain(int sock, int *domain, struct hy_err *e);
+
+/**
  * ends_bind() - Bind a socket in repair mode to the local address, unless it is bound to it
  * @sock:	In repair mode, unconnected
+ * @domain:	Its family
  * @rec:	Record
  * @e:		Error
  *
  * Return: 0, -errno; -EADDRINUSE if it is bound to another one
  */
-int ends_bind(int sock, const struct tcp_record *rec, struct hy_err *e);
+int ends_bind(int sock, int domain, const struct tcp_record *rec, struct hy_err *e);
 
 /**
  * ends_connect() - Connect a socket in repair mode to the remote address
  * @sock:	In repair mode, bound
+ * @domain:	Its family
  * @rec:	Record
  * @e:		Error
  *
  * Return: 0, -errno
  */
-int ends_connect(int sock, const struct tcp_record *rec, struct hy_err *e);
+int ends_connect(int sock, int domain, const struct tcp_record *rec, struct hy_err *e);
 
 #endif

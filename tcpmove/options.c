@@ -10,6 +10,7 @@
 #include <linux/socket.h>
 #include <string.h>
 
+#include "common/own.h"
 #include "tcpmove/sockopt.h"
 
 static int read_int(int sock, int level, int opt)
@@ -88,6 +89,24 @@ void options_read(int sock, struct tcp_record *rec)
 	o->pacing_rate = read_pacing_rate(sock);
 }
 
+const struct tcp_options *options_fresh(int family)
+{
+	static struct tcp_record fresh[2];
+	struct tcp_record *rec = &fresh[family == AF_INET6];
+	hy_autofd sock = -1;
+
+	if (rec->family)
+		return &rec->options;
+	sock = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return NULL;
+	rec->family = (uint8_t)family;
+	options_read(sock, rec);
+	rec->options.sndbuf = read_u32(sock, SOL_SOCKET, SO_SNDBUF);
+	rec->options.rcvbuf = read_u32(sock, SOL_SOCKET, SO_RCVBUF);
+	return &rec->options;
+}
+
 static void set_u32(int sock, int level, int opt, uint32_t value)
 {
 	sockopt_set(sock, level, opt, (int)value);
@@ -100,29 +119,46 @@ static void set_if_any(int sock, int level, int opt, uint32_t value)
 		set_u32(sock, level, opt, value);
 }
 
-static void set_ip(int sock, const struct tcp_record *rec)
+/* The hops too that a fresh socket has may come from its route, once it has one. */
+static void set_hops(int sock, const struct tcp_record *rec)
 {
-	const struct tcp_options *o = &rec->options;
+	uint32_t hops = (uint32_t)rec->options.ttl;
 
-	if (rec->family == AF_INET) {
-		sockopt_set(sock, IPPROTO_IP, IP_TOS, o->tos);
-		set_if_any(sock, IPPROTO_IP, IP_TTL, (uint32_t)o->ttl);
-	} else {
-		sockopt_set(sock, IPPROTO_IPV6, IPV6_TCLASS, o->tos);
-		set_if_any(sock, IPPROTO_IPV6, IPV6_UNICAST_HOPS, (uint32_t)o->ttl);
-	}
+	if (rec->family == AF_INET)
+		set_if_any(sock, IPPROTO_IP, IP_TTL, hops);
+	else
+		set_if_any(sock, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops);
 }
 
-void options_before_connect(int sock, const struct tcp_record *rec)
+/* In this order: IP_TOS sets a priority of its own. */
+static void set_priorities(int sock, const struct tcp_record *rec, const struct tcp_options *have)
 {
 	const struct tcp_options *o = &rec->options;
 
-	if (o->congestion[0])
+	if (have && have->tos == o->tos && have->priority == o->priority)
+		return;
+	if (rec->family == AF_INET)
+		sockopt_set(sock, IPPROTO_IP, IP_TOS, o->tos);
+	else
+		sockopt_set(sock, IPPROTO_IPV6, IPV6_TCLASS, o->tos);
+	set_u32(sock, SOL_SOCKET, SO_PRIORITY, o->priority);
+}
+
+static bool has_congestion(const struct tcp_options *have, const struct tcp_options *o)
+{
+	return !o->congestion[0] ||
+	       (have && strncmp(have->congestion, o->congestion, TCP_CONGESTION_MAX) == 0);
+}
+
+void options_before_connect(int sock, const struct tcp_record *rec, const struct tcp_options *have)
+{
+	const struct tcp_options *o = &rec->options;
+
+	if (!has_congestion(have, o))
 		setsockopt(sock, IPPROTO_TCP, TCP_CONGESTION, o->congestion,
 			   (socklen_t)strlen(o->congestion));
-	set_ip(sock, rec);
-	/* behind IP_TOS, which sets a priority of its own */
-	set_u32(sock, SOL_SOCKET, SO_PRIORITY, o->priority);
+	set_hops(sock, rec);
+	set_priorities(sock, rec, have);
 	set_if_any(sock, SOL_SOCKET, SO_MARK, o->mark);
 	if (o->pacing_rate != UINT64_MAX)
 		setsockopt(sock, SOL_SOCKET, SO_MAX_PACING_RATE, &o->pacing_rate,
@@ -144,19 +180,32 @@ static void set_buffer(int sock, int force, int plain, uint32_t bytes)
 		sockopt_set(sock, SOL_SOCKET, plain, half);
 }
 
-void options_live(int sock, const struct tcp_record *rec)
+/* SO_KEEPALIVE behind the times that it begins with. */
+static void set_keepalive(int sock, const struct tcp_options *o, const struct tcp_options *have)
+{
+	if (!have || have->keepidle_s != o->keepidle_s)
+		set_if_any(sock, IPPROTO_TCP, TCP_KEEPIDLE, o->keepidle_s);
+	if (!have || have->keepintvl_s != o->keepintvl_s)
+		set_if_any(sock, IPPROTO_TCP, TCP_KEEPINTVL, o->keepintvl_s);
+	if (!have || have->keepcnt != o->keepcnt)
+		set_if_any(sock, IPPROTO_TCP, TCP_KEEPCNT, o->keepcnt);
+	if (!have || have->keepalive != o->keepalive)
+		sockopt_set(sock, SOL_SOCKET, SO_KEEPALIVE, o->keepalive);
+}
+
+void options_live(int sock, const struct tcp_record *rec, const struct tcp_options *have)
 {
 	const struct tcp_options *o = &rec->options;
 
-	sockopt_set(sock, IPPROTO_TCP, TCP_NODELAY, o->nodelay);
-	if (!o->cork)
+	if (!have || have->nodelay != o->nodelay)
+		sockopt_set(sock, IPPROTO_TCP, TCP_NODELAY, o->nodelay);
+	if (!o->cork && (!have || have->cork))
 		sockopt_set(sock, IPPROTO_TCP, TCP_CORK, 0);
-	set_if_any(sock, IPPROTO_TCP, TCP_KEEPIDLE, o->keepidle_s);
-	set_if_any(sock, IPPROTO_TCP, TCP_KEEPINTVL, o->keepintvl_s);
-	set_if_any(sock, IPPROTO_TCP, TCP_KEEPCNT, o->keepcnt);
-	sockopt_set(sock, SOL_SOCKET, SO_KEEPALIVE, o->keepalive);
-	set_u32(sock, IPPROTO_TCP, TCP_USER_TIMEOUT, o->user_timeout_ms);
-	set_u32(sock, IPPROTO_TCP, TCP_NOTSENT_LOWAT, o->notsent_lowat);
+	set_keepalive(sock, o, have);
+	if (!have || have->user_timeout_ms != o->user_timeout_ms)
+		set_u32(sock, IPPROTO_TCP, TCP_USER_TIMEOUT, o->user_timeout_ms);
+	if (!have || have->notsent_lowat != o->notsent_lowat)
+		set_u32(sock, IPPROTO_TCP, TCP_NOTSENT_LOWAT, o->notsent_lowat);
 	set_buffer(sock, SO_SNDBUFFORCE, SO_SNDBUF, o->sndbuf);
 	set_buffer(sock, SO_RCVBUFFORCE, SO_RCVBUF, o->rcvbuf);
 }

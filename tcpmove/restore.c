@@ -68,19 +68,35 @@ static int plain_most(int opt)
 	return *known;
 }
 
-/* SO_SNDBUFFORCE needs a capability of the first user namespace; SO_SNDBUF alone might shrink. */
-static void widen_one(int sock, int force, int plain, int before, int bytes)
-{
-	if (before >= bytes || sockopt_set(sock, SOL_SOCKET, force, bytes / 2) == 0)
-		return;
-	if (plain_most(plain) > before)
-		sockopt_set(sock, SOL_SOCKET, plain, bytes / 2);
-}
-
-/* What a socket's buffers were before they were made to hold a restored connection's queues. */
+/* What a socket's buffers hold. */
 struct buffers {
 	int send, receive;
 };
+
+/* What is known of a socket before a connection is put into it. */
+struct place {
+	int domain;			/* its family */
+	const struct tcp_options *have;	/* NULL: it may have any */
+	struct buffers before;
+};
+
+/*
+ * SO_SNDBUFFORCE needs a capability of the first user namespace. Who has not got it does not get it
+ * later; SO_SNDBUF alone might shrink. Return: the size
+ */
+static int set_size(int sock, int force, int plain, int before, int bytes)
+{
+	static bool refused;
+	int rc = refused ? -EPERM : sockopt_set(sock, SOL_SOCKET, force, bytes / 2);
+
+	refused = rc == -EPERM;
+	if (rc == 0)
+		return bytes;
+	if (bytes > before && plain_most(plain) <= before)
+		return before;
+	sockopt_set(sock, SOL_SOCKET, plain, bytes / 2);
+	return bytes < plain_most(plain) ? bytes : plain_most(plain);
+}
 
 /* Bytes of a peer's window that room is made for. */
 static uint32_t window_room(const struct tcp_record *rec)
@@ -94,28 +110,39 @@ static int filling_room(uint32_t len)
 	return (int)(2 * (len + SPARE_BYTES));
 }
 
-/* Room to fill the queues. The lock that comes with a size is taken off again. */
-static struct buffers widen_buffers(int sock, const struct tcp_record *rec)
+/* The lock that comes with a size is taken off again. */
+static struct buffers set_buffers(int sock, const struct buffers *now, const struct buffers *want)
 {
-	struct buffers before = { 0 };
-	int send = filling_room(rec->send_len);
-	int receive = filling_room(rec->recv_len) + (int)window_room(rec);
+	struct buffers b = *now;
 
-	sockopt_get(sock, SOL_SOCKET, SO_SNDBUF, &before.send);
-	sockopt_get(sock, SOL_SOCKET, SO_RCVBUF, &before.receive);
-	widen_one(sock, SO_SNDBUFFORCE, SO_SNDBUF, before.send, send);
-	widen_one(sock, SO_RCVBUFFORCE, SO_RCVBUF, before.receive, receive);
-	sockopt_set(sock, SOL_SOCKET, SO_BUF_LOCK, 0);
-	return before;
+	if (want->send != b.send)
+		b.send = set_size(sock, SO_SNDBUFFORCE, SO_SNDBUF, b.send, want->send);
+	if (want->receive != b.receive)
+		b.receive = set_size(sock, SO_RCVBUFFORCE, SO_RCVBUF, b.receive, want->receive);
+	if (b.send != now->send || b.receive != now->receive)
+		sockopt_set(sock, SOL_SOCKET, SO_BUF_LOCK, 0);
+	return b;
 }
 
-static void narrow_one(int sock, int force, int plain, int bytes)
+static int larger(int a, int b)
 {
-	int now = 0;
+	return a > b ? a : b;
+}
 
-	sockopt_get(sock, SOL_SOCKET, plain, &now);
-	if (now > bytes && sockopt_set(sock, SOL_SOCKET, force, bytes / 2) < 0)
-		sockopt_set(sock, SOL_SOCKET, plain, bytes / 2);
+/* Room to fill the queues. */
+static struct buffers widen_buffers(int sock, const struct tcp_record *rec,
+				    const struct buffers *before)
+{
+	int receive = (int)window_room(rec) + (rec->recv_len ? filling_room(rec->recv_len) : 0);
+	const struct buffers want = { .send = larger(before->send, filling_room(rec->send_len)),
+				      .receive = larger(before->receive, receive) };
+
+	return set_buffers(sock, before, &want);
+}
+
+static int smaller(int a, int b)
+{
+	return a < b ? a : b;
 }
 
 /*
@@ -123,15 +150,16 @@ static void narrow_one(int sock, int force, int plain, int bytes)
  * than a buffer holds drains, and from here on the kernel tunes them. For what the peer may send
  * into the window it was told there must be room.
  */
-static void narrow_buffers(int sock, const struct tcp_record *rec, const struct buffers *before)
+static void narrow_buffers(int sock, const struct tcp_record *rec, const struct buffers *before,
+			   const struct buffers *wide)
 {
-	int send = before->send > SNDBUF_LEAST ? before->send : SNDBUF_LEAST;
 	int told = (int)(rec->recv_len + window_room(rec));
-	int receive = before->receive > told ? before->receive : told;
+	const struct buffers want = {
+		.send = smaller(wide->send, larger(before->send, SNDBUF_LEAST)),
+		.receive = smaller(wide->receive, larger(before->receive, told)),
+	};
 
-	narrow_one(sock, SO_SNDBUFFORCE, SO_SNDBUF, send);
-	narrow_one(sock, SO_RCVBUFFORCE, SO_RCVBUF, receive);
-	sockopt_set(sock, SOL_SOCKET, SO_BUF_LOCK, 0);
+	(void)set_buffers(sock, wide, &want);
 }
 
 static int set_sequence(int sock, int queue, uint32_t seq, struct hy_err *e)
@@ -180,7 +208,8 @@ static int set_clock(int sock, const struct tcp_record *rec, struct hy_err *e)
 	return rc;
 }
 
-static int put_names(int sock, const struct tcp_record *rec, struct hy_err *e)
+static int put_names(int sock, const struct tcp_record *rec, const struct place *at,
+		     struct hy_err *e)
 {
 	uint32_t maxseg = rec->mss < MAXSEG_MAX ? rec->mss : MAXSEG_MAX;
 	int rc = set_sequence(sock, TCP_RECV_QUEUE, rec->recv_seq, e);
@@ -188,15 +217,16 @@ static int put_names(int sock, const struct tcp_record *rec, struct hy_err *e)
 	if (!rc)
 		rc = set_sequence(sock, TCP_SEND_QUEUE, rec->send_seq, e);
 	if (!rc)
-		rc = ends_bind(sock, rec, e);
+		rc = ends_bind(sock, at->domain, rec, e);
 	/* after connect() it would come too late: segments of 536 bytes */
 	if (!rc)
 		rc = sockopt_try(sock, IPPROTO_TCP, TCP_MAXSEG, (int)maxseg, "TCP_MAXSEG", e);
 	/* a client's own wish to send data with its SYN would put connect() off */
-	sockopt_set(sock, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0);
-	options_before_connect(sock, rec);
+	if (!at->have)
+		sockopt_set(sock, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0);
+	options_before_connect(sock, rec, at->have);
 	if (!rc)
-		rc = ends_connect(sock, rec, e);
+		rc = ends_connect(sock, at->domain, rec, e);
 	if (!rc)
 		rc = set_agreed(sock, rec, e);
 	return rc ? rc : set_clock(sock, rec, e);
@@ -230,7 +260,11 @@ static const uint8_t *send_queue(const struct tcp_image *img, uint32_t offset)
 
 static int fill_queue(int sock, int queue, const uint8_t *bytes, size_t len, struct hy_err *e)
 {
-	int rc = sockopt_try(sock, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue, "TCP_REPAIR_QUEUE", e);
+	int rc;
+
+	if (!len)
+		return 0;
+	rc = sockopt_try(sock, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue, "TCP_REPAIR_QUEUE", e);
 
 	return rc ? rc : put_bytes(sock, bytes, len, e);
 }
@@ -256,6 +290,8 @@ static int put_unsent(int sock, const struct tcp_image *img, uint32_t len, struc
 	const uint8_t *unsent = send_queue(img, rec->send_len - len);
 	int rc = set_window(sock, rec, 0, e);
 
+	/* a program's low mark for unsent bytes would stop us; tcp_live() sets it again */
+	sockopt_set(sock, IPPROTO_TCP, TCP_NOTSENT_LOWAT, -1);
 	if (!rc)
 		rc = SOCKOPT_TRY(sock, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP, e);
 	if (!rc)
@@ -276,11 +312,8 @@ static int put_queues(int sock, const struct tcp_image *img, struct hy_err *e)
 {
 	const struct tcp_record *rec = &img->rec;
 	uint32_t unsent = rec->unsent_len + said_again(rec);
-	int rc;
+	int rc = fill_queue(sock, TCP_RECV_QUEUE, img->bytes, rec->recv_len, e);
 
-	/* a program's low mark for unsent bytes would stop us; tcp_live() sets it again */
-	sockopt_set(sock, IPPROTO_TCP, TCP_NOTSENT_LOWAT, -1);
-	rc = fill_queue(sock, TCP_RECV_QUEUE, img->bytes, rec->recv_len, e);
 	if (!rc)
 		rc = fill_queue(sock, TCP_SEND_QUEUE, send_queue(img, 0), rec->send_len - unsent,
 				e);
@@ -291,10 +324,11 @@ static int put_queues(int sock, const struct tcp_image *img, struct hy_err *e)
 	return rc ? rc : set_window(sock, rec, rec->window.snd_wnd, e);
 }
 
-static int put_connection(int sock, const struct tcp_image *img, struct hy_err *e)
+static int put_connection(int sock, const struct tcp_image *img, const struct place *at,
+			  struct hy_err *e)
 {
 	const struct tcp_record *rec = &img->rec;
-	struct buffers before;
+	struct buffers wide;
 	int rc;
 
 	if (rec->send_len > img->room || rec->recv_len > img->room - rec->send_len ||
@@ -303,26 +337,42 @@ static int put_connection(int sock, const struct tcp_image *img, struct hy_err *
 	rc = SOCKOPT_TRY(sock, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON, e);
 	if (rc)
 		return rc;
-	before = widen_buffers(sock, rec);
-	rc = put_names(sock, rec, e);
+	wide = widen_buffers(sock, rec, &at->before);
+	rc = put_names(sock, rec, at, e);
 	if (!rc)
 		rc = put_queues(sock, img, e);
-	narrow_buffers(sock, rec, &before);
+	narrow_buffers(sock, rec, &at->before, &wide);
 	/* for whoever leaves repair mode, see tcp_dump() */
 	return rc ? rc : sockopt_try(sock, SOL_SOCKET, SO_REUSEADDR, rec->options.reuseaddr,
 				     "SO_REUSEADDR", e);
 }
 
+static int look_at(int sock, struct place *at, struct hy_err *e)
+{
+	sockopt_get(sock, SOL_SOCKET, SO_SNDBUF, &at->before.send);
+	sockopt_get(sock, SOL_SOCKET, SO_RCVBUF, &at->before.receive);
+	return ends_domain(sock, &at->domain, e);
+}
+
 int tcp_restore(int sock, const struct tcp_image *img, struct hy_err *e)
 {
+	struct place at = { .domain = img->rec.family, .have = options_fresh(img->rec.family) };
 	int rc = tcp_freeze(sock, e);
 
-	return rc ? rc : put_connection(sock, img, e);
+	if (!rc && !at.have)
+		rc = look_at(sock, &at, e);
+	else if (!rc)
+		at.before = (struct buffers){ .send = (int)at.have->sndbuf,
+					      .receive = (int)at.have->rcvbuf };
+	return rc ? rc : put_connection(sock, img, &at, e);
 }
 
 int tcp_rebuild(int sock, const struct tcp_image *img, struct hy_err *e)
 {
-	return put_connection(sock, img, e);
+	struct place at = { .have = NULL };
+	int rc = look_at(sock, &at, e);
+
+	return rc ? rc : put_connection(sock, img, &at, e);
 }
 
 /*
@@ -350,6 +400,44 @@ int tcp_live(int sock, const struct tcp_image *img, struct hy_err *e)
 	if (rc)
 		return rc;
 	push(sock, &img->rec);
-	options_live(sock, &img->rec);
+	options_live(sock, &img->rec, NULL);
+	return 0;
+}
+
+/* What a restored socket has now that nobody has set more at it than the steps above. */
+static struct tcp_options have_now(const struct tcp_options *fresh, const struct tcp_record *rec)
+{
+	struct tcp_options now = *fresh;
+
+	now.cork = rec->options.cork;
+	if (rec->unsent_len || said_again(rec)) {	/* see push() and put_unsent() */
+		now.cork = 1;
+		now.nodelay = !rec->options.nodelay;
+		now.notsent_lowat = UINT32_MAX;
+	}
+	return now;
+}
+
+int tcp_wake(int sock, const struct tcp_image *img, struct hy_err *e)
+{
+	const struct tcp_record *rec = &img->rec;
+	const struct tcp_options *fresh = options_fresh(rec->family);
+	struct tcp_options now;
+	int rc;
+
+	if (!fresh)
+		return tcp_live(sock, img, e);
+	options_before_live(sock, rec);
+	rc = tcp_thaw(sock, e);
+	if (!rc)
+		rc = SOCKOPT_TRY(sock, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF, e);
+	/* leaving repair mode has cleared it */
+	if (!rc && rec->options.reuseaddr)
+		rc = SOCKOPT_TRY(sock, SOL_SOCKET, SO_REUSEADDR, 1, e);
+	if (rc)
+		return rc;
+	push(sock, rec);
+	now = have_now(fresh, rec);
+	options_live(sock, rec, &now);
 	return 0;
 }

@@ -189,6 +189,46 @@ static void prove_defaults(struct world *w)
 	conn_close(&c);
 }
 
+/* What a fresh socket has is not set again: neither half of this pair may be taken for the other. */
+static void prove_tos_alone(struct world *w)
+{
+	const struct wish wish = { .kind = KIND_V4 };
+	struct conn c;
+
+	conn_open(w, &c, &wish);
+	tcp_sock_set(c.kept, IPPROTO_IP, IP_TOS, 0x10);
+	tcp_sock_set(c.kept, SOL_SOCKET, SO_PRIORITY, 0);
+	conns_out(w, &c, 1);
+	probe_check(tcp_sock_get(c.copy, IPPROTO_IP, IP_TOS) == 0x10 &&
+		    tcp_sock_get(c.copy, SOL_SOCKET, SO_PRIORITY) == 0,
+		    "IP_TOS goes along without the priority that it sets");
+	conns_home(w, &c, 1);
+	conn_close(&c);
+}
+
+/* A move sets options of its own while it says something again, or puts down what is unsent. */
+static bool has_defaults(int sock)
+{
+	return !tcp_sock_get(sock, IPPROTO_TCP, TCP_NODELAY) &&
+	       !tcp_sock_get(sock, IPPROTO_TCP, TCP_CORK) &&
+	       !tcp_sock_get(sock, IPPROTO_TCP, TCP_NOTSENT_LOWAT);
+}
+
+static void prove_said_again(struct world *w)
+{
+	const struct wish wish = { .kind = KIND_V4 };
+	struct conn c;
+
+	conn_open(w, &c, &wish);
+	tcp_sock_freeze(c.kept);
+	conn_send_down(&c, TALK);
+	conns_out(w, &c, 1);
+	probe_check(c.img.rec.send_len == TALK && !c.img.rec.unsent_len && has_defaults(c.copy) &&
+		    conn_read_down(&c), "what says bytes under way again is taken back");
+	conn_close(&c);
+	world_route(w, GUEST);
+}
+
 /* Whoever holds a copy decides what its kernel does when it is closed. */
 static void prove_linger(struct world *w)
 {
@@ -254,7 +294,7 @@ static void prove_unsent_leaves(struct world *w)
 	if (!conn_read_down(&c))
 		probe_bail("unsent bytes do not leave");
 	segments = tcp_sock_new_segments(c.copy);
-	probe_check(c.img.rec.unsent_len == CORKED && segments == 1,
+	probe_check(c.img.rec.unsent_len == CORKED && segments == 1 && has_defaults(c.copy),
 		    "without cork unsent bytes leave at once (%u segment)", segments);
 	conn_close(&c);
 	world_route(w, GUEST);
@@ -400,6 +440,8 @@ int main(void)
 	prove_options(&w, KIND_MAPPED, "IPv4 in IPv6");
 	prove_rates(&w);
 	prove_defaults(&w);
+	prove_tos_alone(&w);
+	prove_said_again(&w);
 	prove_linger(&w);
 	prove_cork(&w);
 	prove_unsent_leaves(&w);

@@ -340,7 +340,7 @@ void conns_out(struct world *w, struct conn *c, int n)
 		conn_restore(w, &c[i]);
 	world_route(w, TWIN);
 	for (int i = 0; i < n; i++)
-		TRY_MOVE(tcp_live(c[i].copy, &c[i].img, &move_err));
+		TRY_MOVE(tcp_wake(c[i].copy, &c[i].img, &move_err));
 	for (int i = 0; i < n; i++)
 		TRY_MOVE(tcp_silence(c[i].kept, &move_err));
 }
