@@ -151,19 +151,24 @@ int tx_credit(struct chan_tx *tx, uint64_t bytes)
 	return 0;
 }
 
-static bool take_from_lane(struct chan_tx *tx, struct tx_lane *lane)
+/* Behind what is to be written. Return: bytes, 0 if the lane has nothing, or nothing that fits. */
+static size_t take_from_lane(struct chan_tx *tx, struct tx_lane *lane)
 {
 	const uint8_t *at = lane->buf + lane->head;
 	struct frame f;
+	size_t len;
 
 	if (lane->head == lane->tail || frame_decode_header(at, &f) < 0)
-		return false;
-	tx->cur_len = FRAME_OVERHEAD + (size_t)f.len;
-	memcpy(tx->cur, at, tx->cur_len);
-	lane->head += tx->cur_len;
+		return 0;
+	len = FRAME_OVERHEAD + (size_t)f.len;
+	if (len > sizeof(tx->cur) - tx->cur_len)
+		return 0;
+	memcpy(tx->cur + tx->cur_len, at, len);
+	tx->cur_len += len;
+	lane->head += len;
 	if (lane->head == lane->tail)
 		lane->head = lane->tail = 0;
-	return true;
+	return len;
 }
 
 static void finish_stream(struct chan_tx *tx)
@@ -197,25 +202,38 @@ static bool bulk_is_ready(const struct chan_tx *tx)
 	return tx->first && tx->bulk_unpaid < MSG_BULK_WINDOW;
 }
 
-/* LANE_STREAM, or a chunk of LANE_BULK whose turn it is. */
-static void take_from_stream_or_bulk(struct chan_tx *tx)
+/* LANE_STREAM, or a chunk of LANE_BULK whose turn it is, and which goes alone. */
+static bool take_from_stream_or_bulk(struct chan_tx *tx)
 {
 	bool ready = bulk_is_ready(tx);
+	size_t len = 0;
 
-	if (!(ready && tx->stream_turn >= TX_STREAM_TURN) &&
-	    take_from_lane(tx, &tx->lane[LANE_STREAM]))
-		tx->stream_turn += ready ? (uint32_t)tx->cur_len : 0;
-	else if (ready)
+	if (!(ready && tx->stream_turn >= TX_STREAM_TURN))
+		len = take_from_lane(tx, &tx->lane[LANE_STREAM]);
+	tx->stream_turn += ready ? (uint32_t)len : 0;
+	if (len == 0 && ready && tx->cur_len == 0)
 		take_from_bulk(tx);
+	return len > 0;
+}
+
+/* Return: whether another one may follow in the same write; a more urgent one is not passed by. */
+static bool take_frame(struct chan_tx *tx)
+{
+	for (unsigned int i = 0; i < LANE_STREAM; i++) {
+		struct tx_lane *lane = &tx->lane[i];
+
+		if (lane->head < lane->tail)
+			return take_from_lane(tx, lane) > 0;
+	}
+	return take_from_stream_or_bulk(tx);
 }
 
 size_t tx_next(struct chan_tx *tx, const uint8_t **p)
 {
 	if (tx->cur_off == tx->cur_len) {
 		tx->cur_off = tx->cur_len = 0;
-		if (!take_from_lane(tx, &tx->lane[LANE_CONTROL]) &&
-		    !take_from_lane(tx, &tx->lane[LANE_URGENT]))
-			take_from_stream_or_bulk(tx);
+		while (take_frame(tx))
+			;
 	}
 	*p = tx->cur + tx->cur_off;
 	return tx->cur_len - tx->cur_off;

@@ -5,7 +5,9 @@
  * Runs in: hylics-worker, hylics-agent
  * Reads from: no untrusted input, but for the credit, which is checked here
  *
- * A frame that was begun is finished; after it the most urgent lane that has one is next. Messages
+ * A frame that was begun is finished; after it the most urgent lane that has one is next. Frames
+ * that wait leave in one write as far as they fit into the room of the longest: whoever reads wakes
+ * up at the first byte, perhaps in the writer's place, and should find all of them. Messages
  * of all lanes but the last are copied into a fixed buffer per lane. Those of LANE_BULK stay
  * in their owner's memory and are cut into chunks as they go, and no more than MSG_BULK_WINDOW
  * bytes of them are under way before the peer has said that it took them: whatever a transport
@@ -47,7 +49,7 @@ struct chan_tx {
 	uint32_t bulk_unpaid;		/* bytes under way, not yet credited */
 	uint32_t stream_turn;		/* bytes of LANE_STREAM since bulk last had its turn */
 	uint8_t refused;		/* lanes that had no room for a message, 1 << lane each */
-	uint8_t cur[FRAME_LEN_MAX];	/* the frame being written */
+	uint8_t cur[FRAME_LEN_MAX];	/* the frames being written */
 	size_t cur_len, cur_off;
 	bool cur_ends_stream;		/* with its last byte the first stream is done */
 };

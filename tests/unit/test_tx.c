@@ -599,6 +599,50 @@ static void a_greeting_comes_before_all_and_forgets_the_rest(void **state)
 	assert_int_equal(tx_next(&tx, &p), 0);
 }
 
+/* Whoever reads wakes up at the first byte: what waits by then is to be there. */
+static void what_waits_leaves_in_one_write(void **state)
+{
+	static const uint8_t item[100];
+	struct told told;
+	struct chan_stream s = stream_of(BULK_TOTAL, &told);
+	const uint8_t *p;
+	struct frame f;
+	size_t len;
+
+	(void)state;
+	tx_stream(&tx, &s);
+	for (uint32_t i = 1; i <= 3; i++)
+		assert_int_equal(tx_message(&tx, msg_info(MSG_ITEM), i, item, sizeof(item)),
+				 0);
+	assert_int_equal(queue_ping(4), 0);
+	len = tx_next(&tx, &p);
+	assert_int_equal(write_some(len), len);
+	for (uint32_t id = 4; peer_takes(&f); id = id % 4 + 1)
+		assert_int_equal(f.id, id);
+	assert_int_equal(f.id, 3);
+	assert_int_equal(wire.taken, len);	/* and no bulk behind them */
+}
+
+/* Together they are no longer than the longest: what comes now waits for no more than before. */
+static void one_write_is_no_longer_than_a_frame(void **state)
+{
+	static const uint8_t item[HY_CHUNK_MAX * 2 / 5];
+	const uint8_t *p;
+	struct frame f;
+	size_t len;
+
+	(void)state;
+	for (uint32_t i = 1; i <= 3; i++)
+		assert_int_equal(tx_message(&tx, msg_info(MSG_ITEM), i, item, sizeof(item)), 0);
+	len = tx_next(&tx, &p);
+	assert_int_equal(len, 2 * (FRAME_OVERHEAD + sizeof(item)));
+	assert_int_equal(queue_ping(4), 0);
+	assert_int_equal(write_some(len), len);
+	assert_true(tx_next(&tx, &p) > 0);
+	assert_int_equal(frame_decode_header(p, &f), 0);
+	assert_int_equal(f.type, MSG_PING);
+}
+
 #define TX_TEST(name) cmocka_unit_test_setup(name, start)
 
 int main(void)
@@ -621,6 +665,8 @@ int main(void)
 		TX_TEST(a_reset_tells_every_stream_once),
 		TX_TEST(a_stream_may_be_freed_when_it_is_told),
 		TX_TEST(a_stream_is_not_done_before_its_last_byte_is_written),
+		TX_TEST(what_waits_leaves_in_one_write),
+		TX_TEST(one_write_is_no_longer_than_a_frame),
 		TX_TEST(a_greeting_comes_before_all_and_forgets_the_rest),
 	};
 
