@@ -28,8 +28,8 @@
  * socket without its image, because its maker died, wakes it with tcp_undo(), too: only options
  * that a fresh socket has not are then missing.
  *
- * A segment that arrives at a frozen socket is lost, and sent again by its sender. What the new
- * owner asks its peer when it begins to speak is answered at most once in 500 ms: bytes that are
+ * A segment that arrives at a frozen socket is lost, and sent again by its sender. What a new owner
+ * with something under way asks its peer when it begins to speak is answered at most once in 500 ms: bytes that are
  * under way in two moves in a row may wait for a time-out, of 3 s, or 1 s with SACK.
  * docs/kernel.md says which behaviour of the kernel each step depends on.
  */

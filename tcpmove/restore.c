@@ -27,6 +27,13 @@
  * answers. So the last segment that was in flight is restored as unsent, and goes out at once: if
  * the new congestion window has room for it (HY_AGAIN_SEGMENTS) and the peer's window has. What is
  * restored as unsent must be sent before an acknowledgement of it is believed, so both are musts.
+ *
+ * DOC: When nothing is asked
+ *
+ * The probe is a segment through the whole stack, before the first byte. With empty queues and
+ * windows of two segments on both sides nothing can have been lost that stops anybody: what is sent
+ * next is answered at once, and what the peer sent meanwhile it sends again. Then a copy just
+ * begins to speak.
  */
 #include <errno.h>
 #include <limits.h>
@@ -404,6 +411,13 @@ int tcp_live(int sock, const struct tcp_image *img, struct hy_err *e)
 	return 0;
 }
 
+/* Whether what the peer said meanwhile, and nobody heard, may be missed before it says it again. */
+static bool must_ask(const struct tcp_record *rec)
+{
+	return rec->send_len || rec->recv_len || rec->window.snd_wnd < 2 * rec->mss ||
+	       rec->window.rcv_wnd < 2 * rec->mss;
+}
+
 /* What a restored socket has now that nobody has set more at it than the steps above. */
 static struct tcp_options have_now(const struct tcp_options *fresh, const struct tcp_record *rec)
 {
@@ -430,7 +444,9 @@ int tcp_wake(int sock, const struct tcp_image *img, struct hy_err *e)
 	options_before_live(sock, rec);
 	rc = tcp_thaw(sock, e);
 	if (!rc)
-		rc = SOCKOPT_TRY(sock, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF, e);
+		rc = sockopt_try(sock, IPPROTO_TCP, TCP_REPAIR,
+				 must_ask(rec) ? TCP_REPAIR_OFF : TCP_REPAIR_OFF_NO_WP,
+				 "TCP_REPAIR off", e);
 	/* leaving repair mode has cleared it */
 	if (!rc && rec->options.reuseaddr)
 		rc = SOCKOPT_TRY(sock, SOL_SOCKET, SO_REUSEADDR, 1, e);

@@ -175,7 +175,7 @@ static void prove_defaults(struct world *w)
 	conn_open(w, &c, &wish);
 	conns_out(w, &c, 1);
 	asked = tcp_sock_info(c.copy).tcpi_segs_out;
-	probe_check(asked == 1, "with nothing to say a copy asks its peer once (%u)", asked);
+	probe_check(asked == 0, "with nothing to say a copy says nothing (%u)", asked);
 	locks = tcp_sock_get(c.copy, SOL_SOCKET, SO_BUF_LOCK);
 	probe_check(locks == 0 && !tcp_sock_get(c.copy, IPPROTO_TCP, TCP_NODELAY) &&
 		    !tcp_sock_get(c.copy, IPPROTO_TCP, TCP_NOTSENT_LOWAT) &&
@@ -187,6 +187,37 @@ static void prove_defaults(struct world *w)
 	probe_check(locks == 0 && !tcp_sock_get(c.kept, SOL_SOCKET, SO_REUSEADDR),
 		    "nor home again (%d)", locks);
 	conn_close(&c);
+}
+
+/* A window that had no room for two segments may be open by now. */
+static void prove_asks(struct world *w)
+{
+	const struct wish wish = { .kind = KIND_V4 };
+	unsigned int asked, small;
+	struct conn c;
+
+	conn_open(w, &c, &wish);
+	conn_send_up(&c, TALK);
+	if (!tcp_sock_wait_acked(c.client))
+		probe_bail("the client's bytes do not arrive");
+	conns_out(w, &c, 1);
+	asked = tcp_sock_info(c.copy).tcpi_segs_out;
+	probe_check(asked == 1 && conn_read_up(&c) && conn_talks(&c, TALK),
+		    "with unread bytes a copy asks its peer once (%u)", asked);
+	conn_close(&c);
+	world_route(w, GUEST);
+	conn_open(w, &c, &wish);
+	conn_dump(&c, c.kept);
+	c.img.rec.window.snd_wnd = 2 * c.img.rec.mss - 1;
+	conn_restore(w, &c);
+	world_route(w, TWIN);
+	TRY_MOVE(tcp_wake(c.copy, &c.img, &move_err));
+	small = tcp_sock_info(c.copy).tcpi_segs_out;
+	TRY_MOVE(tcp_silence(c.kept, &move_err));
+	probe_check(small == 1 && conn_talks(&c, TALK),
+		    "with a small window too (%u)", small);
+	conn_close(&c);
+	world_route(w, GUEST);
 }
 
 /* What a fresh socket has is not set again: neither half of this pair may be taken for the other. */
@@ -440,6 +471,7 @@ int main(void)
 	prove_options(&w, KIND_MAPPED, "IPv4 in IPv6");
 	prove_rates(&w);
 	prove_defaults(&w);
+	prove_asks(&w);
 	prove_tos_alone(&w);
 	prove_said_again(&w);
 	prove_linger(&w);
