@@ -94,6 +94,8 @@
 #define HY_HOMES_MAX 64
 /* How long it tries before it leaves the rest to the next worker. */
 #define HY_WORKER_LEAVE_MS 10000
+/* Copies that are restored one behind the other before each of them gets its first turn. */
+#define HY_FRESH_COPIES 4
 /* Turns of sending before messages are looked at again: 4 MB, about a millisecond. */
 #define HY_SEND_TURNS 8
 /* Bytes one connection may send before the next one gets its turn. */

@@ -11,6 +11,10 @@
  * of the batch and works them off: first up to HY_SEND_TURNS turns of sending, in the order in
  * which connections got ready, then what the guest is to be told, once per connection: how far it
  * is, however many items that took. What does not fit into the channel waits for room().
+ *
+ * A batch may be many offers, each with its first items behind it, and restoring takes as long as
+ * sending. So that the first of them does not wait for the last, those that were restored get a
+ * turn after every HY_FRESH_COPIES. They are told of with all others: it costs no wake-up.
  */
 #include "hylics-worker/moves.h"
 
@@ -128,6 +132,14 @@ static void tell_all(struct moves *m)
 
 /* -- rounds -- */
 
+static void run_one(struct moves *m, struct conn *c)
+{
+	TAILQ_REMOVE(&m->run, c, run);
+	c->in_run = false;
+	if (send_turn(m, c))
+		moves_run(m, c);
+}
+
 static void run_some(struct moves *m)
 {
 	for (unsigned int i = 0; i < HY_SEND_TURNS; i++) {
@@ -135,11 +147,28 @@ static void run_some(struct moves *m)
 
 		if (!c)
 			return;
-		TAILQ_REMOVE(&m->run, c, run);
-		c->in_run = false;
-		if (send_turn(m, c))
-			moves_run(m, c);
+		run_one(m, c);
 	}
+}
+
+void moves_fresh(struct moves *m, const struct conn *c)
+{
+	if (m->n_fresh < HY_FRESH_COPIES)
+		m->fresh[m->n_fresh++] = conn_row(m, c);
+}
+
+/* A row may have another connection by now, or one that has had its turn, or is over. */
+void moves_first_turns(struct moves *m)
+{
+	if (m->n_fresh < HY_FRESH_COPIES)
+		return;
+	for (uint32_t i = 0; i < m->n_fresh; i++) {
+		struct conn *c = &m->conns.at[m->fresh[i]];
+
+		if (c->in_run && c->live_ns)
+			run_one(m, c);
+	}
+	m->n_fresh = 0;
 }
 
 static void on_round(void *object)
@@ -147,6 +176,7 @@ static void on_round(void *object)
 	struct moves *m = object;
 
 	m->count->rounds++;
+	m->n_fresh = 0;
 	run_some(m);
 	tell_all(m);
 	chan_uncork(m->chan);

@@ -52,6 +52,8 @@ struct moves {
 	struct counters *count;		/* in the table, as the stages */
 	struct stages *stages;
 	struct conn_list run, tell;
+	uint32_t fresh[HY_FRESH_COPIES];	/* rows that came since, in this batch */
+	uint32_t n_fresh;
 	struct ev_timer round, home, alone, leave;
 	struct hy_show show;
 	struct hy_log_rate rate_files, rate_faults, rate_refused, rate_lost, rate_home;
@@ -76,6 +78,10 @@ void moves_room(struct moves *m);
 
 /* Bring every connection home, then call left(). A second time: call it at once. */
 void moves_leave(struct moves *m);
+
+/* A copy has begun to speak; and, before the next is restored: the first turns, if it is time. */
+void moves_fresh(struct moves *m, const struct conn *c);
+void moves_first_turns(struct moves *m);
 
 /* At the end of this round: send items of @c; tell the guest what is new about @c. */
 void moves_run(struct moves *m, struct conn *c);

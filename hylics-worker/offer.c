@@ -138,6 +138,7 @@ static int adopted(struct moves *m, struct conn *c)
 	c->up_ready = true;
 	moves_tell(m, c);
 	moves_run(m, c);
+	moves_fresh(m, c);
 	return chan_send(m->chan, MSG_ADOPTED, c->id, NULL, 0);
 }
 
@@ -161,10 +162,12 @@ static void count_stages(struct moves *m, struct conn *c, const struct times *t)
 
 static int adopt(struct moves *m, struct conn *c, const struct tcp_image *img)
 {
-	struct times t = { .collected = hy_clock_ns() };
+	struct times t;
 	struct hy_err e = { 0 };
 	int rc;
 
+	moves_first_turns(m);
+	t.collected = hy_clock_ns();
 	c->send_len = img->rec.send_len;
 	c->corked = img->rec.options.cork;
 	rc = restore(c, img, &e);

@@ -12,6 +12,7 @@
 #include "tests/worker/stage.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -254,6 +255,48 @@ static void one_failure(unsigned int step)
 	player_close(k);
 }
 
+#define CROWD 10u
+#define MEMBER(i) (2 * (i) + 2)		/* of one kind: they have one file */
+#define FIRST_DEATH "move.restore:kill:6"	/* beyond HY_FRESH_COPIES */
+
+/* All in one read of the worker's: it is not scheduled while they are written. */
+static void offer_crowd(uint32_t bytes)
+{
+	pid_t worker = stage.keep.child.pid;
+
+	PROBE_TRY(kill(worker, SIGSTOP));
+	for (unsigned int i = 0; i < CROWD; i++) {
+		player_freeze(MEMBER(i));
+		player_offer(MEMBER(i), MEMBER(i));
+		say_slice(MEMBER(i), 0, FILE_ID, bytes);
+	}
+	PROBE_TRY(kill(worker, SIGCONT));
+}
+
+/* Of many that come at once the first do not wait for the last: nor if the worker gets no further. */
+static void first_bytes_of_a_crowd(void)
+{
+	unsigned int have = 0;
+
+	stage_start(FIRST_DEATH);
+	for (unsigned int i = 0; i < CROWD; i++)
+		player_open(MEMBER(i));
+	if (say_file(FILE_ID, BODY(MEMBER(0))) != 0)
+		probe_bail("the worker does not open its file");
+	offer_crowd(1000);
+	if (!UNTIL(!stage.up))
+		probe_bail("the worker does not die at " FIRST_DEATH);
+	while (have < HY_FRESH_COPIES && UNTIL(player_client_has(MEMBER(have), 1000)) &&
+	       !stage.player[MEMBER(have)].read_wrong)
+		have++;
+	probe_check(have == HY_FRESH_COPIES,
+		    "of %u that come at once %u have their first bytes before the sixth is restored",
+		    CROWD, have);
+	for (unsigned int i = 0; i < CROWD; i++)
+		player_close(MEMBER(i));
+	stage_stop();
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -265,6 +308,7 @@ int main(int argc, char **argv)
 	one_failure(FAULT_MOVE_KEEP);
 	one_failure(FAULT_MOVE_LIVE);
 	one_failure(FAULT_HOME_FREEZE);
+	first_bytes_of_a_crowd();
 	stage_close();
 	return probe_end("a worker may die at any step: its successor, or the guest, goes on");
 }
