@@ -29,8 +29,9 @@
  * that a fresh socket has not are then missing.
  *
  * A segment that arrives at a frozen socket is lost, and sent again by its sender. What a new owner
- * with something under way asks its peer when it begins to speak is answered at most once in 500 ms: bytes that are
- * under way in two moves in a row may wait for a time-out, of 3 s, or 1 s with SACK.
+ * with something under way asks its peer when it begins to speak is answered at most once in
+ * 500 ms: bytes that are under way in two moves in a row may wait for a time-out, of 3 s, or 1 s
+ * with SACK.
  * docs/kernel.md says which behaviour of the kernel each step depends on.
  */
 #ifndef HY_TCPMOVE_IMAGE_H
@@ -99,8 +100,8 @@ int tcp_freeze_load(void);
 
 /**
  * tcp_freeze_use() - From now on freezing and thawing cost a tenth
- * @program:	From tcp_freeze_load(), stays the caller's; < 0, or of another kind: each freezing has
- *		a filter of its own translated
+ * @program:	From tcp_freeze_load(), stays the caller's; < 0, or of another kind: each freezing
+ *		has a filter of its own translated
  */
 void tcp_freeze_use(int program);
 
@@ -148,9 +149,9 @@ int tcp_undo(int sock, struct hy_err *e);
  * namespace's own limits let them. A local port below 1024 needs CAP_NET_BIND_SERVICE, or the
  * namespace's ip_unprivileged_port_start set to 0. The socket is frozen here and stays so: the copy
  * is silent until tcp_wake(). What sockets of a namespace begin with is looked at once in a process
- * and taken for granted from then on. Set SO_LINGER afterwards: for some microseconds, while unsent bytes
- * are queued, the socket is not in repair mode. A duplicate elsewhere keeps the kernel from closing
- * it in its own way, should the caller be killed just then.
+ * and taken for granted from then on. Set SO_LINGER afterwards: for some microseconds, while unsent
+ * bytes are queued, the socket is not in repair mode. A duplicate elsewhere keeps the kernel from
+ * closing it in its own way, should the caller be killed just then.
  *
  * Return: 0, -ENOBUFS if a queue does not fit, -EOPNOTSUPP for a clock this kernel does not have,
  * -errno: the socket is good for nothing but tcp_vanish()

@@ -62,7 +62,7 @@ static void with_loopback(void)
 	probe_check(sockets() == 0, "nothing is left");
 }
 
-/* From here on nobody has a filter of his own translated. The options differ in their lower half. */
+/* From here on nobody has a filter of his own translated. */
 static void refuse_filters(void)
 {
 	struct sock_filter code[] = {

@@ -220,7 +220,7 @@ static void prove_asks(struct world *w)
 	world_route(w, GUEST);
 }
 
-/* What a fresh socket has is not set again: neither half of this pair may be taken for the other. */
+/* What a fresh socket has is not set again: neither of these two may be taken for the other. */
 static void prove_tos_alone(struct world *w)
 {
 	const struct wish wish = { .kind = KIND_V4 };

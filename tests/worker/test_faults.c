@@ -273,7 +273,7 @@ static void offer_crowd(uint32_t bytes)
 	PROBE_TRY(kill(worker, SIGCONT));
 }
 
-/* Of many that come at once the first do not wait for the last: nor if the worker gets no further. */
+/* Of many that come at once the first do not wait for the last, which may never be restored. */
 static void first_bytes_of_a_crowd(void)
 {
 	unsigned int have = 0;
@@ -290,7 +290,7 @@ static void first_bytes_of_a_crowd(void)
 	       !stage.player[MEMBER(have)].read_wrong)
 		have++;
 	probe_check(have == HY_FRESH_COPIES,
-		    "of %u that come at once %u have their first bytes before the sixth is restored",
+		    "of %u at once %u have their first bytes before the sixth is restored",
 		    CROWD, have);
 	for (unsigned int i = 0; i < CROWD; i++)
 		player_close(MEMBER(i));
