@@ -120,7 +120,7 @@ _Noreturn static void move_counted(struct world *w, struct conn *first, struct c
 	c->img.bytes = bytes;
 	c->img.room = sizeof(bytes);
 	PROBE_TRY(ptrace(PTRACE_TRACEME, 0, 0, 0));
-	raise(SIGSTOP);
+	PROBE_TRY(kill(getpid(), SIGSTOP));
 	there(c);
 	copied(c);
 	back(w, c);
