@@ -34,6 +34,7 @@
 	X(FAULT_HOME_CLOSE, "home.close", "the guest has it, before the copy is closed")           \
 	X(FAULT_HOME_DONE, "home.done", "copy closed, before the guest is told")                   \
 	X(FAULT_RESUME_ANSWER, "resume.answer", "before a resume is answered")                     \
+	X(FAULT_MOVE_DRAIN, "move.drain", "too much is in flight, before it is waited for")        \
 	X(FAULT_MOVE_FREEZE, "move.freeze", "before the agent freezes a connection")               \
 	X(FAULT_MOVE_DUMP, "move.dump", "frozen, before it is dumped")                             \
 	X(FAULT_MOVE_OFFER, "move.offer", "dumped, before it is offered")                          \

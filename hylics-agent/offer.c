@@ -159,6 +159,15 @@ static bool take_image(struct agent *a, struct conn *c, struct tcp_image *img, s
 	return true;
 }
 
+/* Nothing has happened to it yet: a successor serves it here, the counts tell it from where. */
+static void wait_drained(struct agent *a, struct conn *c)
+{
+	serve_count(a, c);
+	table_state(a, c);
+	hy_fault(FAULT_MOVE_DRAIN);
+	due_add(&a->drain, &c->drain);
+}
+
 void offer(struct agent *a, struct conn *c)
 {
 	struct tcp_image img = { .bytes = a->queues, .room = sizeof(a->queues) };
@@ -172,7 +181,7 @@ void offer(struct agent *a, struct conn *c)
 		return;
 	}
 	if (!tcp_drained(&c->drained, c->kept.fd, hy_clock_ms())) {
-		due_add(&a->drain, &c->drain);
+		wait_drained(a, c);
 		return;
 	}
 	conn_state(a, c, CONN_OFFERED, MOVE_DONE);

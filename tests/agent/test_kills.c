@@ -20,6 +20,7 @@
 
 #define SLICE (200u << 10)
 #define UNREAD 100
+#define CROWDED (300u << 10)		/* unread by the client: too much to move with */
 
 static int body;
 
@@ -28,8 +29,9 @@ static const struct step {
 	const char *name;
 	bool may_reset;
 } steps[] = {
-	{ "move.freeze", false }, { "move.dump", false }, { "move.offer", false },
-	{ "move.silence", false }, { "pair.sent", false }, { "pair.take", false },
+	{ "move.drain", false }, { "move.freeze", false }, { "move.dump", false },
+	{ "move.offer", false }, { "move.silence", false }, { "pair.sent", false },
+	{ "pair.take", false },
 	{ "home.rebuild", false }, { "home.taken", false }, { "home.live", false },
 	{ "give.back", false }, { "up.deliver", true }, { "resume.ask", false },
 };
@@ -56,16 +58,33 @@ static bool client_bytes_are_there(void)
 	return ioctl(p->server, SIOCINQ, &n) == 0 && n == UNREAD;
 }
 
-static void begin(void)
+/* A client that reads nothing, and more in flight than a connection may move with. */
+static void crowd(void)
 {
+	const int room = CROWDED;
+
+	PROBE_TRY(setsockopt(p->server, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
+	p->stalls = true;
+	player_plain(0, CROWDED);
+}
+
+static void begin(bool crowded)
+{
+	unsigned int ups = scene.ups;
+
 	p = &scene.player[0];
 	c = copy_of(0);
 	player_open(0);
 	player_plain(0, 240);
+	if (crowded)
+		crowd();
 	player_client_sends(0, UNREAD, 0);
 	UNTIL(client_bytes_are_there());
 	player_give(0);
 	(void)player_slice(0, body, 0, SLICE, -1);
+	if (crowded)
+		UNTIL(scene.ups > ups);
+	p->stalls = false;
 	UNTIL(dead() || heard() || player_all_read(0));
 }
 
@@ -112,7 +131,7 @@ static void say_last(void)
 
 static void run_through(const struct step *s, unsigned int ups)
 {
-	begin();
+	begin(strcmp(s->name, "move.drain") == 0);
 	if (strcmp(s->name, "move.silence") == 0)
 		UNTIL(scene.ups > ups || dead());
 	if (strcmp(s->name, "resume.ask") == 0)
@@ -155,6 +174,7 @@ static void kill_at(const struct step *s)
 		UNTIL(dead() || player_all_read(0));
 	}
 	judge(s, before);
+	player_close(0);	/* or the agent would wait for it */
 	scene_stop();
 }
 

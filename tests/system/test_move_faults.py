@@ -30,6 +30,8 @@ SLOW = ("--requests", "1", "--bytes", "2M", "--read-rate", "4M", "--tail", "100"
 STAY = ("--requests", "2", "--head", "0-1K", "--bytes", "1M", "--tail", "100")
 # At home nothing is under way when the second answer begins.
 IDLE = ("--requests", "2", "--bytes", "1M", "--think", "100ms")
+# What goes before the file is more than its client has read when the file's turn comes.
+LATE = ("--requests", "1", "--head", "500K", "--bytes", "1M", "--read-rate", "4M", "--tail", "100")
 HOME = ("--home-after", "512K")
 
 WORKER_STEPS = {
@@ -39,7 +41,8 @@ WORKER_STEPS = {
     "resume.answer": SLOW,
 }
 AGENT_STEPS = {
-    "move.freeze": ROUND, "move.dump": ROUND, "move.offer": ROUND, "move.silence": SLOW,
+    "move.drain": LATE, "move.freeze": ROUND, "move.dump": ROUND, "move.offer": ROUND,
+    "move.silence": SLOW,
     "pair.sent": ROUND, "pair.take": ROUND, "up.deliver": STAY, "home.rebuild": ROUND,
     "home.taken": ROUND, "home.live": ROUND, "give.back": IDLE, "resume.ask": SLOW,
 }
