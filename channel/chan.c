@@ -488,6 +488,8 @@ static int listener_handle(void *object, int fd, uint32_t events)
 		hy_fd_close(&peer);
 		return 0;
 	}
+	if (peer < 0)
+		(void)ev_rest(c->loop, &c->rest, fd, -peer);
 	if (peer < 0 || start_session(c, peer, &e) < 0)
 		hy_log_limited(c->log, &c->life_rate, HY_LOG_WARN, "%s: %s", e.text,
 			       strerror(e.num));
@@ -614,6 +616,7 @@ void chan_close(struct chan *c)
 	if (c->fd >= 0)
 		end_session(c, "closed");
 	ev_timer_cancel(c->loop, &c->timer);
+	ev_rest_cancel(&c->rest);
 	if (c->listener >= 0) {
 		ev_del(c->loop, c->listener);
 		hy_fd_close(&c->listener);

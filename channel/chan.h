@@ -99,6 +99,7 @@ struct chan {
 
 	enum chan_state state;
 	int listener, fd;
+	struct ev_rest rest;		/* the listener's */
 	uint32_t events;		/* what epoll watches for on fd */
 	uint32_t epoch, peer_epoch;	/* 0: no session */
 	bool over;			/* chan_close() was called */

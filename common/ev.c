@@ -190,6 +190,31 @@ static int wait_ms(const struct ev_loop *l, int max_wait_ms)
 	return left > INT_MAX ? INT_MAX : (int)left;
 }
 
+/* -- listeners without room -- */
+
+static void rested(void *object)
+{
+	struct ev_rest *r = object;
+
+	(void)ev_mod(r->loop, r->fd, EPOLLIN);
+}
+
+bool ev_rest(struct ev_loop *l, struct ev_rest *r, int fd, int err)
+{
+	if (err != EMFILE && err != ENFILE && err != ENOBUFS && err != ENOMEM)
+		return false;
+	if (r->timer.pos)
+		return true;
+	*r = (struct ev_rest){ .loop = l, .fd = fd, .timer = { .fn = rested, .object = r } };
+	return ev_timer_set(l, &r->timer, HY_EV_REST_MS) == 0 && ev_mod(l, fd, 0) == 0;
+}
+
+void ev_rest_cancel(struct ev_rest *r)
+{
+	if (r->loop)
+		ev_timer_cancel(r->loop, &r->timer);
+}
+
 /* -- signals -- */
 
 static int signal_handle(void *object, int fd, uint32_t events)

@@ -105,6 +105,25 @@ void ev_del(struct ev_loop *l, int fd);		/* not watched: nothing happens */
 int ev_timer_set(struct ev_loop *l, struct ev_timer *t, uint64_t after_ms);
 void ev_timer_cancel(struct ev_loop *l, struct ev_timer *t);
 
+/* A listener that is left alone for a while. */
+struct ev_rest {
+	struct ev_loop *loop;
+	struct ev_timer timer;
+	int fd;
+};
+
+/**
+ * ev_rest() - A listener has no room for its next client: do not hear of him again and again
+ * @l:		Loop
+ * @r:		The caller's; zeroed before the first time
+ * @fd:		The listener, watched for EPOLLIN, and again so after HY_EV_REST_MS
+ * @err:	What accept4() said, positive
+ *
+ * Return: whether it rests: not for errors that the next accept4() may not have
+ */
+bool ev_rest(struct ev_loop *l, struct ev_rest *r, int fd, int err);
+void ev_rest_cancel(struct ev_rest *r);		/* before the listener is closed; may not rest */
+
 /**
  * ev_signals() - Take signals as events; they are blocked for the process from here on
  * @l:		Loop; once per loop

@@ -22,6 +22,9 @@
 /* Timers of one loop; those of connections will live in a wheel of their own. */
 #define HY_EV_TIMERS_MAX 64
 
+/* A listener that finds no descriptor for its next client looks again: some may be free by then. */
+#define HY_EV_REST_MS 100
+
 /* Descriptor passing: the kernel allows 253, no message of ours carries more than two. */
 #define HY_FDS_PER_MESSAGE_MAX 4
 

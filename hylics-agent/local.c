@@ -130,8 +130,12 @@ static int listener_handle(void *object, int fd, uint32_t events)
 	struct ucred peer;
 
 	(void)events;
-	if (client < 0)
+	if (client < 0) {
+		if (ev_rest(l->loop, &l->rest, fd, errno))
+			hy_log_limited(l->log, &l->rate, HY_LOG_WARN,
+				       "no room for another local client");
 		return 0;
+	}
 	if (!may_come_in(l, client, &peer)) {
 		hy_log_limited(l->log, &l->rate, HY_LOG_WARN,
 			       "a local user has all places he may have, %d",
@@ -176,6 +180,7 @@ int local_open(struct agent_local *l, struct hy_err *e)
 
 void local_close(struct agent_local *l)
 {
+	ev_rest_cancel(&l->rest);
 	ev_del(l->loop, l->listener);
 	hy_fd_close(&l->listener);
 	unlink(l->path);

@@ -28,6 +28,7 @@ struct agent_local {
 	struct hy_log_rate rate;
 	const char *path;
 	int listener;
+	struct ev_rest rest;		/* the listener's */
 	struct agent_client clients[HY_LOCAL_CLIENTS_MAX];
 	unsigned int n_clients;
 	/* fills in what a status request is answered with */

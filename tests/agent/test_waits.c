@@ -11,12 +11,16 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/own.h"
+#include "common/unixsock.h"
 
 #define CROWD (PLAYERS - 1)		/* a message of each fills all there is on the way here */
 #define SLICE (300u << 10)
@@ -401,6 +405,35 @@ static void test_numbers_of_another_agent(void)
 	end();
 }
 
+/* -- a client for whom there is no descriptor -- */
+
+static struct rlimit limit_agent(rlim_t files)
+{
+	struct rlimit was, is;
+
+	PROBE_TRY(prlimit(scene_agent_pid(), RLIMIT_NOFILE, NULL, &was));
+	is = (struct rlimit){ .rlim_cur = files, .rlim_max = was.rlim_max };
+	PROBE_TRY(prlimit(scene_agent_pid(), RLIMIT_NOFILE, &is, NULL));
+	return was;
+}
+
+static void test_client_without_a_descriptor(void)
+{
+	struct hy_err e = { 0 };
+	struct rlimit was;
+	char path[160];
+
+	scene_start(NULL, NULL);
+	was = limit_agent(0);
+	snprintf(path, sizeof(path), "%s/agent.sock", scene.dir);
+	hy_autofd first = hy_unix_connect(path, SOCK_SEQPACKET, &e);
+	probe_check(first >= 0 && agent_sleeps(), "a client for whom there is no descriptor waits");
+	limit_agent(was.rlim_cur);
+	scene_join();
+	probe_check(scene.page, "and comes in when there is one");
+	end();
+}
+
 /* -- leaving -- */
 
 /* A worker says nothing of a connection that cannot come home. */
@@ -439,6 +472,7 @@ int main(int argc, char **argv)
 	test_reset_by_a_successor();
 	test_queue_of_another_length();
 	test_numbers_of_another_agent();
+	test_client_without_a_descriptor();
 	test_those_that_do_not_come();
 	scene_close();
 	return probe_end("nothing is lost that waits");

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -303,6 +304,25 @@ static void what_a_predecessor_did_not_read_is_no_fault(void **state)
 	close(listener);
 }
 
+/* -- no descriptor for a peer -- */
+
+static void a_peer_without_a_descriptor_waits(void **state)
+{
+	struct rlimit all, none;
+
+	(void)state;
+	side_open(&host, ROLE_HOST, CHAN_UNIX);
+	raw_connect(&raw, ROLE_GUEST);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	none = (struct rlimit){ .rlim_max = all.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	world_settle();
+	setrlimit(RLIMIT_NOFILE, &all);
+	assert_true(host.chan.fd < 0);
+	raw_greet(&raw, &host);
+	assert_int_equal(host.ups, 1);
+}
+
 /* -- a new session on a stream that stays open, as on a serial port -- */
 
 static int stream_rc;
@@ -581,6 +601,7 @@ int main(void)
 		WORLD_TEST(bytes_before_the_mark_are_no_fault),
 		WORLD_TEST(messages_before_the_greeting_is_over_reach_nobody),
 		WORLD_TEST(what_a_predecessor_did_not_read_is_no_fault),
+		WORLD_TEST(a_peer_without_a_descriptor_waits),
 		WORLD_TEST(a_peer_that_starts_anew_in_the_middle_is_met_again),
 		WORLD_TEST(the_same_when_the_port_gives_a_byte_at_a_time),
 		WORLD_TEST(the_same_hello_again_changes_nothing),
