@@ -25,12 +25,12 @@
 #define PAUSE_MIN_MS 10
 #define PAUSE_MAX_MS 1000
 #define STEADY_MS 10000			/* a child that lived this long did not die of its start */
-#define HAND_OVER_S 5			/* a new child that does not read what is kept is stuck */
+#define HAND_OVER_MS 5000		/* a new child that does not read what is kept is stuck */
 
 enum packet_type { PACKET_KEPT = 1, PACKET_END, PACKET_PUT, PACKET_DROP, PACKET_OTHER };
 
 static int send_packet(int link, enum packet_type type, uint32_t slot, const struct hy_fds *fds,
-		       const void *payload, size_t len)
+		       const void *payload, size_t len, int flags)
 {
 	uint8_t packet[PACKET_LEN + KEEP_OTHER_MAX];
 	struct hy_wr w = { .p = packet, .left = sizeof(packet) };
@@ -42,7 +42,7 @@ static int send_packet(int link, enum packet_type type, uint32_t slot, const str
 	if (w.bad)
 		return -EMSGSIZE;
 	do {
-		n = hy_fds_send(link, packet, sizeof(packet) - w.left, fds, 0);
+		n = hy_fds_send(link, packet, sizeof(packet) - w.left, fds, flags);
 	} while (n == -EINTR);
 	return n < 0 ? (int)n : 0;
 }
@@ -69,17 +69,17 @@ int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e)
 
 int keep_put(int link, uint32_t slot, const struct hy_fds *fds)
 {
-	return send_packet(link, PACKET_PUT, slot, fds, NULL, 0);
+	return send_packet(link, PACKET_PUT, slot, fds, NULL, 0, 0);
 }
 
 int keep_drop(int link, uint32_t slot)
 {
-	return send_packet(link, PACKET_DROP, slot, NULL, NULL, 0);
+	return send_packet(link, PACKET_DROP, slot, NULL, NULL, 0, 0);
 }
 
 int keep_other(int link, const void *payload, size_t len)
 {
-	return send_packet(link, PACKET_OTHER, 0, NULL, payload, len);
+	return send_packet(link, PACKET_OTHER, 0, NULL, payload, len, 0);
 }
 
 /* -- the parent's side -- */
@@ -138,16 +138,91 @@ static bool read_packet(struct keep *k)
 	}
 	if (n > 0)
 		return true;
+	ev_timer_cancel(k->loop, &k->patience);
 	ev_del(k->loop, k->link);
 	hy_fd_close(&k->link);
 	return false;
 }
 
+/* -- handing over: a packet whenever the child has made room, so that it is read meanwhile -- */
+
+#define FIRST_SLOT 2			/* behind the table and the tool */
+
+static int hand_over_table(struct keep *k)
+{
+	hy_autofd held = k->ops->hold ? k->ops->hold(k->object) : -1;
+	struct hy_fds fds = { .n = held < 0 ? 1 : 2, .fd = { k->table, held } };
+
+	return send_packet(k->link, PACKET_KEPT, KEEP_TABLE, &fds, NULL, 0, MSG_DONTWAIT);
+}
+
+static int hand_over_tool(struct keep *k)
+{
+	int tool = k->ops->tool ? k->ops->tool(k->object) : -1;
+	const struct hy_fds fds = { .n = 1, .fd = { tool } };
+
+	if (tool < 0)
+		return 0;
+	return send_packet(k->link, PACKET_KEPT, KEEP_TOOL, &fds, NULL, 0, MSG_DONTWAIT);
+}
+
+static int hand_over_slot(const struct keep *k, uint32_t slot)
+{
+	struct hy_fds fds = { .n = k->slots[slot].n };
+
+	memcpy(fds.fd, k->slots[slot].fd, fds.n * sizeof(int));
+	return fds.n ? send_packet(k->link, PACKET_KEPT, slot, &fds, NULL, 0, MSG_DONTWAIT) : 0;
+}
+
+static int hand_over_next(struct keep *k)
+{
+	if (k->next == 0)
+		return hand_over_table(k);
+	if (k->next == 1)
+		return hand_over_tool(k);
+	if (k->next - FIRST_SLOT < k->n_slots)
+		return hand_over_slot(k, k->next - FIRST_SLOT);
+	return send_packet(k->link, PACKET_END, 0, NULL, NULL, 0, MSG_DONTWAIT);
+}
+
+/* Its end is an event like any other. */
+static void kill_child(void *object)
+{
+	struct keep *k = object;
+
+	if (k->child.pid > 0)
+		kill(k->child.pid, SIGKILL);
+}
+
+static void hand_over(struct keep *k)
+{
+	unsigned int end = FIRST_SLOT + k->n_slots + 1;
+	int rc = 0;
+
+	while (rc == 0 && k->next < end) {
+		rc = hand_over_next(k);
+		k->next += rc == 0;
+	}
+	if (rc == -EAGAIN) {
+		(void)ev_timer_set(k->loop, &k->patience, HAND_OVER_MS);
+		(void)ev_mod(k->loop, k->link, EPOLLIN | EPOLLOUT);
+		return;
+	}
+	ev_timer_cancel(k->loop, &k->patience);
+	(void)ev_mod(k->loop, k->link, EPOLLIN);
+	if (rc < 0)
+		kill_child(k);
+}
+
 static int link_handle(void *object, int fd, uint32_t events)
 {
+	struct keep *k = object;
+
 	(void)fd;
-	(void)events;
-	read_packet(object);
+	if (events & ~(uint32_t)EPOLLOUT)
+		read_packet(k);
+	if ((events & EPOLLOUT) && k->link >= 0)
+		hand_over(k);
 	return 0;
 }
 
@@ -156,43 +231,14 @@ static void link_drop(void *object, int fd, int rc)
 	struct keep *k = object;
 
 	(void)rc;
+	ev_timer_cancel(k->loop, &k->patience);
 	ev_del(k->loop, fd);
 	hy_fd_close(&k->link);
 }
 
 static const struct ev_class link_class = { "link to the child", link_handle, link_drop };
 
-static int hand_over_table(struct keep *k)
-{
-	hy_autofd held = k->ops->hold ? k->ops->hold(k->object) : -1;
-	struct hy_fds fds = { .n = held < 0 ? 1 : 2, .fd = { k->table, held } };
-
-	return send_packet(k->link, PACKET_KEPT, KEEP_TABLE, &fds, NULL, 0);
-}
-
-static int hand_over_tool(struct keep *k)
-{
-	int tool = k->ops->tool ? k->ops->tool(k->object) : -1;
-	const struct hy_fds fds = { .n = 1, .fd = { tool } };
-
-	return tool < 0 ? 0 : send_packet(k->link, PACKET_KEPT, KEEP_TOOL, &fds, NULL, 0);
-}
-
-static int hand_over(struct keep *k)
-{
-	int rc = hand_over_table(k);
-
-	if (rc == 0)
-		rc = hand_over_tool(k);
-	for (unsigned int i = 0; rc == 0 && i < k->n_slots; i++) {
-		struct hy_fds fds = { .n = k->slots[i].n };
-
-		memcpy(fds.fd, k->slots[i].fd, fds.n * sizeof(int));
-		if (fds.n)
-			rc = send_packet(k->link, PACKET_KEPT, i, &fds, NULL, 0);
-	}
-	return rc < 0 ? rc : send_packet(k->link, PACKET_END, 0, NULL, NULL, 0);
-}
+/* -- children -- */
 
 /* A fault step acts once, in the first child: its successor must be able to show what it does. */
 static void be_child(struct keep *k, int link)
@@ -219,13 +265,11 @@ static void end_child(struct keep *k)
 
 static int start_child(struct keep *k, struct hy_err *e)
 {
-	struct timeval patience = { .tv_sec = HAND_OVER_S };
 	int ends[2], rc;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return hy_err_set(e, errno, "child: make a link");
-	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
@@ -248,8 +292,8 @@ static int start_child(struct keep *k, struct hy_err *e)
 	}
 	if (k->ops->on_start)
 		k->ops->on_start(k->object, pid);
-	if (hand_over(k) < 0)
-		kill(pid, SIGKILL);	/* its end is an event like any other */
+	k->next = 0;
+	hand_over(k);
 	return 0;
 }
 
@@ -316,6 +360,7 @@ int keep_open(struct keep *k, const struct keep_config *cfg, struct hy_err *e)
 			    .log = cfg->log, .n_slots = cfg->n_slots, .table = -1, .link = -1 };
 	k->child = (struct ev_child){ .fn = child_ended, .object = k, .pidfd = -1 };
 	k->again = (struct ev_timer){ .fn = start_again, .object = k };
+	k->patience = (struct ev_timer){ .fn = kill_child, .object = k };
 	k->slots = calloc(k->n_slots, sizeof(*k->slots));
 	if (!k->slots)
 		return hy_err_set(e, ENOMEM, "room for %u slots", k->n_slots);

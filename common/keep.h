@@ -17,6 +17,9 @@
  *	child to parent, any time		PUT slot + descriptors, DROP slot
  *	child to parent, as the owner wants	OTHER + payload: handed to on_other()
  *
+ * Handing over does not keep the parent from reading: it goes on whenever the child has made room,
+ * and a child that makes none for 5 s is killed.
+ *
  * What the child has written to the link before it dies counts: the parent reads the link to its
  * end before it starts the next child. The child may use only slots below the agreed number, and
  * the parent closes what it drops or replaces; more harm a child cannot do here.
@@ -67,7 +70,8 @@ struct keep {
 	int table;
 	int link;			/* -1: no child */
 	struct ev_child child;
-	struct ev_timer again;
+	struct ev_timer again, patience;
+	unsigned int next;		/* to hand over: 0: the table, then the slots, the end */
 	uint64_t pause_ms, started_ms;
 	bool stopping;
 	unsigned int restarts;

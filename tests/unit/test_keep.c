@@ -34,6 +34,8 @@
 struct table {
 	int children;
 	int taken;			/* slots the last child got */
+	int drops;			/* so often the next one drops each at once */
+	bool stuck;			/* the next one reads nothing but the table */
 	char said[64];
 };
 
@@ -74,6 +76,12 @@ static int take_all(int link, struct table **t)
 	    !is_numbered(fds.fd[1], HELD))
 		return -1;
 	*t = map_table(fds.fd[0]);
+	if (!*t)
+		return -1;
+	if ((*t)->stuck) {
+		(*t)->stuck = false;
+		pause();
+	}
 	hy_fds_close(&fds);
 	if (keep_take(link, &slot, &fds, &e) != 1 || slot != KEEP_TOOL || fds.n != 1 ||
 	    !is_numbered(fds.fd[0], KEEP_TOOL))
@@ -83,6 +91,8 @@ static int take_all(int link, struct table **t)
 		if (!is_numbered(fds.fd[0], slot))
 			return -1;
 		n++;
+		for (int i = 0; i < (*t)->drops; i++)
+			keep_drop(link, slot);
 		hy_fds_close(&fds);
 	}
 	return rc < 0 ? -1 : n;
@@ -230,6 +240,43 @@ static void successor_gets_everything(void **state)
 	end(&w);
 }
 
+static int fills_for_one_that_drops(struct table *t, int link)
+{
+	t->drops = 3;
+	return fills_and_dies(t, link);
+}
+
+/* Neither reads all before it writes: what is under way between them is more than there is room. */
+static void what_is_dropped_while_it_is_handed_over(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, fills_for_one_that_drops);
+	serve_until(&w, &w.finished, 1);
+	assert_int_equal(w.started, 2);		/* none was killed for being stuck */
+	for (unsigned int i = 0; i < SLOTS; i++)
+		assert_int_equal(w.keep.slots[i].n, 0);
+	end(&w);
+}
+
+static int fills_for_one_that_is_stuck(struct table *t, int link)
+{
+	t->stuck = true;
+	return fills_and_dies(t, link);
+}
+
+static void who_takes_nothing_is_killed(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, fills_for_one_that_is_stuck);
+	serve_until(&w, &w.finished, 1);
+	assert_int_equal(w.started, 3);
+	end(&w);
+}
+
 static int says_and_leaves(struct table *t, int link)
 {
 	(void)t;
@@ -347,6 +394,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(successor_gets_everything),
+		cmocka_unit_test(what_is_dropped_while_it_is_handed_over),
+		cmocka_unit_test(who_takes_nothing_is_killed),
 		cmocka_unit_test(last_words_count),
 		cmocka_unit_test(stopped_is_finished),
 		cmocka_unit_test(closing_kills),
