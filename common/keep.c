@@ -27,7 +27,8 @@
 #define STEADY_MS 10000			/* a child that lived this long did not die of its start */
 #define HAND_OVER_MS 5000		/* a new child that does not read what is kept is stuck */
 
-enum packet_type { PACKET_KEPT = 1, PACKET_END, PACKET_PUT, PACKET_DROP, PACKET_OTHER };
+enum packet_type { PACKET_KEPT = 1, PACKET_END, PACKET_PUT, PACKET_DROP, PACKET_OTHER,
+		   PACKET_HOLD };
 
 static int send_packet(int link, enum packet_type type, uint32_t slot, const struct hy_fds *fds,
 		       const void *payload, size_t len, int flags)
@@ -65,6 +66,21 @@ int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e)
 	type = hy_rd_le32(&r);
 	*slot = hy_rd_le32(&r);
 	return type == PACKET_KEPT;
+}
+
+int keep_take_held(int link)
+{
+	struct hy_fds fds;
+	uint8_t packet[PACKET_LEN];
+	struct hy_rd r = { .p = packet, .left = sizeof(packet) };
+	ssize_t n = hy_fds_recv(link, packet, sizeof(packet), &fds, 1, MSG_DONTWAIT);
+
+	if (n < 0)
+		return (int)n;
+	if (n == PACKET_LEN && fds.n == 1 && hy_rd_le32(&r) == PACKET_HOLD)
+		return fds.fd[0];
+	hy_fds_close(&fds);
+	return -EPIPE;
 }
 
 int keep_put(int link, uint32_t slot, const struct hy_fds *fds)
@@ -194,6 +210,17 @@ static void kill_child(void *object)
 		kill(k->child.pid, SIGKILL);
 }
 
+/* What there is to hold now, behind the end: until then it is part of what is handed over. */
+static int hand_over_held(struct keep *k)
+{
+	hy_autofd held = k->ops->hold(k->object);
+	struct hy_fds fds = { .n = 1, .fd = { held } };
+	int rc = held < 0 ? 0 : send_packet(k->link, PACKET_HOLD, 0, &fds, NULL, 0, MSG_DONTWAIT);
+
+	k->hold_again = rc == -EAGAIN;
+	return rc;
+}
+
 static void hand_over(struct keep *k)
 {
 	unsigned int end = FIRST_SLOT + k->n_slots + 1;
@@ -203,6 +230,8 @@ static void hand_over(struct keep *k)
 		rc = hand_over_next(k);
 		k->next += rc == 0;
 	}
+	if (rc == 0 && k->hold_again)
+		rc = hand_over_held(k);
 	if (rc == -EAGAIN) {
 		(void)ev_timer_set(k->loop, &k->patience, HAND_OVER_MS);
 		(void)ev_mod(k->loop, k->link, EPOLLIN | EPOLLOUT);
@@ -293,6 +322,7 @@ static int start_child(struct keep *k, struct hy_err *e)
 	if (k->ops->on_start)
 		k->ops->on_start(k->object, pid);
 	k->next = 0;
+	k->hold_again = false;
 	hand_over(k);
 	return 0;
 }
@@ -370,6 +400,14 @@ int keep_open(struct keep *k, const struct keep_config *cfg, struct hy_err *e)
 	if (rc < 0)
 		keep_close(k);
 	return rc;
+}
+
+void keep_hold_again(struct keep *k)
+{
+	if (!k->slots || k->link < 0)
+		return;			/* the next child gets it with the table */
+	k->hold_again = true;
+	hand_over(k);
 }
 
 void keep_stop(struct keep *k)

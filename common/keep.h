@@ -14,6 +14,7 @@
  *	parent to child, once, at its start	TABLE + memfd (+ what hold() gave), TOOL +
  *						descriptor if there is one, KEPT slot +
  *						descriptors ..., END
+ *	parent to child, any time later		HOLD + what hold() gives now
  *	child to parent, any time		PUT slot + descriptors, DROP slot
  *	child to parent, as the owner wants	OTHER + payload: handed to on_other()
  *
@@ -50,7 +51,7 @@ struct keep_ops {
 	int (*child)(void *object, int link);
 	/*
 	 * A descriptor that the child is to hold as long as it lives, whatever becomes of the
-	 * parent; closed here when it was sent. -1: none. May be NULL.
+	 * parent, or until it gets another; closed here when it was sent. -1: none. May be NULL.
 	 */
 	int (*hold)(void *object);
 	/* A descriptor that every child is to use; stays the owner's. -1: none. May be NULL. */
@@ -72,6 +73,7 @@ struct keep {
 	struct ev_child child;
 	struct ev_timer again, patience;
 	unsigned int next;		/* to hand over: 0: the table, then the slots, the end */
+	bool hold_again;		/* and behind that, what is to be held now */
 	uint64_t pause_ms, started_ms;
 	bool stopping;
 	unsigned int restarts;
@@ -95,6 +97,9 @@ struct keep_config {
  */
 int keep_open(struct keep *k, const struct keep_config *cfg, struct hy_err *e);
 
+/* What hold() gives is another now: the child gets it. Nothing happens before keep_open(). */
+void keep_hold_again(struct keep *k);
+
 /* Ask the child to end (SIGTERM); on_finished() follows when it has. No other is started. */
 void keep_stop(struct keep *k);
 
@@ -116,6 +121,15 @@ void keep_close(struct keep *k);
 int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e);
 #define KEEP_TABLE UINT32_MAX
 #define KEEP_TOOL (UINT32_MAX - 1)
+
+/**
+ * keep_take_held() - In the child, once it serves and the link is readable
+ * @link:	From the parent
+ *
+ * Return: what it is to hold from here on, instead of what it held; -EAGAIN: nothing now, else
+ * -errno: the parent is gone
+ */
+int keep_take_held(int link);
 
 /**
  * keep_put() - In the child: keep duplicates of these; what was in the slot is closed

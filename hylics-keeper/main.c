@@ -118,6 +118,14 @@ static int freezer(void *object)
 	return k->freezer;
 }
 
+/* An interface that came again has other links than those the worker was given. */
+static void on_spliced(void *object)
+{
+	struct keeper *k = object;
+
+	keep_hold_again(&k->keep);
+}
+
 static void take_addresses(void *object, const uint8_t *payload, size_t len)
 {
 	struct move_address told[HY_TWIN_ADDRS_MAX];
@@ -201,6 +209,8 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 	if (rc < 0)
 		return rc;
 	k->freezer = tcp_freeze_load();
+	k->twin.spliced = on_spliced;
+	k->twin.object = k;
 	rc = add_nics(k, &v->nics, e);
 	if (rc == 0)
 		rc = start_worker(k, e);

@@ -264,14 +264,21 @@ void moves_leave(struct moves *m)
 }
 
 /*
- * The keeper says nothing once its worker serves: what can be read is the link's end. Nobody will
- * take over from here, nor look after the twin, so all go home while they can.
+ * All the keeper says once its worker serves is what to hold from here on. Else it is the link's
+ * end: nobody will take over from here, nor look after the twin, so all go home while they can.
  */
 static int link_handle(void *object, int fd, uint32_t events)
 {
 	struct moves *m = object;
+	int held = keep_take_held(fd);
 
 	(void)events;
+	if (held >= 0) {
+		hy_fd_close(&m->held);
+		m->held = held;
+	}
+	if (held >= 0 || held == -EAGAIN)
+		return 0;
 	ev_del(m->loop, fd);
 	m->link = -1;
 	if (m->leaving)

@@ -74,6 +74,8 @@ static int splice(struct twin *t, struct twin_nic *nic, const struct link_info *
 	}
 	nic->splice = fresh;
 	nic->edge_index = edge->index;
+	if (t->spliced)
+		t->spliced(t->object);
 	return 0;
 }
 

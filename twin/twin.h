@@ -65,6 +65,9 @@ struct twin {
 	char vm[HY_NAME_MAX + 1];
 	const struct hy_log *log;
 	struct ev_loop *loop;		/* NULL: edges are not followed */
+	/* the owner's, set after twin_open(): a NIC has new programs; NULL: not told */
+	void (*spliced)(void *object);
+	void *object;
 	int watch;			/* is told of links; -1 without a loop */
 	struct space space;
 	struct twin_nic nic[HY_TWIN_NICS_MAX];

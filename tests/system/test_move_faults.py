@@ -7,6 +7,7 @@ HYLICS_REPEATS=N makes each case so often.
 """
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -220,5 +221,53 @@ def test_killed_at_moment(net, who, moment, _again):
                 never_wrong(client.verdict())
         if moment == "after":
             server = kill(offload, file, server)
+        works_again(offload, file)
+        leaves_nothing(offload, server)
+
+
+def come_again(offload):
+    """The guest's interface goes and comes, as its tap would; no frame passes meanwhile."""
+    host, name = offload.net.host, offload.guest.interface
+    host.ip(f"link set {name} down", f"link set {name} name away")
+    offload.keeper.wait_line(f"interface '{name}' is gone")
+    host.ip(f"link set away name {name}")
+    offload.keeper.wait_line(f"interface '{name}' is spliced")
+    host.ip(f"link set {name} up")
+
+
+def frames_of_client(net):
+    """How many have come to the host."""
+    shown = net.host.run(["ip", "-json", "-s", "link", "show", "dev", "up0"]).stdout
+    return json.loads(shown)[0]["stats64"]["rx"]["packets"]
+
+
+def kill_keeper_of_a_sleeper(offload):
+    """Its worker brings nothing home before the client has said something more."""
+    worker = pid_of(offload, "worker")
+    with Ends([worker]):
+        os.kill(worker, signal.SIGSTOP)
+        offload.keeper.kill()
+        offload.keeper.wait_end()
+        before = frames_of_client(offload.net)
+        wait_for(lambda: frames_of_client(offload.net) >= before + 2 * CONNECTIONS, "ACKs")
+        os.kill(worker, signal.SIGCONT)
+    offload.start_keeper()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_keeper_killed_while_its_worker_sleeps(net, again):
+    """The worker holds the programs that are there now, not those it was started with."""
+    load = ("--bytes", "4M", "--read-rate", "2M", "--tail", "100")
+    with stage(net, load) as (offload, file, server):
+        offload.keeper.wait_line("is spliced")
+        with asking(offload, file, load) as client:
+            offload.wait_counts(lambda counts: counts["moved"] == CONNECTIONS)
+            if again:
+                come_again(offload)
+                # new programs have the guest's next hop from a frame of its own
+                assert offload.ask(PORT, file, "--bytes", "1000")["good"]
+            assert offload.counts()["live"] == CONNECTIONS
+            kill_keeper_of_a_sleeper(offload)
+            never_wrong(client.verdict())
         works_again(offload, file)
         leaves_nothing(offload, server)
