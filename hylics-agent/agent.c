@@ -26,21 +26,36 @@ enum move_reason agent_refusal(const struct agent *a)
 
 /* -- sessions -- */
 
-/* No session for too long: what the host has not got goes on here, what it has is lost. */
+/* What the host has is lost. What it may have got is asked for longer. */
 static void give_up(void *object)
 {
 	struct agent *a = object;
+	bool late = a->alone_late;
 
 	for (uint32_t i = 0; i < a->conns.top; i++) {
 		struct conn *c = &a->conns.at[i];
 
 		if (c->state != CONN_LOST)
 			continue;
-		if (c->held == HELD_OFFERED)
-			offer_undo(a, c, MOVE_NO_CHANNEL);
-		else
+		if (c->held != HELD_OFFERED)
 			conn_reset(a, c, "the host is gone");
+		else if (late)
+			offer_undo(a, c, MOVE_NO_CHANNEL);
 	}
+	if (!late)
+		(void)ev_timer_set(a->loop, &a->alone, 2 * a->cfg.dead_ms);
+	a->alone_late = true;
+}
+
+/*
+ * Nothing that was offered may wake up here while a copy lives at the host: what it says would be
+ * dropped on its way, and the client sees a reset. There it may be that the session's end is
+ * noticed later than here, by the silence after which a peer is dead and one look at it.
+ */
+static void begin_patience(struct agent *a)
+{
+	a->alone_late = false;
+	(void)ev_timer_set(a->loop, &a->alone, a->cfg.alone_ms);
 }
 
 void agent_up(struct agent *a)
@@ -59,7 +74,7 @@ void agent_down(struct agent *a)
 	resume_lost(a);
 	files_void(a);
 	agent_tell_programs(a);
-	(void)ev_timer_set(a->loop, &a->alone, HY_ALONE_MS);
+	begin_patience(a);
 }
 
 void agent_room(struct agent *a)
@@ -187,6 +202,10 @@ static void prepare(struct agent *a, const struct agent_config *cfg)
 	struct sigaction alarm = { .sa_handler = on_alarm };
 
 	a->cfg = *cfg;
+	if (!a->cfg.alone_ms)
+		a->cfg.alone_ms = HY_ALONE_MS;
+	if (!a->cfg.dead_ms)
+		a->cfg.dead_ms = HY_CHAN_DEAD_MS;
 	a->chan = cfg->chan;
 	a->loop = cfg->loop;
 	a->log = cfg->log;
@@ -224,7 +243,7 @@ int agent_open(struct agent *a, const struct agent_config *cfg, struct hy_err *e
 		return rc;
 	}
 	if (a->n_conns)
-		(void)ev_timer_set(a->loop, &a->alone, HY_ALONE_MS);
+		begin_patience(a);
 	show_counters(a);
 	return 0;
 }

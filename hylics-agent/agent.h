@@ -36,6 +36,8 @@ struct agent_config {
 	uint64_t threshold;		/* bytes of a file from which a move pays; 0: measured */
 	struct threshold costs;		/* beginning with this */
 	bool offload;			/* false: nothing is ever moved */
+	uint64_t alone_ms;		/* without a session; 0: HY_ALONE_MS */
+	uint64_t dead_ms;		/* of the host's end of the channel; 0: HY_CHAN_DEAD_MS */
 	void (*left)(void *object);	/* after agent_leave() */
 	void *object;
 };
@@ -47,6 +49,7 @@ struct agent {
 	const struct hy_log *log;
 	bool session;			/* the channel is up */
 	bool leaving;			/* everything is to go home */
+	bool alone_late;		/* what was moved is given up already */
 	uint32_t n_conns, n_homing, leave_next;
 	struct conns conns;
 	struct files files;

@@ -140,7 +140,8 @@ static int open_agent(struct child *c, const struct child_config *cfg, int link,
 	struct agent_config ac = {
 		.chan = &c->chan, .loop = &c->daemon.loop, .log = &c->daemon.log,
 		.share = share < 0 ? -1 : share, .link = link, .threshold = cfg->threshold,
-		.costs = cfg->costs, .offload = cfg->offload, .left = on_left, .object = c,
+		.costs = cfg->costs, .offload = cfg->offload, .alone_ms = cfg->alone_ms,
+		.dead_ms = cfg->dead_ms, .left = on_left, .object = c,
 	};
 
 	if (share < 0 && share != -ENOENT)

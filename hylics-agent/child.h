@@ -24,7 +24,7 @@ struct child_config {
 	const char *sock_path;		/* of agent.sock */
 	const char *share;		/* directory */
 	const char *stats;		/* file for the counters, NULL: none */
-	uint64_t keepalive_ms, dead_ms;
+	uint64_t keepalive_ms, dead_ms, alone_ms;	/* 0: as they are by default */
 	uint64_t threshold;		/* 0: measured, beginning with @costs */
 	struct threshold costs;
 	bool offload;

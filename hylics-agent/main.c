@@ -38,7 +38,7 @@ struct values {
 	const char *share;
 	const char *stats;
 	const char *threshold;
-	uint64_t keepalive_ms, dead_ms;
+	uint64_t keepalive_ms, dead_ms, alone_ms;
 	int log_level;
 	bool no_offload;
 };
@@ -71,6 +71,9 @@ static const struct hy_opt options[] = {
 	  .min = 1 },
 	{ .name = "dead", .type = HY_OPT_DURATION, .offset = OPTION(dead_ms), .arg = "TIME",
 	  .help = "give a silent host up after TIME (default 15s)", .min = 1 },
+	{ .name = "alone", .type = HY_OPT_DURATION, .offset = OPTION(alone_ms), .arg = "TIME",
+	  .help = "reset moved connections that have had no host for TIME (default 60s)",
+	  .min = 1 },
 	{ .name = "log-level", .type = HY_OPT_CHOICE, .offset = OPTION(log_level), .arg = "LEVEL",
 	  .help = "error, warning, info or debug (default info)", .choices = hy_log_words },
 	{ 0 },
@@ -154,6 +157,7 @@ static int configure(struct holder *h, const struct values *v, struct hy_err *e)
 	h->cfg.stats = v->stats;
 	h->cfg.keepalive_ms = v->keepalive_ms;
 	h->cfg.dead_ms = v->dead_ms;
+	h->cfg.alone_ms = v->alone_ms;
 	h->cfg.offload = !v->no_offload;
 	h->cfg.log_level = v->log_level;
 	h->cfg.holder = getpid();

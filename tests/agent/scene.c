@@ -149,7 +149,7 @@ static void be_agent(const char *fault, const char *option)
 	if (fault)
 		setenv("HYLICS_FAULT", fault, 1);
 	execl(agent_path, agent_path, channel, dir, share, "--log-level=warning",
-	      "--threshold=128K", option, (char *)NULL);
+	      "--threshold=128K", option, scene.dead, (char *)NULL);
 	_exit(127);
 }
 

@@ -82,6 +82,7 @@ struct scene {
 	unsigned int ups, downs;
 	int client_ns, guest_ns, listener;
 	char dir[64], path[128];
+	const char *dead;		/* the agent's --dead, with another option; or NULL */
 	pid_t agent;
 	/* the worker's ways */
 	enum answer answer;

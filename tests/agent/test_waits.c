@@ -370,6 +370,39 @@ static void test_reset_by_a_successor(void)
 	scene_stop();	/* the page died with the agent that made it */
 }
 
+/* -- a host that is away for long -- */
+
+/*
+ * It may have taken what it did not answer yet, and know of the session's end later: when what it
+ * has is lost, nothing wakes up here that its copy may still be speaking for.
+ */
+static void test_offered_waits_longer(void)
+{
+	scene.dead = "--dead=1s";
+	scene_start(NULL, "--alone=300ms");
+	scene_join();
+	move(0);
+	UNTIL(copy_heard_all(0));
+	scene.answer = SILENT;
+	player_open(1);
+	player_plain(1, 240);
+	player_give(1);
+	UNTIL(scene.page->slot[1].state == SLOT_ASKED && scene.n_copies == 2);
+	PROBE_TRY(ev_mod(&scene.loop, scene.chan.listener, 0));
+	PROBE_TRY(shutdown(scene.chan.fd, SHUT_RDWR));
+	UNTIL(scene.page->slot[0].state == SLOT_GONE);
+	scene_idle(5);
+	probe_check(scene.page->slot[1].state == SLOT_ASKED,
+		    "a host that is gone has lost its connections, what was offered waits");
+	probe_check(UNTIL(scene.page->slot[1].state == SLOT_LOCAL), "and goes on here in the end");
+	player_plain(1, 1000);
+	probe_check(UNTIL(player_all_read(1)), "and is served");
+	PROBE_TRY(ev_mod(&scene.loop, scene.chan.listener, EPOLLIN));
+	scene.dead = NULL;
+	scene.answer = ADOPT;
+	scene_stop();
+}
+
 /* -- a queue that is another's -- */
 
 static void test_queue_of_another_length(void)
@@ -470,6 +503,7 @@ int main(int argc, char **argv)
 	test_reset_on_the_way_home();
 	test_reset_while_it_is_asked_about();
 	test_reset_by_a_successor();
+	test_offered_waits_longer();
 	test_queue_of_another_length();
 	test_numbers_of_another_agent();
 	test_client_without_a_descriptor();
