@@ -221,7 +221,7 @@ void conn_rewind(struct agent *a, struct conn *c)
 		conn_drop_item(a, c);
 	c->down_next = c->down_taken;
 	c->peek_at = 0;
-	c->seen_shut = c->seen_close = c->inlining = c->closing = false;
+	c->seen_shut = c->seen_close = c->inlining = false;
 }
 
 /* -- ends -- */

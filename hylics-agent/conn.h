@@ -110,8 +110,6 @@ struct conn {
 	bool timed;			/* what its move and its home cost is measured */
 	bool given;			/* LOCAL: on its way back to the program */
 	bool asked_home;
-	bool cancelled;			/* a cancel was sent, a resume asks what became of it */
-	bool closing;			/* the program has closed, its end is on its way */
 	bool up_full;			/* the pair took not all of the last piece */
 	bool up_end;			/* the client's FIN went to the program */
 	bool up_dead;			/* LOCAL: the program reads no more */

@@ -274,7 +274,7 @@ int offer_take_cancel(struct moves *m, const struct message *msg)
 	if (!c)
 		return 0;
 	if (c->state == CONN_COMING)
-		return refuse_conn(m, c, MOVE_ERROR);
+		return refuse_conn(m, c, MOVE_CANCELLED);
 	if (c->state == CONN_DRAINING)
 		home_cancel(m, c);
 	return 0;

@@ -56,7 +56,8 @@ enum hylics_reason {
 	HYLICS_OFF_BY_OPERATOR = 20,
 	HYLICS_DRAINING = 21,
 	HYLICS_KERNEL_MISMATCH = 22,
-	HYLICS_ERROR = 23
+	HYLICS_ERROR = 23,
+	HYLICS_CANCELLED = 24
 };
 
 /* New fields are added at the end only. */

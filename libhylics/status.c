@@ -40,7 +40,8 @@ SAME(OFF_BY_OPERATOR);
 SAME(DRAINING);
 SAME(KERNEL_MISMATCH);
 SAME(ERROR);
-_Static_assert((int)HYLICS_ERROR + 1 == (int)MOVE_REASONS, "a reason hylics.h does not know");
+SAME(CANCELLED);
+_Static_assert((int)HYLICS_CANCELLED + 1 == (int)MOVE_REASONS, "a reason hylics.h does not know");
 
 /* What the agent says of a pair; one that another agent took is with whoever has it now. */
 static void tell_pair(const struct lib_conn *c, struct hylics_status *s)

@@ -32,6 +32,7 @@ static const char *const names[MOVE_REASONS] = {
 	[MOVE_DRAINING] = "draining",
 	[MOVE_KERNEL_MISMATCH] = "kernel-mismatch",
 	[MOVE_ERROR] = "error",
+	[MOVE_CANCELLED] = "cancelled",
 };
 
 const char *move_reason_name(unsigned int reason)

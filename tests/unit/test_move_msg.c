@@ -456,8 +456,8 @@ static void a_reason_of_a_newer_peer_becomes_an_error(void **state)
 	(void)state;
 	assert_int_equal(move_answer_decode((const uint8_t *)"\0\0", 2, &m), 0);
 	assert_int_equal(m.reason, MOVE_DONE);
-	assert_int_equal(move_answer_decode((const uint8_t *)"\x18\0", 2, &m), 0);
-	assert_int_equal(MOVE_REASONS, 0x18);
+	assert_int_equal(move_answer_decode((const uint8_t *)"\x19\0", 2, &m), 0);
+	assert_int_equal(MOVE_REASONS, 0x19);
 	assert_int_equal(m.reason, MOVE_ERROR);
 	assert_int_equal(move_answer_decode((const uint8_t *)"\xff\xff", 2, &m), 0);
 	assert_int_equal(m.reason, MOVE_ERROR);
