@@ -114,6 +114,7 @@ struct conn {
 	bool up_end;			/* the client's FIN went to the program */
 	bool up_dead;			/* LOCAL: the program reads no more */
 	bool down_blocked;		/* LOCAL: the socket takes no more, or its turn is over */
+	bool copied;			/* LOCAL: sendfile() was made to wait, no more of it */
 	bool unpushed;			/* LOCAL: a cork may hold something back */
 	bool down_end;			/* LOCAL: the program's FIN went to the client */
 	bool seen_shut, seen_close;	/* as items */

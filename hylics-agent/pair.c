@@ -144,6 +144,15 @@ enum pair_found pair_look(struct agent *a, struct conn *c, uint32_t plain_max,
 
 /* -- taking -- */
 
+bool pair_alarm(bool on)
+{
+	const struct itimerval it = { .it_value.tv_usec = on ? TELL_US : 0 };
+	struct itimerval was = { 0 };
+
+	setitimer(ITIMER_REAL, &it, &was);
+	return !was.it_value.tv_sec && !was.it_value.tv_usec;
+}
+
 static bool is_eventfd(int fd)
 {
 	static const char name[] = "anon_inode:[eventfd]";
@@ -161,7 +170,6 @@ static bool is_eventfd(int fd)
  */
 static void tell(int fd)
 {
-	const struct itimerval soon = { .it_value.tv_usec = TELL_US }, never = { 0 };
 	const uint64_t one = 1;
 	int flags;
 
@@ -170,10 +178,10 @@ static void tell(int fd)
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return;
-	setitimer(ITIMER_REAL, &soon, NULL);
+	(void)pair_alarm(true);
 	if (write(fd, &one, sizeof(one)) < 0)
 		errno = 0;		/* it is told already */
-	setitimer(ITIMER_REAL, &never, NULL);
+	(void)pair_alarm(false);
 }
 
 static int take_out_marker(struct conn *c)

@@ -63,6 +63,12 @@ int pair_take(struct agent *a, struct conn *c, uint64_t bytes, bool marker);
  */
 ssize_t pair_deliver(struct agent *a, struct conn *c, const uint8_t *bytes, size_t len);
 
+/*
+ * What waits because the program wants it so ends with EINTR 50 ms after this was set on.
+ * Return, of setting it off: whether it has rung
+ */
+bool pair_alarm(bool on);
+
 /* Fit a pair's end for all this. */
 int pair_prepare(int pair);
 

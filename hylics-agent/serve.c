@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/fdpass.h"
 #include "common/own.h"
@@ -149,11 +150,32 @@ static enum went look(struct agent *a, struct conn *c)
 	}
 }
 
-static ssize_t send_file(struct agent *a, int sock, int file, off_t offset, size_t want)
+static ssize_t send_copied(struct agent *a, int sock, int file, off_t offset, size_t want)
+{
+	ssize_t n = pread(file, a->scratch, want < HY_CHUNK_MAX ? want : HY_CHUNK_MAX, offset);
+
+	return n > 0 ? send(sock, a->scratch, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) : n;
+}
+
+/*
+ * sendfile() knows no MSG_DONTWAIT, and a program that has kept the socket, too, can have it wait
+ * whenever it likes. An alarm ends that; from then on its bytes are copied, which is slower.
+ */
+static ssize_t send_file(struct agent *a, struct conn *c, int file, off_t offset, size_t want)
 {
 	uint64_t began = cost_begin_plain(a);
-	ssize_t n = sendfile(sock, file, &offset, want);
+	ssize_t n;
+	int err;
 
+	if (c->copied) {
+		n = send_copied(a, c->kept.fd, file, offset, want);
+	} else {
+		(void)pair_alarm(true);
+		n = sendfile(c->kept.fd, file, &offset, want);
+		err = errno;
+		c->copied = pair_alarm(false);
+		errno = err;
+	}
 	cost_plain(a, began, n > 0 ? (uint64_t)n : 0);
 	return n;
 }
@@ -167,7 +189,7 @@ static enum went send_slice(struct agent *a, struct conn *c, size_t *budget)
 	ssize_t n = 0;
 
 	if (want)
-		n = send_file(a, c->kept.fd, it->file ? it->file->fd : it->fd, offset, want);
+		n = send_file(a, c, it->file ? it->file->fd : it->fd, offset, want);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		c->down_blocked = true;
 		return WENT_NOWHERE;

@@ -255,6 +255,30 @@ static void test_tells(void)
 	close(pipes[1]);
 }
 
+/* A program that has kept the socket, and a client that reads nothing. */
+static void test_socket_that_waits(void)
+{
+	const int small = 65536;
+	unsigned int k = next++;
+	struct player *p = &scene.player[k];
+
+	player_open(k);
+	PROBE_TRY(setsockopt(p->client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)));
+	PROBE_TRY(setsockopt(p->server, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)));
+	hy_autofd kept = fcntl(p->server, F_DUPFD_CLOEXEC, 0);
+	player_give(k);
+	(void)player_slice(k, body, 0, SLICE, -1);
+	UNTIL(player_all_read(k));
+	p->stalls = true;
+	PROBE_TRY(fcntl(kept, F_SETFL, 0));
+	for (unsigned int i = 0; i < 4; i++)
+		UNTIL(player_slice(k, body, 0, FILE_BYTES, -1));
+	probe_check(agent_lives(), "a socket that is made to wait: nobody waits");
+	p->stalls = false;
+	probe_check(UNTIL(player_all_read(k)), "and its own bytes come");
+	player_close(k);
+}
+
 static void test_marker_with_more_behind_it(void)
 {
 	const struct local_marker m = { .len = 100 };
@@ -304,6 +328,7 @@ int main(int argc, char **argv)
 	scene_join();
 	test_tells();
 	test_bytes_with_descriptors();
+	test_socket_that_waits();
 	test_marker_with_more_behind_it();
 	scene_stop();
 	scene_close();

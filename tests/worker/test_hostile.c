@@ -256,8 +256,7 @@ static void queues_that_do_not_come(void)
 	stage_settle(2);
 	probe_check(!p->refused, "cancelled, they make room");
 	say(MSG_CANCEL, 40, NULL, 0);
-	probe_check(UNTIL(p->refused) && p->reason == MOVE_CANCELLED, "a cancel is answered: %s",
-		    move_reason_name(p->reason));
+	probe_check(UNTIL(p->refused) && p->reason == MOVE_CANCELLED, "a cancel is answered");
 	probe_check(UNTIL(stage_count("coming") == 0), "nothing is left of them");
 	player_close(15);
 }
