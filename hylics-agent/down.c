@@ -131,6 +131,13 @@ static int take_plain(struct agent *a, struct conn *c, const struct pair_look *l
 	return rc;
 }
 
+/* All of it is said; if it has to be said again, the pair brings another descriptor. */
+static void close_read(const struct conn *c, struct item *it)
+{
+	if (!c->inlining)
+		hy_fd_close(&it->fd);
+}
+
 static int take_marker(struct agent *a, struct conn *c, struct pair_look *look)
 {
 	struct item it = { .pos = c->down_next, .len = look->marker.len, .kind = ITEM_SLICE,
@@ -145,6 +152,7 @@ static int take_marker(struct agent *a, struct conn *c, struct pair_look *look)
 	it.fd = it.file ? -1 : fd;
 	rc = say_slice(a, c, &it);
 	if (rc == 0) {
+		close_read(c, &it);
 		conn_add_item(c, &it);
 		return 0;
 	}
@@ -236,8 +244,14 @@ static bool has_room(const struct conn *c)
 
 static int go_on_inline(struct agent *a, struct conn *c)
 {
-	int rc = c->inlining ? say_inline(a, c, conn_item(c, c->n_items - 1u)) : 0;
+	struct item *last = conn_item(c, c->n_items - 1u);
+	int rc;
 
+	if (!c->inlining)
+		return 0;
+	rc = say_inline(a, c, last);
+	if (rc == 0)
+		close_read(c, last);
 	return rc == -ENODATA ? reset(a, c, "a file has less than was promised") : rc;
 }
 

@@ -358,7 +358,9 @@ bool serve_is_idle(struct agent *a, struct conn *c)
 	uint8_t byte;
 
 	(void)a;
-	if (c->state != CONN_LOCAL || c->n_items || c->seen_shut || c->up_end || c->up_skip)
+	if (c->state != CONN_LOCAL || c->drain.waits || c->n_items)
+		return false;
+	if (c->seen_shut || c->up_end || c->up_skip)
 		return false;
 	if (c->down_sent != c->down_taken || ioctl(c->pair.fd, SIOCOUTQ, &unread) < 0 || unread)
 		return false;

@@ -79,7 +79,8 @@ static void make_share(void)
 	uint8_t piece[PIECE];
 	int fd;
 
-	snprintf(scene.dir, sizeof(scene.dir), "/tmp/hylics-agent-XXXXXX");
+	/* in memory, as a share is; and so on another device than this program itself */
+	snprintf(scene.dir, sizeof(scene.dir), "/dev/shm/hylics-agent-XXXXXX");
 	if (!mkdtemp(scene.dir))
 		probe_bail("mkdtemp: %s", strerror(errno));
 	in_dir("share");

@@ -7,6 +7,7 @@
  */
 #include "tests/agent/scene.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -370,6 +371,59 @@ static void test_reset_by_a_successor(void)
 	scene_stop();	/* the page died with the agent that made it */
 }
 
+/* -- a program that changes its mind -- */
+
+static void test_taken_back_before_it_is_offered(void)
+{
+	const int room = SLICE;
+	struct player *p = &scene.player[0];
+
+	begin(NULL);
+	player_open(0);
+	PROBE_TRY(setsockopt(p->server, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
+	p->stalls = true;
+	player_plain(0, SLICE);
+	player_give(0);
+	probe_check(player_take_back(0) == 0, "what waits to be offered is not given back");
+	p->stalls = false;
+	(void)player_slice(0, body, 0, SLICE, -1);
+	probe_check(UNTIL(copy_heard_all(0)), "and is moved");
+	end();
+}
+
+static unsigned int agent_descriptors(void)
+{
+	char path[64];
+	unsigned int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)scene_agent_pid());
+	dir = opendir(path);
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* Files that are not of the share: the agent reads them itself, and needs them no longer then. */
+static void test_few_descriptors_of_others(void)
+{
+	hy_autofd other = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	unsigned int before;
+
+	begin(NULL);
+	scene.hold_sent = true;
+	move(0);
+	UNTIL(copy_heard_all(0));
+	before = agent_descriptors();
+	for (unsigned int i = 0; i < HY_ITEMS_MAX / 2; i++)
+		player_slice(0, other, 0, 1, -1);
+	UNTIL(copy_of(0)->items > HY_ITEMS_MAX / 2);
+	probe_check(UNTIL(agent_descriptors() == before), "files that were read are closed");
+	end();
+}
+
 /* -- a host that is away for long -- */
 
 /*
@@ -503,6 +557,8 @@ int main(int argc, char **argv)
 	test_reset_on_the_way_home();
 	test_reset_while_it_is_asked_about();
 	test_reset_by_a_successor();
+	test_taken_back_before_it_is_offered();
+	test_few_descriptors_of_others();
 	test_offered_waits_longer();
 	test_queue_of_another_length();
 	test_numbers_of_another_agent();
