@@ -8,9 +8,10 @@
  * DOC: What a round does
  *
  * Messages and events put connections on two lists. A timer of 0 ms comes behind the last event
- * of the batch and works them off: first up to HY_SEND_TURNS turns of sending, in the order in
- * which connections got ready, then what the guest is to be told, once per connection: how far it
- * is, however many items that took. What does not fit into the channel waits for room().
+ * of the batch and works them off: first up to HY_SEND_TURNS turns of sending, or
+ * HY_SEND_ROUND_BYTES, in the order in which connections got ready, then what the guest is to be
+ * told, once per connection: how far it is, however many items that took. All of it leaves with one
+ * write: each is one that wakes the guest. What does not fit into the channel waits for room().
  *
  * A batch may be many offers, each with its first items behind it, and restoring takes as long as
  * sending. So that the first of them does not wait for the last, those that were restored get a
@@ -132,6 +133,11 @@ static void tell_all(struct moves *m)
 
 /* -- rounds -- */
 
+static uint64_t bytes_sent(const struct moves *m)
+{
+	return m->count->bytes_file + m->count->bytes_plain;
+}
+
 static void run_one(struct moves *m, struct conn *c)
 {
 	TAILQ_REMOVE(&m->run, c, run);
@@ -142,7 +148,9 @@ static void run_one(struct moves *m, struct conn *c)
 
 static void run_some(struct moves *m)
 {
-	for (unsigned int i = 0; i < HY_SEND_TURNS; i++) {
+	uint64_t until = bytes_sent(m) + HY_SEND_ROUND_BYTES;
+
+	for (unsigned int i = 0; i < HY_SEND_TURNS && bytes_sent(m) < until; i++) {
 		struct conn *c = TAILQ_FIRST(&m->run);
 
 		if (!c)
@@ -178,6 +186,7 @@ static void on_round(void *object)
 	m->count->rounds++;
 	m->n_fresh = 0;
 	run_some(m);
+	chan_cork(m->chan);
 	tell_all(m);
 	chan_uncork(m->chan);
 	home_leave(m);
