@@ -90,6 +90,7 @@ static struct conn *begin(struct moves *m, uint32_t id, uint32_t row)
 	c->state = CONN_COMING;
 	c->sock = -1;
 	c->writable = true;
+	c->told_ms = hy_clock_ms();
 	ids_add(&m->conns.ids, id, row);
 	return c;
 }

@@ -72,6 +72,7 @@ struct conn {
 	uint8_t state;			/* enum conn_state */
 	uint8_t end;			/* enum move_end; 0: the socket is well */
 	uint8_t n_items, first_item;
+	uint8_t most_items;		/* that waited at once since the last MSG_SENT */
 	bool known;			/* the guest knows it in this session: offered or resumed */
 	bool watched;			/* by the loop */
 	bool writable;			/* not: send() said EAGAIN, EPOLLOUT is waited for */
@@ -91,7 +92,7 @@ struct conn {
 	uint32_t plain_at, plain_end;	/* waiting plain bytes in its part of conns.plain */
 	bool plain_used;		/* that part was touched */
 	uint64_t sent;			/* in the copy's send queue, or through it */
-	uint64_t sent_told;		/* the last MSG_SENT */
+	uint64_t sent_told, told_ms;	/* the last MSG_SENT */
 	uint64_t expect;		/* where the next item begins */
 	uint64_t up_taken;		/* read out of the copy */
 	uint64_t taken_later;		/* MSG_TAKEN of a HOMING connection, 0: none */

@@ -77,8 +77,8 @@ static int wait_item(struct moves *m, struct conn *c, const struct move_item *i,
 						.len = (uint32_t)i->len - skip };
 	else
 		*last_place(c) = (struct item){ .kind = i->kind };
-	if (rc == 0)
-		c->n_items++;
+	if (rc == 0 && ++c->n_items > c->most_items)
+		c->most_items = c->n_items;
 	return rc;
 }
 

@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/clock.h"
 #include "common/keep.h"
 #include "common/own.h"
 #include "hylics-worker/home.h"
@@ -90,6 +91,13 @@ static int tell_end(struct moves *m, struct conn *c)
 	return rc;
 }
 
+static void told(struct conn *c)
+{
+	c->sent_told = c->sent;
+	c->told_ms = hy_clock_ms();
+	c->most_items = c->n_items;
+}
+
 static int tell(struct moves *m, struct conn *c)
 {
 	int rc = 0;
@@ -99,7 +107,7 @@ static int tell(struct moves *m, struct conn *c)
 	if (c->sent != c->sent_told) {
 		rc = tell_pos(m, c, MSG_SENT);
 		if (rc == 0)
-			c->sent_told = c->sent;
+			told(c);
 	}
 	if (rc == 0 && c->stuck) {
 		rc = tell_pos(m, c, MSG_STUCK);

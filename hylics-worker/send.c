@@ -182,6 +182,17 @@ static bool was_enough(const struct moves *m, const struct conn *c)
 	       !c->stays;
 }
 
+/*
+ * Every word wakes the guest. It is needed at the latest when the program may wait for it: at the
+ * end of what it said, or with three quarters of it gone, since a full pair takes nothing earlier.
+ * A slow client's progress is told all the same.
+ */
+static bool should_tell(const struct conn *c)
+{
+	return c->stuck || c->n_items <= c->most_items / 4u ||
+	       hy_clock_ms() - c->told_ms >= HY_SLICE_MS;
+}
+
 bool send_turn(struct moves *m, struct conn *c)
 {
 	size_t budget = HY_SEND_TURN_BYTES;
@@ -204,8 +215,8 @@ bool send_turn(struct moves *m, struct conn *c)
 		return false;
 	if (!c->n_items && !c->end)
 		send_push(c);
-	/* of a piece in the middle the guest can make nothing, and every word wakes it */
-	if (popped || c->stuck)
+	/* of a piece in the middle the guest can make nothing */
+	if ((popped || c->stuck) && should_tell(c))
 		moves_tell(m, c);
 	if (was_enough(m, c))
 		home_begin(m, c);

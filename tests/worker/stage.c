@@ -305,6 +305,7 @@ static void hear_pos(struct player *p, const struct message *m)
 		probe_bail("a position that cannot be read");
 	if (m->info->type == MSG_SENT) {
 		p->sent = pos.pos;
+		p->words++;
 	} else {
 		p->stuck++;
 		p->stuck_at = pos.pos;

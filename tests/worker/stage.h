@@ -36,7 +36,7 @@ struct player {
 	/* what the agent has heard about it */
 	bool adopted, refused, ended, fin, home_done, home_offered, resumed, unknown;
 	uint16_t reason, end;
-	unsigned int stuck;
+	unsigned int stuck, words;	/* words: how often it was told what was sent */
 	uint64_t sent, stuck_at, resumed_down, resumed_up;
 	uint64_t up;			/* position up to which bytes came */
 	bool up_wrong;

@@ -8,9 +8,12 @@
 #include "tests/worker/stage.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+#include "common/limits.h"
 #include "tests/probes/tcp_sock.h"
 
 #define FILE_ID 7u
@@ -260,6 +263,63 @@ static void resets_that_nobody_reads(void)
 	probe_check(UNTIL(stage_count("live") == live), "nothing is left of them");
 }
 
+#define PIECE_BYTES 60000u	/* several times what the copy holds: see waiting() */
+
+/* HY_ITEMS_MAX pieces that the worker gets at once, and a copy that takes few bytes at a time. */
+static struct player *waiting(unsigned int k)
+{
+	struct player *p = now(k);
+	int few = 16384;
+
+	if (setsockopt(p->kept, SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)) < 0)
+		probe_bail("SO_SNDBUF: %s", strerror(errno));
+	if (say_file(FILE_ID + k, BODY(k)) != 0 || !player_move(k))
+		probe_bail("player %u cannot be moved", k);
+	chan_cork(&stage.chan);
+	for (uint64_t i = 0; i < HY_ITEMS_MAX; i++)
+		say_slice(k, i * PIECE_BYTES, FILE_ID + k, PIECE_BYTES);
+	chan_uncork(&stage.chan);
+	return p;
+}
+
+/* Every word wakes the guest: at a quarter left, at a sixteenth, at the end. */
+static void few_words(void)
+{
+	const uint64_t all = HY_ITEMS_MAX * PIECE_BYTES;
+	uint64_t began = hy_clock_ms(), most;
+	struct player *p = waiting(15);
+
+	probe_check(UNTIL((player_client_has(15, all), p->sent == all)), "all is sent");
+	most = 3 + (hy_clock_ms() - began) / HY_SLICE_MS;
+	probe_check(p->words <= most, "%u pieces, %u words", HY_ITEMS_MAX, p->words);
+	player_close(15);
+}
+
+static void client_takes_some(struct player *p)
+{
+	uint8_t bytes[4096];
+	ssize_t n = recv(p->client, bytes, sizeof(bytes), 0);
+
+	p->read += n > 0 ? (uint64_t)n : 0;
+}
+
+/* A program with a limit of its own is to see that its client is slow, not dead. */
+static void slow_progress_is_told(void)
+{
+	struct player *p = waiting(16);
+	uint64_t until;
+
+	stage_settle(1);
+	until = hy_clock_ms() + HY_SLICE_MS;
+	while (hy_clock_ms() <= until)
+		stage_round();
+	p->words = 0;
+	probe_check(UNTIL((client_takes_some(p), p->words)), "a slow client's progress is told");
+	probe_check(p->sent < HY_ITEMS_MAX / 2 * PIECE_BYTES, "at %llu of %u bytes",
+		    (unsigned long long)p->sent, HY_ITEMS_MAX * PIECE_BYTES);
+	player_close(16);
+}
+
 /* Nothing to do is nothing done: rounds, turns and events stand still while pings go on. */
 static void stands_still(const char *when)
 {
@@ -332,6 +392,8 @@ int main(int argc, char **argv)
 	a_guest_without_room();
 	resets();
 	resets_that_nobody_reads();
+	few_words();
+	slow_progress_is_told();
 	no_busy_loops();
 	stage_stop();
 	stage_close();
