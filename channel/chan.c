@@ -637,9 +637,12 @@ int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *paylo
 	return rc;
 }
 
-void chan_cork(struct chan *c)
+bool chan_cork(struct chan *c)
 {
+	bool first = !c->corked;
+
 	c->corked = true;
+	return first;
 }
 
 void chan_uncork(struct chan *c)

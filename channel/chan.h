@@ -166,9 +166,11 @@ int chan_send(struct chan *c, enum msg_type type, uint32_t id, const void *paylo
  * @c:	Channel
  *
  * What is sent in between leaves together, so that the peer wakes up once. Both may be called at
- * any time, in the same round of the loop; they do not nest.
+ * any time, in the same round of the loop.
+ *
+ * Return: false: it was corked by somebody else, who will uncork it
  */
-void chan_cork(struct chan *c);
+bool chan_cork(struct chan *c);
 void chan_uncork(struct chan *c);
 
 /**

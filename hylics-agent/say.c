@@ -76,7 +76,7 @@ static const struct {
 };
 
 /* Return: 0, -EAGAIN, CONN_GONE */
-static int pay(struct agent *a, struct conn *c)
+static int pay_each(struct agent *a, struct conn *c)
 {
 	for (unsigned int i = 0; i < sizeof(debts) / sizeof(debts[0]); i++) {
 		int rc;
@@ -89,6 +89,17 @@ static int pay(struct agent *a, struct conn *c)
 		c->owes &= (uint8_t)~debts[i].what;
 	}
 	return 0;
+}
+
+/* A header and the markers behind it are one word to the host, and wake it once. */
+static int pay(struct agent *a, struct conn *c)
+{
+	bool mine = chan_cork(a->chan);
+	int rc = pay_each(a, c);
+
+	if (mine)
+		chan_uncork(a->chan);
+	return rc;
 }
 
 void conn_owe(struct agent *a, struct conn *c, unsigned int what)
