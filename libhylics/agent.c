@@ -50,8 +50,9 @@ void agent_leave(struct lib_area *a)
 }
 
 /* It says nothing unasked but the rest of what was left unread: its end shows as readable. */
-static bool is_alive(const struct lib_agent *g)
+bool agent_is_there(void)
 {
+	const struct lib_agent *g = lib_agent();
 	struct pollfd p = { .fd = g->fd, .events = POLLIN };
 
 	return is_ours(g) && poll(&p, 1, 0) == 0;
@@ -169,7 +170,7 @@ static int join(struct lib_area *a)
 
 bool agent_join(struct lib_area *a)
 {
-	if (atomic_load(&a->join) && is_alive(lib_agent()))
+	if (atomic_load(&a->join) && agent_is_there())
 		return true;
 	agent_leave(a);	/* a forked child's, too: its socket is the parent's */
 	if (hy_clock_ms() < atomic_load(&a->look_ms))
@@ -216,12 +217,8 @@ int agent_take_back(struct lib_area *a, uint32_t slot)
 	uint32_t id = ++a->next_id;
 	size_t len = local_encode_slot(LOCAL_TAKE_BACK, id, &which, request);
 	struct answer ans;
-	int rc;
+	int rc = ask(lib_agent()->fd, request, len, id, &ans);
 
-	if (!is_alive(lib_agent()))
-		rc = -ECONNRESET;
-	else
-		rc = ask(lib_agent()->fd, request, len, id, &ans);
 	if (rc == 0) {
 		rc = taken(&ans, slot);
 		hy_fds_close(&ans.fds);

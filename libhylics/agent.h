@@ -22,6 +22,7 @@
  * Return: true if joined, perhaps since long
  */
 bool agent_join(struct lib_area *a);
+bool agent_is_there(void);	/* Joined, and neither the agent nor the socket to it is gone */
 void agent_leave(struct lib_area *a);	/* Close the connection to it; pairs go on */
 
 /**
@@ -37,7 +38,7 @@ int agent_move(struct lib_area *a, const struct local_move *m, int tcp, int pair
 
 /**
  * agent_take_back() - Ask for the TCP socket of a connection that the agent serves in the guest
- * @a:		Area, joined
+ * @a:		Area, joined; the agent is there
  * @slot:	Its number
  *
  * Return: the socket, the caller's, or -errno: the agent goes on with it

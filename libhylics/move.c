@@ -244,7 +244,7 @@ static enum move_reason give(struct lib_area *a, struct lib_conn *c, int sock)
 
 	if (!agent_join(a) || page_says(a) != MOVE_DONE)
 		return page_says(a);
-	rc = users_find(sock, &u);
+	rc = users_find(sock, lib_agent()->fd, &u);
 	if (rc < 0)
 		return rc == -EBUSY ? MOVE_SHARED_DESCRIPTOR : MOVE_ERROR;
 	slot = take_slot(a);
@@ -339,8 +339,13 @@ static int swap_back(struct lib_area *a, struct lib_conn *c, int sock)
 	hy_autofd copy = -1, tcp = -1;
 	struct users u;
 	uint64_t ino = 0;
-	int rc = users_find(sock, &u);
+	int rc;
 
+	if (!agent_is_there()) {
+		agent_leave(a);
+		return -ECONNRESET;
+	}
+	rc = users_find(sock, lib_agent()->fd, &u);
 	if (rc < 0)
 		return rc;
 	copy = fcntl(sock, F_DUPFD_CLOEXEC, 0);

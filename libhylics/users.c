@@ -5,8 +5,12 @@
  * Runs in: programs in a guest
  * Reads from: /proc of the process itself
  *
- * Descriptors are told apart by fstat(): the socket's inode finds duplicates, the device of the
- * kernel's nameless files finds what may be an epoll. A readlink() each would cost five times that.
+ * Every number is asked for its socket's cookie, which finds duplicates, and what is no socket,
+ * whether it is an epoll: by taking out of it what it does not have. The numbers are counted, since
+ * reading them in /proc costs as much as looking, and more. Where one is not in use, /proc tells the
+ * next one that is: so neither a gap nor a single high number has to be counted through.
+ *
+ * Who has the socket by O_PATH can do nothing with it, and so does not count.
  *
  * An epoll that has delivered the one event of EPOLLONESHOT cannot be put behind another socket:
  * the kernel has no way to add an entry that is not armed, and one that is would report a hangup
@@ -17,14 +21,16 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -35,13 +41,18 @@
 
 #define PROC_PATH_MAX 64
 #define POLLED_AT_ONCE 64
+/* The table is the calling thread's: that of the process is gone when its first thread has ended. */
+#define PROC_SELF "/proc/thread-self"
+#define ONE_ENTRY 32		/* bytes of a directory's entry whose name is a number */
+#define GAP_SHORT 12		/* so many unused numbers are tried in the time of one look */
 /* what a disarmed entry keeps of its events */
 #define NOT_EVENTS (EPOLLWAKEUP | EPOLLONESHOT | (uint32_t)EPOLLET | EPOLLEXCLUSIVE)
 
 struct sought {
 	int sock;
-	struct stat st;
-	dev_t nameless;		/* device of epolls, eventfds and the like */
+	int stranger;		/* pollable, and in no epoll */
+	uint64_t cookie;	/* of the socket, no other has it */
+	ino_t ino;
 	struct users *u;
 	int epoll;		/* whose list is being read */
 };
@@ -69,13 +80,15 @@ static int take_watch(void *object, char *line)
 	uint64_t tfd, events, data, ino;
 	struct users *u = s->u;
 
-	if (!field(line, "tfd:", 10, &tfd))
+	if (strncmp(line, "tfd:", 4) != 0)
 		return 0;
-	if (!field(line, "events:", 16, &events) || !field(line, "data:", 16, &data) ||
-	    !field(line, "ino:", 16, &ino))
+	if (!field(line, " ino:", 16, &ino))
 		return -EPROTO;
-	if (ino != s->st.st_ino)
+	if (ino != s->ino)	/* nearly all of them */
 		return 0;
+	if (!field(line, "tfd:", 10, &tfd) || !field(line, "events:", 16, &events) ||
+	    !field(line, "data:", 16, &data))
+		return -EPROTO;
 	if (tfd != (uint64_t)s->sock || u->n == HY_LIB_EPOLLS_MAX ||
 	    ((events & EPOLLONESHOT) && !(events & ~(uint64_t)NOT_EVENTS)))
 		return -EBUSY;
@@ -84,25 +97,12 @@ static int take_watch(void *object, char *line)
 	return 0;
 }
 
-static int look_at_fd(struct sought *s, int fd)
+static int read_list(struct sought *s, int epoll)
 {
-	static const char name[] = "anon_inode:[eventpoll]";
-	char path[PROC_PATH_MAX], link[sizeof(name)];
-	struct stat st;
-	ssize_t n;
+	char path[PROC_PATH_MAX];
 
-	if (fd == s->sock || fstat(fd, &st) < 0)
-		return 0;
-	if (st.st_ino == s->st.st_ino && st.st_dev == s->st.st_dev)
-		return -EBUSY;
-	if (st.st_dev != s->nameless)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, link, sizeof(link));
-	if (n != (ssize_t)sizeof(name) - 1 || memcmp(link, name, sizeof(name) - 1) != 0)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	s->epoll = fd;
+	snprintf(path, sizeof(path), PROC_SELF "/fdinfo/%d", epoll);
+	s->epoll = epoll;
 	return lines_each(path, take_watch, s);
 }
 
@@ -219,51 +219,95 @@ static int look_at_threads(struct sought *s)
 	return rc;
 }
 
-/* -- all of it -- */
+/* -- numbers -- */
 
-/* One device for all of the machine, which never changes. */
-static int nameless_device(dev_t *device)
+static int cookie_of(int fd, uint64_t *cookie)
 {
-	static _Atomic dev_t known;
-	struct stat st;
-	hy_autofd sample = -1;
+	socklen_t len = sizeof(*cookie);
 
-	*device = atomic_load(&known);
-	if (*device)
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &len) < 0 ? -errno : 0;
+}
+
+/* Of an epoll the answer is ENOENT, of anything else EINVAL. */
+static bool is_epoll(const struct sought *s, int fd)
+{
+	return epoll_ctl(fd, EPOLL_CTL_DEL, s->stranger, NULL) < 0 && errno == ENOENT;
+}
+
+/* Return: 0, -EBUSY, -EBADF: not in use, -errno */
+static int look_at_fd(struct sought *s, int fd)
+{
+	uint64_t cookie;
+	int rc;
+
+	if (fd == s->sock)
 		return 0;
-	sample = epoll_create1(EPOLL_CLOEXEC);
-	if (sample < 0 || fstat(sample, &st) < 0)
+	rc = cookie_of(fd, &cookie);
+	if (rc == 0)
+		return cookie == s->cookie ? -EBUSY : 0;
+	if (rc != -ENOTSOCK)
+		return rc;
+	return is_epoll(s, fd) ? read_list(s, fd) : 0;
+}
+
+/*
+ * The lowest number in use from @from on: a number stands in the directory at its own place, behind
+ * "." and "..". Return: -ENOENT if there is none, -errno
+ */
+static int next_in_use(int *dir, int from)
+{
+	union {
+		struct dirent64 entry;
+		char bytes[ONE_ENTRY];
+	} found;
+	ssize_t n;
+
+	if (*dir < 0)
+		*dir = open(PROC_SELF "/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*dir < 0 || lseek(*dir, (off_t)from + 2, SEEK_SET) < 0)
 		return -errno;
-	atomic_store(&known, st.st_dev);
-	*device = st.st_dev;
-	return 0;
+	n = syscall(SYS_getdents64, *dir, &found, ONE_ENTRY);
+	if (n <= 0)
+		return n < 0 ? -errno : -ENOENT;
+	return (int)strtol(found.entry.d_name, NULL, 10);
 }
 
 static int look_at_fds(struct sought *s)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *d;
-	int rc;
+	int gap = 0, patience = 0, rc;
+	hy_autofd dir = -1;
 
-	if (!dir)
-		return -errno;
-	rc = nameless_device(&s->nameless);
-	while (rc == 0 && (d = readdir(dir))) {
-		if (d->d_name[0] != '.')
-			rc = look_at_fd(s, (int)strtol(d->d_name, NULL, 10));
+	for (int fd = 0; fd < INT_MAX; fd++) {
+		rc = look_at_fd(s, fd);
+		if (rc < 0 && rc != -EBADF)
+			return rc;
+		gap = rc < 0 ? gap + 1 : 0;
+		if (gap <= patience)
+			continue;
+		rc = next_in_use(&dir, fd + 1);
+		if (rc < 0)
+			return rc == -ENOENT ? 0 : rc;
+		gap += rc - fd - 1;
+		if (gap <= GAP_SHORT)
+			patience = gap;		/* there may be more like this one */
+		gap = 0;
+		fd = rc - 1;
 	}
-	closedir(dir);
-	return rc;
+	return 0;
 }
 
-int users_find(int sock, struct users *u)
+int users_find(int sock, int stranger, struct users *u)
 {
-	struct sought s = { .sock = sock, .u = u };
-	int rc;
+	struct sought s = { .sock = sock, .stranger = stranger, .u = u };
+	struct stat st;
+	int rc = cookie_of(sock, &s.cookie);
 
 	u->n = 0;
-	if (fstat(sock, &s.st) < 0)
+	if (rc < 0)
+		return rc;
+	if (fstat(sock, &st) < 0)
 		return -errno;
+	s.ino = u->ino = st.st_ino;
 	rc = look_at_fds(&s);
 	return rc < 0 ? rc : look_at_threads(&s);
 }

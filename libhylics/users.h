@@ -23,6 +23,7 @@ struct users_watch {
 };
 
 struct users {
+	ino_t ino;		/* the socket's */
 	unsigned int n;
 	struct users_watch watch[HY_LIB_EPOLLS_MAX];
 };
@@ -30,6 +31,7 @@ struct users {
 /**
  * users_find() - Look for them
  * @sock:	Socket
+ * @stranger:	Another socket, which no epoll watches
  * @u:		Gets the epolls that watch it; they can be told of a change
  *
  * Return: 0, -EBUSY if there is somebody who cannot be told: another number for the socket, an
@@ -37,6 +39,6 @@ struct users {
  * epolls than HY_LIB_EPOLLS_MAX, a thread inside a system call with it; -errno if it cannot be
  * found out
  */
-int users_find(int sock, struct users *u);
+int users_find(int sock, int stranger, struct users *u);
 
 #endif

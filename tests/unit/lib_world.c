@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/unixsock.h"
+#include "include/hylics.h"
 #include "libhylics/lib.h"
 #include "tests/unit/lib_agent.h"
 
@@ -163,6 +165,48 @@ int world_pair(int *client)
 	close(pair.listener);
 	*client = pair.client;
 	return pair.server;
+}
+
+int world_nonblock_pair(int *client)
+{
+	int sock = world_pair(client);
+
+	PROBE_TRY(fcntl(sock, F_SETFL, O_NONBLOCK));
+	return sock;
+}
+
+bool world_is_moved(int sock)
+{
+	struct hylics_status s;
+
+	return hylics_status(sock, &s, sizeof(s)) == 0 && s.state != HYLICS_HERE;
+}
+
+bool world_is_shared(int sock)
+{
+	struct hylics_status s;
+
+	return hylics_status(sock, &s, sizeof(s)) == 0 && s.state == HYLICS_HERE &&
+	       s.reason == HYLICS_SHARED_DESCRIPTOR;
+}
+
+/* -- epolls -- */
+
+void world_watch(int epoll, int sock, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = WORLD_DATA };
+
+	PROBE_TRY(epoll_ctl(epoll, EPOLL_CTL_ADD, sock, &ev));
+}
+
+uint32_t world_reported(int epoll, int ms)
+{
+	struct epoll_event ev[2];
+	int n = epoll_wait(epoll, ev, 2, ms);
+
+	if (n == 0)
+		return 0;
+	return n == 1 && ev[0].data.u64 == WORLD_DATA ? ev[0].events : ~0u;
 }
 
 /* -- the reader -- */

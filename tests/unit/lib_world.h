@@ -23,6 +23,7 @@
 
 #define WORLD_FILE_BYTES ((size_t)6 << 20)
 #define WORLD_STREAM 1		/* the file's bytes are probe_fill()'s */
+#define WORLD_DATA 0x1122334455667788ull	/* of an entry in an epoll */
 
 /* Where the agent may die; it dies once. */
 enum world_step {
@@ -105,6 +106,19 @@ uint64_t world_read_end(struct world_reader *r);
  * Return: the server's end
  */
 int world_pair(int *client);
+
+/* The same, the server's end without blocking. */
+int world_nonblock_pair(int *client);
+
+/* What hylics_status() says of it: moved; or not, as it is shared. */
+bool world_is_moved(int sock);
+bool world_is_shared(int sock);
+
+/* Has an epoll watch it, with data of ours. */
+void world_watch(int epoll, int sock, uint32_t events);
+
+/* What is reported within @ms: 0 if nothing, all ones if it is not ours. */
+uint32_t world_reported(int epoll, int ms);
 
 /* Waits until @value is at least @least (10 s); false if not. */
 bool world_wait(_Atomic uint32_t *value, uint32_t least);

@@ -25,50 +25,8 @@
 
 #define SIZE ((off_t)WORLD_FILE_BYTES)
 #define BIG ((size_t)256 << 10)
-#define MAGIC 0x1122334455667788ull
 
 static struct world world;
-
-static bool is_moved(int sock)
-{
-	struct hylics_status s;
-
-	return hylics_status(sock, &s, sizeof(s)) == 0 && s.state != HYLICS_HERE;
-}
-
-static bool is_shared(int sock)
-{
-	struct hylics_status s;
-
-	return hylics_status(sock, &s, sizeof(s)) == 0 && s.state == HYLICS_HERE &&
-	       s.reason == HYLICS_SHARED_DESCRIPTOR;
-}
-
-static int nonblock_pair(int *client)
-{
-	int sock = world_pair(client);
-
-	PROBE_TRY(fcntl(sock, F_SETFL, O_NONBLOCK));
-	return sock;
-}
-
-static void watch(int epoll, int sock, uint32_t events)
-{
-	struct epoll_event ev = { .events = events, .data.u64 = MAGIC };
-
-	PROBE_TRY(epoll_ctl(epoll, EPOLL_CTL_ADD, sock, &ev));
-}
-
-/* What is reported within @ms: 0 if nothing, all ones if it is not ours. */
-static uint32_t reported(int epoll, int ms)
-{
-	struct epoll_event ev[2];
-	int n = epoll_wait(epoll, ev, 2, ms);
-
-	if (n == 0)
-		return 0;
-	return n == 1 && ev[0].data.u64 == MAGIC ? ev[0].events : ~0u;
-}
 
 static ssize_t first(int sock)
 {
@@ -81,18 +39,18 @@ static ssize_t first(int sock)
 
 static void level_triggered(void)
 {
-	int client, sock = nonblock_pair(&client), epoll = epoll_create1(0);
+	int client, sock = world_nonblock_pair(&client), epoll = epoll_create1(0);
 	char c;
 
-	watch(epoll, sock, EPOLLIN | EPOLLRDHUP);
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved with an epoll");
-	probe_check(reported(epoll, 0) == 0, "nothing is reported that is not there");
+	world_watch(epoll, sock, EPOLLIN | EPOLLRDHUP);
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved with an epoll");
+	probe_check(world_reported(epoll, 0) == 0, "nothing is reported that is not there");
 	PROBE_TRY(write(client, "x", 1));
-	probe_check(reported(epoll, -1) == EPOLLIN && read(sock, &c, 1) == 1 && c == 'x',
+	probe_check(world_reported(epoll, -1) == EPOLLIN && read(sock, &c, 1) == 1 && c == 'x',
 		    "the client's bytes are reported, with the data");
-	probe_check(reported(epoll, 0) == 0, "and once they are read no more");
+	probe_check(world_reported(epoll, 0) == 0, "and once they are read no more");
 	shutdown(client, SHUT_WR);
-	probe_check(reported(epoll, -1) == (EPOLLIN | EPOLLRDHUP), "so is its end");
+	probe_check(world_reported(epoll, -1) == (EPOLLIN | EPOLLRDHUP), "so is its end");
 	close(client);
 	close(sock);
 	close(epoll);
@@ -101,16 +59,16 @@ static void level_triggered(void)
 /* Bytes that came before the move and were reported, or not yet, are reported by the pair. */
 static void unread_bytes(void)
 {
-	int client, sock = nonblock_pair(&client), epoll = epoll_create1(0);
+	int client, sock = world_nonblock_pair(&client), epoll = epoll_create1(0);
 	char c[2];
 
-	watch(epoll, sock, EPOLLIN | (uint32_t)EPOLLET);
+	world_watch(epoll, sock, EPOLLIN | (uint32_t)EPOLLET);
 	PROBE_TRY(write(client, "x", 1));
-	probe_check(reported(epoll, -1) == EPOLLIN, "a byte before the move");
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved before it is read");
-	probe_check(reported(epoll, -1) == EPOLLIN && recv(sock, c, 2, 0) == 1,
+	probe_check(world_reported(epoll, -1) == EPOLLIN, "a byte before the move");
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved before it is read");
+	probe_check(world_reported(epoll, -1) == EPOLLIN && recv(sock, c, 2, 0) == 1,
 		    "it is reported again, and there");
-	probe_check(reported(epoll, 0) == 0, "and that is all");
+	probe_check(world_reported(epoll, 0) == 0, "and that is all");
 	close(client);
 	close(sock);
 	close(epoll);
@@ -118,14 +76,14 @@ static void unread_bytes(void)
 
 static void edge_triggered(void)
 {
-	int client, sock = nonblock_pair(&client), epoll = epoll_create1(0);
+	int client, sock = world_nonblock_pair(&client), epoll = epoll_create1(0);
 
-	watch(epoll, sock, EPOLLIN | EPOLLOUT | (uint32_t)EPOLLET);
-	probe_check(reported(epoll, 0) == EPOLLOUT && reported(epoll, 0) == 0, "an edge");
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
-	probe_check(reported(epoll, 0) == EPOLLOUT, "a new edge: there is room");
+	world_watch(epoll, sock, EPOLLIN | EPOLLOUT | (uint32_t)EPOLLET);
+	probe_check(world_reported(epoll, 0) == EPOLLOUT && world_reported(epoll, 0) == 0, "an edge");
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
+	probe_check(world_reported(epoll, 0) == EPOLLOUT, "a new edge: there is room");
 	PROBE_TRY(write(client, "x", 1));
-	probe_check(reported(epoll, -1) & EPOLLIN, "bytes make another");
+	probe_check(world_reported(epoll, -1) & EPOLLIN, "bytes make another");
 	close(client);
 	close(sock);
 	close(epoll);
@@ -133,21 +91,21 @@ static void edge_triggered(void)
 
 static void one_shot(void)
 {
-	int client, sock = nonblock_pair(&client), epoll = epoll_create1(0);
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = MAGIC };
+	int client, sock = world_nonblock_pair(&client), epoll = epoll_create1(0);
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = WORLD_DATA };
 
-	watch(epoll, sock, EPOLLIN | EPOLLONESHOT);
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved while armed");
+	world_watch(epoll, sock, EPOLLIN | EPOLLONESHOT);
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved while armed");
 	PROBE_TRY(write(client, "x", 1));
-	probe_check(reported(epoll, -1) == EPOLLIN && reported(epoll, 0) == 0, "fires once");
+	probe_check(world_reported(epoll, -1) == EPOLLIN && world_reported(epoll, 0) == 0, "fires once");
 	PROBE_TRY(epoll_ctl(epoll, EPOLL_CTL_MOD, sock, &ev));
-	probe_check(reported(epoll, 0) == EPOLLIN, "can be armed again");
+	probe_check(world_reported(epoll, 0) == EPOLLIN, "can be armed again");
 	close(client);
 	close(sock);
-	sock = nonblock_pair(&client);
-	watch(epoll, sock, EPOLLOUT | EPOLLONESHOT);
-	probe_check(reported(epoll, 0) == EPOLLOUT && first(sock) == (ssize_t)BIG &&
-		    is_shared(sock), "not moved between its event and the next arming");
+	sock = world_nonblock_pair(&client);
+	world_watch(epoll, sock, EPOLLOUT | EPOLLONESHOT);
+	probe_check(world_reported(epoll, 0) == EPOLLOUT && first(sock) == (ssize_t)BIG &&
+		    world_is_shared(sock), "not moved between its event and the next arming");
 	close(client);
 	close(sock);
 	close(epoll);
@@ -155,19 +113,19 @@ static void one_shot(void)
 
 static void several_epolls(void)
 {
-	int client, sock = nonblock_pair(&client), a = epoll_create1(0), b = epoll_create1(0);
+	int client, sock = world_nonblock_pair(&client), a = epoll_create1(0), b = epoll_create1(0);
 	int same = dup(a), outer = epoll_create1(0), other, other_client;
 
-	other = nonblock_pair(&other_client);
-	watch(a, sock, EPOLLIN);
-	watch(a, other, EPOLLIN);
-	watch(b, sock, EPOLLIN | EPOLLEXCLUSIVE);
-	watch(outer, a, EPOLLIN);
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock),
+	other = world_nonblock_pair(&other_client);
+	world_watch(a, sock, EPOLLIN);
+	world_watch(a, other, EPOLLIN);
+	world_watch(b, sock, EPOLLIN | EPOLLEXCLUSIVE);
+	world_watch(outer, a, EPOLLIN);
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock),
 		    "moved with two epolls, one of them with two numbers");
 	PROBE_TRY(write(client, "x", 1));
-	probe_check(reported(a, -1) == EPOLLIN && reported(b, -1) == EPOLLIN &&
-		    reported(same, 0) == EPOLLIN && reported(outer, 0) == EPOLLIN,
+	probe_check(world_reported(a, -1) == EPOLLIN && world_reported(b, -1) == EPOLLIN &&
+		    world_reported(same, 0) == EPOLLIN && world_reported(outer, 0) == EPOLLIN,
 		    "all report");
 	close(client);
 	close(sock);
@@ -181,16 +139,16 @@ static void several_epolls(void)
 
 static void too_many_epolls(void)
 {
-	int client, sock = nonblock_pair(&client), epolls[HY_LIB_EPOLLS_MAX + 1];
+	int client, sock = world_nonblock_pair(&client), epolls[HY_LIB_EPOLLS_MAX + 1];
 
 	for (unsigned int i = 0; i <= HY_LIB_EPOLLS_MAX; i++) {
 		epolls[i] = epoll_create1(0);
-		watch(epolls[i], sock, EPOLLIN);
+		world_watch(epolls[i], sock, EPOLLIN);
 	}
-	probe_check(first(sock) == (ssize_t)BIG && is_shared(sock), "not moved: too many epolls");
+	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock), "not moved: too many epolls");
 	PROBE_TRY(write(client, "x", 1));
 	for (unsigned int i = 0; i <= HY_LIB_EPOLLS_MAX; i++) {
-		if (reported(epolls[i], -1) != EPOLLIN)
+		if (world_reported(epolls[i], -1) != EPOLLIN)
 			probe_check(false, "epoll %u reports as before", i);
 		close(epolls[i]);
 	}
@@ -200,15 +158,15 @@ static void too_many_epolls(void)
 
 static void another_number(void)
 {
-	int client, sock = nonblock_pair(&client), twice = dup(sock), epoll = epoll_create1(0);
+	int client, sock = world_nonblock_pair(&client), twice = dup(sock), epoll = epoll_create1(0);
 
-	probe_check(first(sock) == (ssize_t)BIG && is_shared(sock),
+	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
 		    "not moved: another number has it");
-	watch(epoll, twice, EPOLLIN);
+	world_watch(epoll, twice, EPOLLIN);
 	close(twice);
 	close(sock);
-	sock = nonblock_pair(&client);
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock),
+	sock = world_nonblock_pair(&client);
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock),
 		    "the next one under its number is");
 	close(sock);
 	close(client);
@@ -219,11 +177,11 @@ static void another_number(void)
 
 static void reused_number(void)
 {
-	int client, sock = nonblock_pair(&client), n = sock;
+	int client, sock = world_nonblock_pair(&client), n = sock;
 	struct world_reader reader;
 	off_t off = 0;
 
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
 	close(sock);
 	close(client);
 	sock = world_pair(&client);
@@ -232,9 +190,9 @@ static void reused_number(void)
 		close(sock);
 	}
 	world_read(&reader, client, 0);
-	probe_check(!is_moved(n), "another socket under the number is not taken for it");
+	probe_check(!world_is_moved(n), "another socket under the number is not taken for it");
 	world.page->possible = 0;
-	probe_check(hylics_sendfile(n, world.file, &off, BIG) == (ssize_t)BIG && !is_moved(n),
+	probe_check(hylics_sendfile(n, world.file, &off, BIG) == (ssize_t)BIG && !world_is_moved(n),
 		    "and is sent to as what it is");
 	world.page->possible = 1;
 	close(n);
@@ -321,7 +279,7 @@ static void thread_inside(const char *what, ssize_t (*how)(int sock), bool urgen
 	pthread_create(&other_thread, NULL, run_sleeper, &other);
 	probe_wait_until(sleeps, &s);
 	probe_wait_until(sleeps, &other);
-	probe_check(first(sock) == (ssize_t)BIG && is_shared(sock),
+	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
 		    "not moved: another thread is in %s", what);
 	PROBE_TRY(send(client, "x", 1, urgent ? MSG_OOB : 0));
 	PROBE_TRY(send(quiet_client, "x", 1, urgent ? MSG_OOB : 0));
@@ -344,7 +302,7 @@ static void thread_elsewhere(void)
 	world_read(&reader, client, 0);
 	pthread_create(&thread, NULL, run_sleeper, &s);
 	probe_wait_until(sleeps, &s);
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock),
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock),
 		    "moved: another thread waits for another socket");
 	PROBE_TRY(write(quiet_client, "x", 1));
 	pthread_join(thread, NULL);
@@ -429,11 +387,11 @@ static _Noreturn void in_child(int moved)
 	bool ok;
 
 	/* the parent's: still usable, as bytes */
-	ok = hylics_sendfile(moved, world.file, &off, BIG) == (ssize_t)BIG && !is_moved(moved);
+	ok = hylics_sendfile(moved, world.file, &off, BIG) == (ssize_t)BIG && !world_is_moved(moved);
 	off = 0;
 	world_read(&reader, client, 0);
 	close(moved);
-	ok = ok && hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && is_moved(sock);
+	ok = ok && hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && world_is_moved(sock);
 	close(sock);
 	_exit(ok && world_read_end(&reader) == BIG ? 0 : 1);
 }
@@ -447,14 +405,14 @@ static void fork_after_the_move(void)
 	pid_t pid;
 
 	world_read(&reader, client, 0);
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved, then fork");
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved, then fork");
 	pid = probe_fork();
 	if (pid == 0)
 		in_child(sock);
 	probe_check(probe_join(pid) == 0 && world.agent->joins == joins + 1,
 		    "the child goes on with it, and joins for itself");
 	probe_check(hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG &&
-		    is_moved(sock) && world.agent->joins == joins + 1, "so does the parent");
+		    world_is_moved(sock) && world.agent->joins == joins + 1, "so does the parent");
 	close(sock);
 	probe_check(world_read_end(&reader) == 3 * BIG, "and all bytes are right");
 }
@@ -495,8 +453,8 @@ static void comes_back(void)
 	uint32_t ends = world.agent->ends;
 
 	world_read(&reader, client, 0);
-	watch(epoll, sock, EPOLLIN | EPOLLRDHUP);
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
+	world_watch(epoll, sock, EPOLLIN | EPOLLRDHUP);
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
 	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	say_local();
 	world.page->possible = 0;
@@ -506,14 +464,14 @@ static void comes_back(void)
 	getsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &got, &len);
 	probe_check(got.tv_sec == 7 && !(fcntl(sock, F_GETFL) & O_NONBLOCK),
 		    "with its time limit and its O_NONBLOCK");
-	probe_check(reported(epoll, 0) == 0 && world_wait(&world.agent->ends, ends + 1),
+	probe_check(world_reported(epoll, 0) == 0 && world_wait(&world.agent->ends, ends + 1),
 		    "the epoll is told of nothing, the agent lets go");
 	world.page->possible = 1;
 	off = 2 * (off_t)BIG;
 	probe_check(hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && !is_tcp(sock),
 		    "it can be moved again");
 	shutdown(sock, SHUT_WR);
-	probe_check(reported(epoll, -1) & EPOLLRDHUP, "its epoll works still");
+	probe_check(world_reported(epoll, -1) & EPOLLRDHUP, "its epoll works still");
 	close(sock);
 	close(epoll);
 	probe_check(world_read_end(&reader) == 3 * BIG, "all bytes are right");
@@ -527,7 +485,7 @@ static void does_not_come_back(void)
 	off_t off = BIG;
 	char c;
 
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
 	PROBE_TRY(write(client, "x", 1));
 	PROBE_TRY(poll(&p, 1, -1));
 	say_local();
@@ -537,11 +495,11 @@ static void does_not_come_back(void)
 	probe_check(read(sock, &c, 1) == 1 && c == 'x', "which are there");
 	close(sock);
 	close(client);
-	sock = nonblock_pair(&client);
+	sock = world_nonblock_pair(&client);
 	atomic_store(&world.agent->hold, 1);
 	off = BIG;
 	probe_check(first(sock) == (ssize_t)BIG && world_wait(&world.agent->moves, 1) &&
-		    is_moved(sock), "moved, served slowly");
+		    world_is_moved(sock), "moved, served slowly");
 	say_local();
 	probe_check(hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && !is_tcp(sock),
 		    "not taken back: bytes wait in the pair");
@@ -560,7 +518,7 @@ static void refused_for_good(void)
 	ssize_t n;
 
 	world_read(&reader, client, 0);
-	probe_check(first(sock) == (ssize_t)BIG && is_moved(sock), "moved");
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
 	for (unsigned int i = 0; i < HY_PAGE_SLOTS; i++) {
 		if (world.page->slot[i].state == SLOT_MOVED)
 			world.page->slot[i].reason = MOVE_MPTCP;

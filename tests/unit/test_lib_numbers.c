@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_lib_numbers.c - libhylics finds whoever has a socket among many descriptors, at little cost
+ *
+ * Runs in: the unit tests
+ * Reads from: no untrusted input
+ */
+#include "tests/unit/lib_world.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "include/hylics.h"
+#include "tests/unit/lib_trace.h"
+
+#define BIG ((size_t)256 << 10)
+#define HIGHEST 1000000u
+#define NUMBERS 300		/* from here on nobody else has any */
+#define NOTHING 0u		/* seed: none of them is in use */
+
+static struct world world;
+
+static ssize_t first(int sock)
+{
+	off_t off = 0;
+
+	return hylics_sendfile(sock, world.file, &off, BIG);
+}
+
+static struct {
+	int event, sock, path;
+} kinds;
+
+/* Numbers from NUMBERS on are in use or not, by all kinds, differently for each @seed. */
+static void fill_numbers(int to, unsigned int seed)
+{
+	for (int fd = NUMBERS; seed != NOTHING && fd < to; fd++) {
+		seed = seed * 1103515245 + 12345;
+		switch (seed >> 16 & 7) {
+		case 0:
+			PROBE_TRY(dup2(kinds.event, fd));
+			break;
+		case 1:
+			PROBE_TRY(dup2(kinds.path, fd));
+			break;
+		case 2:
+		case 3:
+			PROBE_TRY(dup2(kinds.sock, fd));
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* The socket has the number @n, too, behind others that are in use or not. */
+static bool is_seen_at(int n, unsigned int seed)
+{
+	int client, sock = world_nonblock_pair(&client);
+	bool ok;
+
+	fill_numbers(n < NUMBERS + 100 ? n : NUMBERS + 100, seed);
+	PROBE_TRY(dup2(sock, n));
+	ok = first(sock) == (ssize_t)BIG && world_is_shared(sock);
+	close(n);
+	close(sock);
+	close(client);
+	sock = world_nonblock_pair(&client);
+	ok = ok && first(sock) == (ssize_t)BIG && world_is_moved(sock);
+	close(sock);
+	close(client);
+	PROBE_TRY(close_range(NUMBERS, ~0u, 0));
+	return ok;
+}
+
+/* As many numbers as this process may have. */
+static int highest_number(void)
+{
+	struct rlimit limit;
+
+	PROBE_TRY(getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = limit.rlim_max < HIGHEST + 1 ? limit.rlim_max : HIGHEST + 1;
+	PROBE_TRY(setrlimit(RLIMIT_NOFILE, &limit));
+	return (int)limit.rlim_cur - 1;
+}
+
+static void wherever_it_is(void)
+{
+	const int highest = highest_number();
+	unsigned int missed = 0;
+
+	kinds.event = eventfd(0, EFD_CLOEXEC);
+	kinds.path = open("/proc/self", O_PATH | O_CLOEXEC);
+	kinds.sock = socket(AF_UNIX, SOCK_STREAM, 0);
+	for (int n = NUMBERS; n < NUMBERS + 70; n++)
+		missed += !is_seen_at(n, (unsigned int)n);
+	PROBE_TRY(fcntl(kinds.event, F_DUPFD, NUMBERS - 1));
+	for (int n = NUMBERS; n < NUMBERS + 40; n++)
+		missed += !is_seen_at(n, NOTHING);
+	close(NUMBERS - 1);
+	probe_check(missed == 0, "another number is seen behind gaps of all lengths: %u were not",
+		    missed);
+	probe_check(is_seen_at(highest, 1) && is_seen_at(highest, 2),
+		    "and if it is the highest there may be, %d", highest);
+	close(kinds.event);
+	close(kinds.path);
+	close(kinds.sock);
+}
+
+/* An epoll far behind, which is told; one that cannot be. */
+static void far_epolls(void)
+{
+	int client, sock = world_nonblock_pair(&client), epoll = epoll_create1(0);
+	int twice, far = fcntl(epoll, F_DUPFD_CLOEXEC, 5 * NUMBERS);
+
+	close(epoll);
+	world_watch(far, sock, EPOLLIN);
+	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved with a far epoll");
+	PROBE_TRY(write(client, "x", 1));
+	probe_check(world_reported(far, -1) == EPOLLIN, "which is told");
+	close(client);
+	close(sock);
+	sock = world_nonblock_pair(&client);
+	twice = dup(sock);
+	world_watch(far, twice, EPOLLIN);
+	close(twice);
+	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
+		    "not moved: it watches by a number that is gone");
+	PROBE_TRY(write(client, "x", 1));
+	probe_check(world_reported(far, -1) == EPOLLIN, "and goes on");
+	close(client);
+	close(sock);
+	close(far);
+}
+
+/* In a process whose first thread has ended, /proc/self shows no descriptors. */
+static void *without_the_first(void *first_thread)
+{
+	int client, sock, twice;
+	bool ok;
+
+	pthread_join(*(pthread_t *)first_thread, NULL);
+	sock = world_nonblock_pair(&client);
+	twice = fcntl(sock, F_DUPFD, NUMBERS);	/* behind a gap */
+	ok = first(sock) == (ssize_t)BIG && world_is_shared(sock);
+	close(twice);
+	close(sock);
+	sock = world_nonblock_pair(&client);
+	ok = ok && first(sock) == (ssize_t)BIG && world_is_moved(sock);
+	_exit(ok ? 0 : 1);
+}
+
+static void first_thread_ended(void)
+{
+	pthread_t me, other;
+	pid_t pid = probe_fork();
+
+	if (pid == 0) {
+		me = pthread_self();
+		pthread_create(&other, NULL, without_the_first, &me);
+		pthread_exit(NULL);
+	}
+	probe_check(probe_join(pid) == 0, "and seen when the first thread has ended");
+}
+
+/* -- what it costs -- */
+
+#define FEW 50
+#define MANY 250
+
+struct crowd {
+	int n;
+	int (*make)(void);
+};
+
+static int make_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static int make_event(void)
+{
+	return eventfd(0, EFD_CLOEXEC);
+}
+
+static int make_far(void)
+{
+	return fcntl(world.wake, F_DUPFD_CLOEXEC, highest_number());
+}
+
+/* The second of two moves, with so many more descriptors. */
+static int move_in_crowd(void *arg, int turn)
+{
+	const struct crowd *crowd = arg;
+	static int client, sock;
+	int rc;
+
+	if (turn == 0) {
+		sock = world_nonblock_pair(&client);
+		rc = first(sock) == (ssize_t)BIG && world_is_moved(sock) ? 0 : -1;
+		sock = world_nonblock_pair(&client);
+		for (int i = 0; i < crowd->n; i++)
+			PROBE_TRY(crowd->make());
+		return rc;
+	}
+	return first(sock) == (ssize_t)BIG ? 0 : -1;
+}
+
+static void check_crowd(int (*make)(void), const char *what, int each)
+{
+	struct crowd few = { FEW, make }, many = { MANY, make };
+	int a = trace_calls(move_in_crowd, &few, TRACE_ALL);
+	int b = trace_calls(move_in_crowd, &many, TRACE_ALL);
+
+	/* they fill gaps, too, each of which costs some */
+	probe_check(a > 0 && b - a <= (MANY - FEW) * each && b - a >= (MANY - FEW) * each - 20,
+		    "%d more %s, %d more system calls", MANY - FEW, what, b - a);
+}
+
+static void check_far(void)
+{
+	struct crowd none = { 0, NULL }, far = { 1, make_far };
+	int a = trace_calls(move_in_crowd, &none, TRACE_ALL);
+	int b = trace_calls(move_in_crowd, &far, TRACE_ALL);
+
+	probe_check(a > 0 && b - a <= 10, "one with the highest number, %d more", b - a);
+}
+
+int main(void)
+{
+	probe_begin(60);
+	world_open(&world);
+	world_start(&world);
+	wherever_it_is();
+	far_epolls();
+	first_thread_ended();
+	check_crowd(make_socket, "sockets", 1);
+	check_crowd(make_event, "other descriptors", 2);
+	check_far();
+	world_close(&world);
+	return probe_end("nobody who has a socket is missed among many descriptors");
+}
