@@ -75,12 +75,10 @@ static ssize_t send_with(int sock, const void *buf, size_t len, const struct hy_
 	return n < 0 ? -errno : n;
 }
 
-ssize_t hy_fds_send_apart(int sock, const void *buf, size_t len, const struct hy_fds *fds,
-			  int flags)
+ssize_t hy_fds_send_once(int sock, const void *buf, size_t len, const struct hy_fds *fds,
+			 const struct ucred *from, int flags)
 {
-	const struct ucred from = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
-
-	return send_with(sock, buf, len, fds, &from, flags);
+	return send_with(sock, buf, len, fds, from, flags);
 }
 
 ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *fds, int flags)

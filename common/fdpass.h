@@ -12,6 +12,7 @@
 #define HY_FDPASS_H
 
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "common/limits.h"
@@ -49,12 +50,12 @@ void hy_fds_close(struct hy_fds *fds);
 ssize_t hy_fds_send(int sock, const void *buf, size_t len, const struct hy_fds *fds, int flags);
 
 /*
- * The same, but a signal that comes while it waits ends it: -EINTR; and the bytes stay apart from
- * those of a later sendfile(). Before Linux 6.5 that one adds its bytes to the last buffer in the
- * reader's queue, descriptors or not, unless it differs in its sender: so the sender is named.
+ * The same, but a signal that comes while it waits ends it: -EINTR. With @from it names its sender,
+ * the caller itself. Before Linux 6.5 a later sendfile() adds its bytes to the last buffer in the
+ * reader's queue, descriptors or not, unless it differs in its sender, which it does not name.
  */
-ssize_t hy_fds_send_apart(int sock, const void *buf, size_t len, const struct hy_fds *fds,
-			  int flags);
+ssize_t hy_fds_send_once(int sock, const void *buf, size_t len, const struct hy_fds *fds,
+			 const struct ucred *from, int flags);
 
 /**
  * hy_fds_recv() - Receive bytes and the descriptors that came with them

@@ -132,11 +132,15 @@ static int take_slot(struct lib_area *a)
 
 static int make_pair(int sock, int *ours, int *theirs)
 {
+	const struct swap_looks fresh = { .flags = O_RDWR | O_NONBLOCK };
 	const int buffer = PAIR_BUFFER;
-	int ends[2], flags = fcntl(sock, F_GETFL);
+	struct swap_looks looks;
+	int ends[2], rc = swap_look(sock, &looks);
 
+	if (rc < 0)
+		return rc;
 	/* signals from a pair would come at other times; what O_APPEND forbids, stays forbidden */
-	if (flags < 0 || (flags & (O_APPEND | O_ASYNC)))
+	if (looks.flags & (O_APPEND | O_ASYNC))
 		return -EINVAL;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
 		return -errno;
@@ -144,7 +148,7 @@ static int make_pair(int sock, int *ours, int *theirs)
 	*theirs = ends[1];
 	if (setsockopt(*ours, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)) < 0)
 		return -errno;
-	return swap_like(*ours, sock);
+	return swap_like(*ours, &fresh, &looks);
 }
 
 static int inode_of(int fd, uint64_t *ino)
@@ -215,25 +219,28 @@ static int hand_over(struct lib_area *a, uint32_t slot, int tcp, int pair)
 static int swap_in(struct lib_area *a, struct lib_conn *c, int sock, struct users *u, uint32_t slot)
 {
 	hy_autofd copy = -1, ours = -1, theirs = -1;
+	struct swap_number n;
 	int rc = make_pair(sock, &ours, &theirs);
 
 	if (rc == 0)
 		rc = inode_of(ours, &c->ino);
 	if (rc == 0)
-		rc = inode_of(sock, &c->tcp_ino);
+		rc = swap_number(sock, &n);
 	if (rc < 0)
 		return rc;
 	copy = fcntl(sock, F_DUPFD_CLOEXEC, 0);
 	if (copy < 0)
 		return -errno;
-	rc = swap_try(copy, sock);
+	c->tcp_ino = u->ino;
+	if (u->n)
+		rc = swap_try(copy, &n);
 	if (rc == 0)
-		rc = swap_do(sock, copy, ours, u);
+		rc = swap_do(&n, copy, ours, u);
 	if (rc < 0)
 		return rc;
 	rc = hand_over(a, slot, copy, theirs);
 	if (rc < 0)
-		(void)swap_do(sock, ours, copy, u);
+		(void)swap_do(&n, ours, copy, u);
 	return rc;
 }
 
@@ -333,10 +340,22 @@ static uint64_t offer_again_ms(unsigned int reason)
 	}
 }
 
+/* As it looked when the program had it, or by what the program has changed on the pair since. */
+static int dress(int tcp, int sock)
+{
+	struct swap_looks is, as;
+	int rc = swap_look(tcp, &is);
+
+	if (rc == 0)
+		rc = swap_look(sock, &as);
+	return rc < 0 ? rc : swap_like(tcp, &is, &as);
+}
+
 /* The agent is asked last: nothing that may fail comes after its yes but what was rehearsed. */
 static int swap_back(struct lib_area *a, struct lib_conn *c, int sock)
 {
 	hy_autofd copy = -1, tcp = -1;
+	struct swap_number n;
 	struct users u;
 	uint64_t ino = 0;
 	int rc;
@@ -346,12 +365,14 @@ static int swap_back(struct lib_area *a, struct lib_conn *c, int sock)
 		return -ECONNRESET;
 	}
 	rc = users_find(sock, lib_agent()->fd, &u);
+	if (rc == 0)
+		rc = swap_number(sock, &n);
 	if (rc < 0)
 		return rc;
 	copy = fcntl(sock, F_DUPFD_CLOEXEC, 0);
 	if (copy < 0)
 		return -errno;
-	rc = swap_try(copy, sock);
+	rc = swap_try(copy, &n);
 	if (rc < 0)
 		return rc;
 	tcp = agent_take_back(a, c->slot);
@@ -361,9 +382,9 @@ static int swap_back(struct lib_area *a, struct lib_conn *c, int sock)
 	if (rc == 0 && ino != c->tcp_ino)
 		rc = -EPROTO;
 	if (rc == 0)
-		rc = swap_like(tcp, sock);
+		rc = dress(tcp, sock);
 	if (rc == 0)
-		rc = swap_do(sock, copy, tcp, &u);
+		rc = swap_do(&n, copy, tcp, &u);
 	if (rc < 0)
 		agent_leave(a);
 	return rc;

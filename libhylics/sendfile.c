@@ -9,8 +9,8 @@
  * descriptor. Everything else goes to sendfile(2), which works with a pair as well as with a TCP
  * socket: its bytes then travel as bytes, and its errors are the kernel's own.
  *
- * A moved call costs seven system calls: fstat() of socket and file, F_GETFL of the socket, and the
- * marker's sendmsg() with the sender's three numbers. A file's first costs one more.
+ * A moved call costs four system calls: fstat() of socket and file, F_GETFL of the socket, and the
+ * marker's sendmsg(); before Linux 6.5 three more for that. A file's first costs one more.
  */
 #include "include/hylics.h"
 

@@ -11,9 +11,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "common/fdpass.h"
@@ -21,6 +23,8 @@
 #include "proto/local.h"
 
 #define KERNEL_COUNT_MAX 0x7ffff000u	/* more than this no call of the kernel sends */
+#define APART_MAJOR 6
+#define APART_MINOR 5
 
 /*
  * May the program read through this number? Asked once for each file: what the number was opened
@@ -67,6 +71,36 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
 	return MOVE_DONE;
 }
 
+/*
+ * Does this kernel keep a marker apart from the bytes of a sendfile() behind it? If not, the marker
+ * has to name its sender (common/fdpass.h), which is three calls more.
+ */
+static bool keeps_apart(void)
+{
+	static _Atomic int known;	/* 1: yes, -1: no */
+	unsigned int major = 0, minor = 0;
+	struct utsname name;
+
+	if (!atomic_load(&known)) {
+		bool yes = uname(&name) == 0 &&
+			   sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+			   (major > APART_MAJOR || (major == APART_MAJOR && minor >= APART_MINOR));
+
+		atomic_store(&known, yes ? 1 : -1);
+	}
+	return atomic_load(&known) > 0;
+}
+
+static ssize_t send_marker(int sock, const uint8_t *bytes, const struct hy_fds *fds, int flags)
+{
+	struct ucred me;
+
+	if (keeps_apart())
+		return hy_fds_send_once(sock, bytes, LOCAL_MARKER_LEN, fds, NULL, flags);
+	me = (struct ucred){ .pid = getpid(), .uid = geteuid(), .gid = getegid() };
+	return hy_fds_send_once(sock, bytes, LOCAL_MARKER_LEN, fds, &me, flags);
+}
+
 static int put_marker(struct lib_conn *c, int sock, const struct slice *s, uint64_t done,
 		      uint64_t len, int tell, int flags)
 {
@@ -77,7 +111,7 @@ static int put_marker(struct lib_conn *c, int sock, const struct slice *s, uint6
 	ssize_t n;
 
 	local_encode_marker(&m, bytes);
-	n = hy_fds_send_apart(sock, bytes, sizeof(bytes), &fds, flags);
+	n = send_marker(sock, bytes, &fds, flags);
 	if (n < 0)
 		return (int)n;
 	/* the kernel cuts no buffer as small as a marker */

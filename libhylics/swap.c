@@ -14,10 +14,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+static const int limits[] = { SO_RCVTIMEO, SO_SNDTIMEO };
+
 /*
  * DOC: In which order
  *
- *	1 rehearse	dup3() of the same socket onto its own number; changes nothing
+ *	1 rehearse	dup3() of the same socket onto its own number; changes nothing. Not in a move
+ *			that no epoll sees, where 3 is the first step, and finds out as well
  *	2 DEL		from every epoll
  *	3 dup3		the other socket behind the number
  *	4 ADD		to every epoll, with the same events and data
@@ -35,7 +38,7 @@
  * Handing over comes last, so that whatever fails before it leaves the socket with the program:
  * after a failure of 3, 4 or 5 the old socket is put back by the same three steps. Nobody has
  * touched it yet, and nothing of ours has been written into the pair. Only ADD could then fail
- * again, for want of memory that DEL has just given back. That 3 works is known from 1.
+ * again, for want of memory that DEL has just given back. That 3 works is known by then.
  *
  * On its way to the agent a socket has no other holder than the message. If the agent dies before
  * it has read that, the kernel closes the socket, and the client must not take what has arrived for
@@ -43,39 +46,54 @@
  * the program's own. If the message cannot be sent, the program's own is put back.
  */
 
-int swap_like(int to, int from)
+int swap_look(int sock, struct swap_looks *l)
 {
-	static const int limits[] = { SO_RCVTIMEO, SO_SNDTIMEO };
-	int theirs = fcntl(from, F_GETFL), ours = fcntl(to, F_GETFL);
-
-	if (theirs < 0 || ours < 0)
-		return -errno;
-	if (fcntl(to, F_SETFL, (ours & ~O_NONBLOCK) | (theirs & O_NONBLOCK)) < 0)
+	l->flags = fcntl(sock, F_GETFL);
+	if (l->flags < 0)
 		return -errno;
 	for (unsigned int i = 0; i < 2; i++) {
-		struct timeval tv;
-		socklen_t len = sizeof(tv);
+		socklen_t len = sizeof(l->limit[i]);
 
-		if (getsockopt(from, SOL_SOCKET, limits[i], &tv, &len) < 0 ||
-		    setsockopt(to, SOL_SOCKET, limits[i], &tv, len) < 0)
+		if (getsockopt(sock, SOL_SOCKET, limits[i], &l->limit[i], &len) < 0)
 			return -errno;
 	}
 	return 0;
 }
 
-/* dup3(), keeping close-on-exec as the program had it. */
-static int put(int other, int sock)
+int swap_like(int to, const struct swap_looks *is, const struct swap_looks *as)
+{
+	if (((is->flags ^ as->flags) & O_NONBLOCK) &&
+	    fcntl(to, F_SETFL, is->flags ^ O_NONBLOCK) < 0)
+		return -errno;
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct timeval *want = &as->limit[i];
+
+		if ((want->tv_sec != is->limit[i].tv_sec || want->tv_usec != is->limit[i].tv_usec) &&
+		    setsockopt(to, SOL_SOCKET, limits[i], want, sizeof(*want)) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int swap_number(int sock, struct swap_number *n)
 {
 	int flags = fcntl(sock, F_GETFD);
 
 	if (flags < 0)
 		return -errno;
-	return dup3(other, sock, (flags & FD_CLOEXEC) ? O_CLOEXEC : 0) < 0 ? -errno : 0;
+	*n = (struct swap_number){ .sock = sock, .flags = (flags & FD_CLOEXEC) ? O_CLOEXEC : 0 };
+	return 0;
 }
 
-int swap_try(int copy, int sock)
+/* dup3(), keeping close-on-exec as the program had it. */
+static int put(int other, const struct swap_number *n)
 {
-	return put(copy, sock);
+	return dup3(other, n->sock, n->flags) < 0 ? -errno : 0;
+}
+
+int swap_try(int copy, const struct swap_number *n)
+{
+	return put(copy, n);
 }
 
 /* The first @n of them. */
@@ -102,8 +120,9 @@ static int watch(int sock, const struct users *u)
 	return 0;
 }
 
-int swap_do(int sock, int copy, int other, struct users *u)
+int swap_do(const struct swap_number *number, int copy, int other, struct users *u)
 {
+	int sock = number->sock;
 	unsigned int n = 0;
 	int rc;
 
@@ -113,12 +132,12 @@ int swap_do(int sock, int copy, int other, struct users *u)
 			u->watch[n++] = u->watch[i];
 	}
 	u->n = n;
-	rc = put(other, sock);
+	rc = put(other, number);
 	if (rc == 0) {
 		rc = watch(sock, u);
 		if (rc == 0)
 			return 0;
-		(void)put(copy, sock);
+		(void)put(copy, number);
 	}
 	(void)watch(sock, u);
 	return rc;

@@ -170,6 +170,8 @@ static void first_thread_ended(void)
 
 /* -- what it costs -- */
 
+#define ALONE_CALLS 53		/* 18 of them for the ten descriptors and what is behind them */
+#define EPOLL_CALLS 9		/* seen as one; its list read; rehearsed; DEL, ADD */
 #define FEW 50
 #define MANY 250
 
@@ -193,19 +195,27 @@ static int make_far(void)
 	return fcntl(world.wake, F_DUPFD_CLOEXEC, highest_number());
 }
 
+/* One epoll for both sockets. */
+static int make_epoll(void)
+{
+	return epoll_create1(EPOLL_CLOEXEC);
+}
+
 /* The second of two moves, with so many more descriptors. */
 static int move_in_crowd(void *arg, int turn)
 {
 	const struct crowd *crowd = arg;
 	static int client, sock;
-	int rc;
+	int rc, fd = -1;
 
 	if (turn == 0) {
 		sock = world_nonblock_pair(&client);
 		rc = first(sock) == (ssize_t)BIG && world_is_moved(sock) ? 0 : -1;
 		sock = world_nonblock_pair(&client);
 		for (int i = 0; i < crowd->n; i++)
-			PROBE_TRY(crowd->make());
+			fd = (int)PROBE_TRY(crowd->make());
+		if (crowd->make == make_epoll)
+			world_watch(fd, sock, EPOLLIN);
 		return rc;
 	}
 	return first(sock) == (ssize_t)BIG ? 0 : -1;
@@ -222,6 +232,17 @@ static void check_crowd(int (*make)(void), const char *what, int each)
 		    "%d more %s, %d more system calls", MANY - FEW, what, b - a);
 }
 
+/* Standard ones, the file, the page's and the world's, the agent's, and of both connections. */
+static void check_alone(void)
+{
+	struct crowd none = { 0, NULL }, epoll = { 1, make_epoll };
+	int a = trace_calls(move_in_crowd, &none, TRACE_ALL);
+	int b = trace_calls(move_in_crowd, &epoll, TRACE_ALL);
+
+	probe_check(a > 0 && a <= ALONE_CALLS, "a move makes %d system calls", a);
+	probe_check(b > 0 && b <= ALONE_CALLS + EPOLL_CALLS, "with an epoll %d", b);
+}
+
 static void check_far(void)
 {
 	struct crowd none = { 0, NULL }, far = { 1, make_far };
@@ -234,11 +255,13 @@ static void check_far(void)
 int main(void)
 {
 	probe_begin(60);
+	PROBE_TRY(close_range(STDERR_FILENO + 1, ~0u, 0));	/* inherited ones would be counted */
 	world_open(&world);
 	world_start(&world);
 	wherever_it_is();
 	far_epolls();
 	first_thread_ended();
+	check_alone();
 	check_crowd(make_socket, "sockets", 1);
 	check_crowd(make_event, "other descriptors", 2);
 	check_far();

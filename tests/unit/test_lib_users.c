@@ -387,11 +387,13 @@ static _Noreturn void in_child(int moved)
 	bool ok;
 
 	/* the parent's: still usable, as bytes */
-	ok = hylics_sendfile(moved, world.file, &off, BIG) == (ssize_t)BIG && !world_is_moved(moved);
+	ok = hylics_sendfile(moved, world.file, &off, BIG) == (ssize_t)BIG &&
+	     !world_is_moved(moved);
 	off = 0;
 	world_read(&reader, client, 0);
 	close(moved);
-	ok = ok && hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && world_is_moved(sock);
+	ok = ok && hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG &&
+	     world_is_moved(sock);
 	close(sock);
 	_exit(ok && world_read_end(&reader) == BIG ? 0 : 1);
 }
