@@ -130,7 +130,7 @@ static int take_slot(struct lib_area *a)
 	return -ENOSPC;
 }
 
-static int make_pair(int sock, int *ours, int *theirs)
+static int make_pair(int sock, int *ours, int *theirs, bool *blocks)
 {
 	const struct swap_looks fresh = { .flags = O_RDWR | O_NONBLOCK };
 	const int buffer = PAIR_BUFFER;
@@ -146,6 +146,7 @@ static int make_pair(int sock, int *ours, int *theirs)
 		return -errno;
 	*ours = ends[0];
 	*theirs = ends[1];
+	*blocks = !(looks.flags & O_NONBLOCK);
 	if (setsockopt(*ours, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer)) < 0)
 		return -errno;
 	return swap_like(*ours, &fresh, &looks);
@@ -215,57 +216,69 @@ static int hand_over(struct lib_area *a, uint32_t slot, int tcp, int pair)
 	return rc;
 }
 
+/* A call that is to be the first of a moved connection. */
+struct first {
+	int sock;
+	struct slice *slice;
+	bool may_wait;
+};
+
 /* The five steps of swap.c; the agent is there. */
-static int swap_in(struct lib_area *a, struct lib_conn *c, int sock, struct users *u, uint32_t slot)
+static int swap_in(struct lib_area *a, struct lib_conn *c, const struct first *f, struct users *u)
 {
 	hy_autofd copy = -1, ours = -1, theirs = -1;
+	bool blocks = false;
 	struct swap_number n;
-	int rc = make_pair(sock, &ours, &theirs);
+	int rc = make_pair(f->sock, &ours, &theirs, &blocks);
 
 	if (rc == 0)
 		rc = inode_of(ours, &c->ino);
 	if (rc == 0)
-		rc = swap_number(sock, &n);
+		rc = swap_number(f->sock, &n);
 	if (rc < 0)
 		return rc;
-	copy = fcntl(sock, F_DUPFD_CLOEXEC, 0);
+	copy = fcntl(f->sock, F_DUPFD_CLOEXEC, 0);
 	if (copy < 0)
 		return -errno;
 	c->tcp_ino = u->ino;
 	if (u->n)
 		rc = swap_try(copy, &n);
 	if (rc == 0)
+		slice_begin(c, ours, f->slice, f->may_wait && blocks);
+	if (rc == 0)
 		rc = swap_do(&n, copy, ours, u);
+	if (rc == 0) {
+		rc = hand_over(a, c->slot, copy, theirs);
+		if (rc < 0)
+			(void)swap_do(&n, ours, copy, u);
+	}
 	if (rc < 0)
-		return rc;
-	rc = hand_over(a, slot, copy, theirs);
-	if (rc < 0)
-		(void)swap_do(&n, ours, copy, u);
+		slice_forget(f->slice);
 	return rc;
 }
 
-static enum move_reason give(struct lib_area *a, struct lib_conn *c, int sock)
+static enum move_reason give(struct lib_area *a, struct lib_conn *c, const struct first *f)
 {
 	struct users u;
 	int slot, rc;
 
 	if (!agent_join(a) || page_says(a) != MOVE_DONE)
 		return page_says(a);
-	rc = users_find(sock, lib_agent()->fd, &u);
+	rc = users_find(f->sock, lib_agent()->fd, &u);
 	if (rc < 0)
 		return rc == -EBUSY ? MOVE_SHARED_DESCRIPTOR : MOVE_ERROR;
 	slot = take_slot(a);
 	if (slot < 0)
 		return MOVE_LIMIT_CONNECTIONS;
-	rc = swap_in(a, c, sock, &u, (uint32_t)slot);
+	c->slot = (uint32_t)slot;
+	atomic_store(&c->put, atomic_load(&lib_page()->slot[slot].taken));
+	rc = swap_in(a, c, f, &u);
 	if (rc < 0) {
 		a->slot_ms[slot] = 0;
 		return atomic_load(&a->join) ? MOVE_ERROR : MOVE_NO_AGENT;
 	}
-	c->slot = (uint32_t)slot;
 	c->join = atomic_load(&a->join);
 	atomic_store(&c->offered, 0);
-	atomic_store(&c->put, atomic_load(&lib_page()->slot[slot].taken));
 	atomic_store(&c->again_ms, 0);
 	atomic_store(&c->is_pair, 1);
 	return MOVE_DONE;
@@ -286,8 +299,9 @@ static void refuse(struct lib_conn *c, uint64_t ino, uint64_t until_ms)
 	atomic_store(&c->again_ms, until_ms);
 }
 
-enum move_reason move_give(struct lib_conn *c, int sock)
+enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool may_wait)
 {
+	const struct first f = { .sock = sock, .slice = s, .may_wait = may_wait };
 	struct lib_area *a = lib_area();
 	enum move_reason reason = MOVE_SHARED_DESCRIPTOR;
 	uint64_t ino = 0;
@@ -300,7 +314,7 @@ enum move_reason move_give(struct lib_conn *c, int sock)
 	if (lib_alone(c)) {
 		uint64_t began_ns = hy_clock_cpu_ns();
 
-		reason = give(a, c, sock);
+		reason = give(a, c, &f);
 		a->spent_ns += hy_clock_cpu_ns() - began_ns;
 		lib_not_alone(c);
 	}

@@ -10,7 +10,7 @@
 #ifndef HY_LIB_MOVE_H
 #define HY_LIB_MOVE_H
 
-#include "libhylics/lib.h"
+#include "libhylics/slice.h"
 
 /**
  * move_is_pair() - Is behind the number, now, the pair we put there?
@@ -34,10 +34,12 @@ enum move_reason move_allowed(void);
  * move_give() - Put a pair in the place of a TCP socket, and give that to the agent
  * @c:		Its entry, no pair
  * @sock:	Number
+ * @s:		What is to be sent first: begun (slice_begin()), if it is moved
+ * @may_wait:	The call may wait, if the socket blocks
  *
  * Return: MOVE_DONE, or why it is still what it was
  */
-enum move_reason move_give(struct lib_conn *c, int sock);
+enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool may_wait);
 
 /**
  * move_take_back() - Have the TCP socket again, if the agent serves it and nothing is under way

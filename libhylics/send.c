@@ -46,7 +46,8 @@ static int find(struct lib_conn *c, const void *buf, size_t len, struct slice *s
 }
 
 /* The file to send, moving the connection if that is due; -errno: send bytes. */
-static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, struct slice *s)
+static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, bool may_wait,
+		   struct slice *s)
 {
 	bool pair = move_is_pair(c, sock);
 	enum move_reason reason = MOVE_DONE;
@@ -67,7 +68,7 @@ static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, st
 	}
 	if (reason == MOVE_DONE && !pair)
 		reason = s->left < atomic_load(&lib_page()->threshold) ? MOVE_BELOW_THRESHOLD :
-			 move_give(c, sock);
+			 move_give(c, sock, s, may_wait);
 	atomic_store(&c->reason, (uint8_t)reason);
 	return reason == MOVE_DONE ? hy_fd_steal(&file) : -ENOENT;
 }
@@ -76,10 +77,11 @@ static ssize_t mem_call(struct lib_conn *c, int sock, const void *buf, size_t le
 {
 	struct slice s;
 	ssize_t n = -ENOENT;
-	hy_autofd file = (flags & ~FLAGS_OURS) ? -1 : prepare(c, sock, buf, len, &s);
+	bool may_wait = !(flags & MSG_DONTWAIT);
+	hy_autofd file = (flags & ~FLAGS_OURS) ? -1 : prepare(c, sock, buf, len, may_wait, &s);
 
 	if (file >= 0)
-		n = slice_put(c, sock, &s, !(flags & MSG_DONTWAIT));
+		n = slice_put(c, sock, &s, may_wait);
 	if (n == -EAGAIN || n == -EINTR) {
 		errno = (int)-n;
 		return -1;

@@ -39,7 +39,7 @@ static bool prepare(struct lib_conn *c, int sock, int fd, off_t offset, size_t c
 		reason = slice_of(c, fd, offset, count, s);
 	if (reason == MOVE_DONE && !pair)
 		reason = s->left < atomic_load(&lib_page()->threshold) ? MOVE_BELOW_THRESHOLD :
-			 move_give(c, sock);
+			 move_give(c, sock, s, true);
 	if (reason == MOVE_DONE && s->len < HY_LIB_MARK_MIN)
 		reason = MOVE_BELOW_THRESHOLD;
 	atomic_store(&c->reason, (uint8_t)reason);

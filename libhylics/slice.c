@@ -67,7 +67,7 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
 	if (count > KERNEL_COUNT_MAX)
 		count = KERNEL_COUNT_MAX;
 	*s = (struct slice){ .file = file, .offset = (uint64_t)offset, .len = count,
-			     .left = left };
+			     .left = left, .tell = -1 };
 	return MOVE_DONE;
 }
 
@@ -101,12 +101,12 @@ static ssize_t send_marker(int sock, const uint8_t *bytes, const struct hy_fds *
 	return hy_fds_send_once(sock, bytes, LOCAL_MARKER_LEN, fds, &me, flags);
 }
 
-static int put_marker(struct lib_conn *c, int sock, const struct slice *s, uint64_t done,
-		      uint64_t len, int tell, int flags)
+/* The next @len bytes. */
+static int put_marker(struct lib_conn *c, int sock, struct slice *s, uint64_t len, int flags)
 {
-	const struct local_marker m = { .offset = s->offset + done, .len = len,
-					.flags = tell < 0 ? 0 : LOCAL_MARK_TELL };
-	const struct hy_fds fds = { .n = tell < 0 ? 1 : 2, .fd = { s->file, tell } };
+	const struct local_marker m = { .offset = s->offset + s->done, .len = len,
+					.flags = s->tell < 0 ? 0 : LOCAL_MARK_TELL };
+	const struct hy_fds fds = { .n = s->tell < 0 ? 1 : 2, .fd = { s->file, s->tell } };
 	uint8_t bytes[LOCAL_MARKER_LEN];
 	ssize_t n;
 
@@ -116,6 +116,7 @@ static int put_marker(struct lib_conn *c, int sock, const struct slice *s, uint6
 		return (int)n;
 	/* the kernel cuts no buffer as small as a marker */
 	atomic_fetch_add(&c->put, 1);
+	s->done += len;
 	return 0;
 }
 
@@ -164,62 +165,88 @@ static uint64_t slice_max_waiting(const struct lib_conn *c)
 }
 
 /* Return: 1: told, 0: not waited to the end, -EPIPE */
-static int put_and_wait(struct lib_conn *c, int sock, const struct slice *s, uint64_t *done,
-			int tell)
+static int await_told(int sock, int tell)
 {
-	uint64_t max = slice_max_waiting(c), left = s->len - *done, told;
-	uint64_t n = left < max ? left : max;
-	int rc = put_marker(c, sock, s, *done, n, tell, 0);
+	uint64_t told;
+	int rc = wait_told(sock, tell);
 
-	if (rc < 0)
-		return rc;
-	*done += n;
-	rc = wait_told(sock, tell);
-	if (rc < 0)
-		return rc;
-	return read(tell, &told, sizeof(told)) == sizeof(told);
+	return rc < 0 ? rc : read(tell, &told, sizeof(told)) == sizeof(told);
+}
+
+/* Likewise. */
+static int put_and_wait(struct lib_conn *c, int sock, struct slice *s)
+{
+	uint64_t max = slice_max_waiting(c), left = s->len - s->done;
+	uint64_t n = left < max ? left : max;
+	int rc = put_marker(c, sock, s, n, 0);
+
+	return rc < 0 ? rc : await_told(sock, s->tell);
 }
 
 /* One marker at a time, long ones: the host's own buffer bridges the pause between two. */
-static ssize_t put_waiting(struct lib_conn *c, int sock, const struct slice *s)
+static ssize_t put_waiting(struct lib_conn *c, int sock, struct slice *s)
 {
-	hy_autofd tell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	uint64_t done = 0;
 	int rc = 1;
 
-	if (tell < 0)
+	if (s->tell < 0)
+		s->tell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->tell < 0)
 		return -errno;
-	while (rc > 0 && done < s->len)
-		rc = put_and_wait(c, sock, s, &done, tell);
-	atomic_fetch_add(&c->offered, done);
-	if (rc == -EPIPE || (rc < 0 && done == 0))
+	if (s->done)
+		rc = await_told(sock, s->tell);
+	while (rc > 0 && s->done < s->len)
+		rc = put_and_wait(c, sock, s);
+	hy_fd_close(&s->tell);
+	atomic_fetch_add(&c->offered, s->done);
+	if (rc == -EPIPE || (rc < 0 && s->done == 0))
 		return rc;
-	return (ssize_t)done;
+	return (ssize_t)s->done;
 }
 
-static ssize_t put_what_fits(struct lib_conn *c, int sock, const struct slice *s)
+static ssize_t put_what_fits(struct lib_conn *c, int sock, struct slice *s)
 {
-	uint64_t done = 0;
+	while (s->done < s->len) {
+		uint64_t max = slice_max(c), left = s->len - s->done;
+		int rc = put_marker(c, sock, s, left < max ? left : max, MSG_DONTWAIT);
 
-	while (done < s->len) {
-		uint64_t max = slice_max(c);
-		uint64_t n = s->len - done < max ? s->len - done : max;
-		int rc = put_marker(c, sock, s, done, n, -1, MSG_DONTWAIT);
-
-		if (rc < 0 && done == 0)
+		if (rc < 0 && s->done == 0)
 			return rc;
 		if (rc < 0)
 			break;
-		done += n;
 	}
-	atomic_fetch_add(&c->offered, done);
-	return (ssize_t)done;
+	atomic_fetch_add(&c->offered, s->done);
+	return (ssize_t)s->done;
 }
 
-ssize_t slice_put(struct lib_conn *c, int sock, const struct slice *s, bool may_wait)
+/* What the page says of the slot is of the connection that had it before. */
+void slice_begin(struct lib_conn *c, int pair, struct slice *s, bool waits)
 {
-	int flags = fcntl(sock, F_GETFL);
+	uint64_t max = waits ? HY_SLICE_WAIT : HY_SLICE_ALONE;
 
+	if (s->len < HY_LIB_MARK_MIN)
+		return;
+	if (waits) {
+		s->tell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (s->tell < 0)
+			return;
+	}
+	if (put_marker(c, pair, s, s->len < max ? s->len : max, MSG_DONTWAIT) < 0)
+		slice_forget(s);
+}
+
+void slice_forget(struct slice *s)
+{
+	hy_fd_close(&s->tell);
+	s->done = 0;
+}
+
+ssize_t slice_put(struct lib_conn *c, int sock, struct slice *s, bool may_wait)
+{
+	int flags;
+
+	if (s->done)	/* the flags are known */
+		return s->tell < 0 ? put_what_fits(c, sock, s) : put_waiting(c, sock, s);
+	flags = fcntl(sock, F_GETFL);
 	if (flags < 0)
 		return -errno;
 	if (flags & O_APPEND)

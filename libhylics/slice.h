@@ -16,6 +16,8 @@ struct slice {
 	int file;
 	uint64_t offset, len;
 	uint64_t left;		/* of the file from @offset */
+	uint64_t done;		/* bytes of it in the pair, see slice_begin() */
+	int tell;		/* who is told when they have gone; -1: nobody */
 };
 
 /**
@@ -32,16 +34,30 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
 			  struct slice *s);
 
 /**
+ * slice_begin() - Put its first marker into a fresh pair, which nobody reads yet
+ * @c:		Entry of the socket, with the slot it is going to have
+ * @pair:	The program's end
+ * @s:		Slice; slice_put() goes on with it
+ * @waits:	The socket blocks, and the call may
+ *
+ * So the agent finds it in its first look. Whatever fails, slice_put() does it all, and says so.
+ */
+void slice_begin(struct lib_conn *c, int pair, struct slice *s, bool waits);
+
+/* It has not begun after all: the pair is dropped, and the marker with it. */
+void slice_forget(struct slice *s);
+
+/**
  * slice_put() - Put it into the pair, in markers
  * @c:		Entry of the socket, a pair
  * @sock:	Number
- * @s:		Slice
+ * @s:		Slice; done with
  * @may_wait:	If the socket blocks: until it is in the pair, and then in the host's socket
  *
  * Return: bytes in the pair, fewer only where a call that blocks was interrupted or has waited for
  * SO_SNDTIMEO, or one that does not found the pair full; -errno if none: -EAGAIN, -EINTR, or
  * anything else, which a plain call will say better
  */
-ssize_t slice_put(struct lib_conn *c, int sock, const struct slice *s, bool may_wait);
+ssize_t slice_put(struct lib_conn *c, int sock, struct slice *s, bool may_wait);
 
 #endif

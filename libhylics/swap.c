@@ -37,8 +37,9 @@ static const int limits[] = { SO_RCVTIMEO, SO_SNDTIMEO };
  *
  * Handing over comes last, so that whatever fails before it leaves the socket with the program:
  * after a failure of 3, 4 or 5 the old socket is put back by the same three steps. Nobody has
- * touched it yet, and nothing of ours has been written into the pair. Only ADD could then fail
- * again, for want of memory that DEL has just given back. That 3 works is known by then.
+ * touched it yet, and what has been written into the pair, the first marker, is dropped with it.
+ * Only ADD could then fail again, for want of memory that DEL has just given back. That 3 works is
+ * known by then.
  *
  * On its way to the agent a socket has no other holder than the message. If the agent dies before
  * it has read that, the kernel closes the socket, and the client must not take what has arrived for

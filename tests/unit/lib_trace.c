@@ -17,6 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static long last_arg;
+
+long trace_last_arg(void)
+{
+	return last_arg;
+}
+
 static _Noreturn void traced(int (*code)(void *arg, int turn), void *arg)
 {
 	int rc;
@@ -52,7 +59,10 @@ int trace_calls(int (*code)(void *arg, int turn), void *arg, long nr)
 			continue;
 		if (info.entry.nr == SYS_getppid)
 			marks++;
-		else if (marks == 1 && (nr == TRACE_ALL || (long)info.entry.nr == nr))
-			n++;
+		if (info.entry.nr == SYS_getppid || marks != 1 ||
+		    (nr != TRACE_ALL && (long)info.entry.nr != nr))
+			continue;
+		last_arg = (long)info.entry.args[0];
+		n++;
 	}
 }

@@ -20,4 +20,7 @@
  */
 int trace_calls(int (*code)(void *arg, int turn), void *arg, long nr);
 
+/* The first argument of the last call that was counted. */
+long trace_last_arg(void);
+
 #endif

@@ -386,10 +386,19 @@ static bool is_joined_again(void *arg)
 	return n == (ssize_t)BIG && moved;
 }
 
+static int count_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 static void message_does_not_fit(void)
 {
 	static int clients[MANY], socks[MANY];
-	int client, sock, n;
+	int client, sock, n, fds;
 
 	world_start(&world);
 	if (!probe_wait_until(is_joined_again, NULL))
@@ -406,7 +415,8 @@ static void message_does_not_fit(void)
 	}
 	probe_check(n > 0 && n < MANY, "a stopped agent's socket holds %d moves", n);
 	sock = world_pair(&client);
-	probe_check(put_back(sock, client), "then the socket is put back, its epoll with it");
+	fds = count_fds();
+	probe_check(put_back(sock, client) && count_fds() == fds - 2, "then the socket is put back, its epoll with it");
 	kill(world.pid, SIGCONT);
 	for (int i = 0; i <= n && i < MANY; i++) {
 		close(socks[i]);

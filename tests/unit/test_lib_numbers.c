@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "include/hylics.h"
@@ -170,7 +171,7 @@ static void first_thread_ended(void)
 
 /* -- what it costs -- */
 
-#define ALONE_CALLS 53		/* 18 of them for the ten descriptors and what is behind them */
+#define ALONE_CALLS 52		/* 18 of them for the ten descriptors and what is behind them */
 #define EPOLL_CALLS 9		/* seen as one; its list read; rehearsed; DEL, ADD */
 #define FEW 50
 #define MANY 250
@@ -243,6 +244,31 @@ static void check_alone(void)
 	probe_check(b > 0 && b <= ALONE_CALLS + EPOLL_CALLS, "with an epoll %d", b);
 }
 
+/* The second of two moves, under a number that is known. */
+static int move_known(void *arg, int turn)
+{
+	int client, sock;
+
+	if (turn)
+		return first(NUMBERS) == (ssize_t)BIG && world_is_moved(NUMBERS) ? 0 : -1;
+	sock = *(bool *)arg ? world_pair(&client) : world_nonblock_pair(&client);
+	if (first(sock) != (ssize_t)BIG || !world_is_moved(sock))
+		return -1;
+	sock = *(bool *)arg ? world_pair(&client) : world_nonblock_pair(&client);
+	PROBE_TRY(dup2(sock, NUMBERS));
+	return close(sock);
+}
+
+/* So an agent that looks when it has read of a move need not be woken again for the marker. */
+static void check_order(bool blocks)
+{
+	int n = trace_calls(move_known, &blocks, SYS_sendmsg);
+
+	probe_check(n == 2 && trace_last_arg() != NUMBERS,
+		    "%sblocking: the first marker is in the pair before the agent hears of it",
+		    blocks ? "" : "non-");
+}
+
 static void check_far(void)
 {
 	struct crowd none = { 0, NULL }, far = { 1, make_far };
@@ -262,6 +288,8 @@ int main(void)
 	far_epolls();
 	first_thread_ended();
 	check_alone();
+	check_order(false);
+	check_order(true);
 	check_crowd(make_socket, "sockets", 1);
 	check_crowd(make_event, "other descriptors", 2);
 	check_far();
