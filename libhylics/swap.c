@@ -19,8 +19,8 @@ static const int limits[] = { SO_RCVTIMEO, SO_SNDTIMEO };
 /*
  * DOC: In which order
  *
- *	1 rehearse	dup3() of the same socket onto its own number; changes nothing. Not in a move
- *			that no epoll sees, where 3 is the first step, and finds out as well
+ *	1 rehearse	dup3() of the same socket onto its own number; changes nothing. Not in a
+ *			move that no epoll sees: 3 is the first step then, and finds out as well
  *	2 DEL		from every epoll
  *	3 dup3		the other socket behind the number
  *	4 ADD		to every epoll, with the same events and data
@@ -67,9 +67,9 @@ int swap_like(int to, const struct swap_looks *is, const struct swap_looks *as)
 	    fcntl(to, F_SETFL, is->flags ^ O_NONBLOCK) < 0)
 		return -errno;
 	for (unsigned int i = 0; i < 2; i++) {
-		const struct timeval *want = &as->limit[i];
+		const struct timeval *want = &as->limit[i], *has = &is->limit[i];
 
-		if ((want->tv_sec != is->limit[i].tv_sec || want->tv_usec != is->limit[i].tv_usec) &&
+		if ((want->tv_sec != has->tv_sec || want->tv_usec != has->tv_usec) &&
 		    setsockopt(to, SOL_SOCKET, limits[i], want, sizeof(*want)) < 0)
 			return -errno;
 	}

@@ -6,8 +6,8 @@
  * Reads from: /proc of the process itself
  *
  * Every number is asked for its socket's cookie, which finds duplicates, and what is no socket,
- * whether it is an epoll: by taking out of it what it does not have. The numbers are counted, since
- * reading them in /proc costs as much as looking, and more. Where one is not in use, /proc tells the
+ * whether it is an epoll: by taking out of it what it does not have. The numbers are counted, as
+ * reading them in /proc costs twice as much as looking. Where one is not in use, /proc tells the
  * next one that is: so neither a gap nor a single high number has to be counted through.
  *
  * Who has the socket by O_PATH can do nothing with it, and so does not count.
@@ -41,7 +41,7 @@
 
 #define PROC_PATH_MAX 64
 #define POLLED_AT_ONCE 64
-/* The table is the calling thread's: that of the process is gone when its first thread has ended. */
+/* The calling thread's: when the first thread of a process has ended, /proc/self has nothing. */
 #define PROC_SELF "/proc/thread-self"
 #define ONE_ENTRY 32		/* bytes of a directory's entry whose name is a number */
 #define GAP_SHORT 12		/* so many unused numbers are tried in the time of one look */

@@ -416,7 +416,8 @@ static void message_does_not_fit(void)
 	probe_check(n > 0 && n < MANY, "a stopped agent's socket holds %d moves", n);
 	sock = world_pair(&client);
 	fds = count_fds();
-	probe_check(put_back(sock, client) && count_fds() == fds - 2, "then the socket is put back, its epoll with it");
+	probe_check(put_back(sock, client) && count_fds() == fds - 2,
+		    "then the socket is put back, its epoll with it");
 	kill(world.pid, SIGCONT);
 	for (int i = 0; i <= n && i < MANY; i++) {
 		close(socks[i]);

@@ -281,7 +281,7 @@ static void check_far(void)
 int main(void)
 {
 	probe_begin(60);
-	PROBE_TRY(close_range(STDERR_FILENO + 1, ~0u, 0));	/* inherited ones would be counted */
+	PROBE_TRY(close_range(STDERR_FILENO + 1, ~0u, 0));	/* those would count */
 	world_open(&world);
 	world_start(&world);
 	wherever_it_is();

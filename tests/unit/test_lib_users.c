@@ -79,7 +79,8 @@ static void edge_triggered(void)
 	int client, sock = world_nonblock_pair(&client), epoll = epoll_create1(0);
 
 	world_watch(epoll, sock, EPOLLIN | EPOLLOUT | (uint32_t)EPOLLET);
-	probe_check(world_reported(epoll, 0) == EPOLLOUT && world_reported(epoll, 0) == 0, "an edge");
+	probe_check(world_reported(epoll, 0) == EPOLLOUT && world_reported(epoll, 0) == 0,
+		    "an edge");
 	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
 	probe_check(world_reported(epoll, 0) == EPOLLOUT, "a new edge: there is room");
 	PROBE_TRY(write(client, "x", 1));
@@ -97,7 +98,8 @@ static void one_shot(void)
 	world_watch(epoll, sock, EPOLLIN | EPOLLONESHOT);
 	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved while armed");
 	PROBE_TRY(write(client, "x", 1));
-	probe_check(world_reported(epoll, -1) == EPOLLIN && world_reported(epoll, 0) == 0, "fires once");
+	probe_check(world_reported(epoll, -1) == EPOLLIN && world_reported(epoll, 0) == 0,
+		    "fires once");
 	PROBE_TRY(epoll_ctl(epoll, EPOLL_CTL_MOD, sock, &ev));
 	probe_check(world_reported(epoll, 0) == EPOLLIN, "can be armed again");
 	close(client);
@@ -145,7 +147,8 @@ static void too_many_epolls(void)
 		epolls[i] = epoll_create1(0);
 		world_watch(epolls[i], sock, EPOLLIN);
 	}
-	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock), "not moved: too many epolls");
+	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
+		    "not moved: too many epolls");
 	PROBE_TRY(write(client, "x", 1));
 	for (unsigned int i = 0; i <= HY_LIB_EPOLLS_MAX; i++) {
 		if (world_reported(epolls[i], -1) != EPOLLIN)
@@ -158,7 +161,8 @@ static void too_many_epolls(void)
 
 static void another_number(void)
 {
-	int client, sock = world_nonblock_pair(&client), twice = dup(sock), epoll = epoll_create1(0);
+	int client, sock = world_nonblock_pair(&client), twice = dup(sock);
+	int epoll = epoll_create1(0);
 
 	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
 		    "not moved: another number has it");
