@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -78,16 +78,18 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
 static bool keeps_apart(void)
 {
 	static _Atomic int known;	/* 1: yes, -1: no */
-	unsigned int major = 0, minor = 0;
+	unsigned long major, minor;
 	struct utsname name;
+	char *at;
 
-	if (!atomic_load(&known)) {
-		bool yes = uname(&name) == 0 &&
-			   sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
-			   (major > APART_MAJOR || (major == APART_MAJOR && minor >= APART_MINOR));
-
-		atomic_store(&known, yes ? 1 : -1);
-	}
+	if (atomic_load(&known))
+		return atomic_load(&known) > 0;
+	if (uname(&name) < 0)
+		return false;
+	major = strtoul(name.release, &at, 10);
+	minor = *at == '.' ? strtoul(at + 1, NULL, 10) : 0;
+	atomic_store(&known, major > APART_MAJOR || (major == APART_MAJOR && minor >= APART_MINOR) ?
+			     1 : -1);
 	return atomic_load(&known) > 0;
 }
 

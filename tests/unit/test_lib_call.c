@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -665,12 +666,11 @@ static void few_system_calls(bool old, int each)
 
 static bool is_old(void)
 {
-	unsigned int major = 0, minor = 0;
 	struct utsname name;
+	char *at;
 
 	uname(&name);
-	sscanf(name.release, "%u.%u", &major, &minor);
-	return major * 100 + minor < 605;
+	return strtoul(name.release, &at, 10) * 100 + strtoul(at + 1, NULL, 10) < 605;
 }
 
 int main(void)
