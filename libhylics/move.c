@@ -243,10 +243,10 @@ static int swap_in(struct lib_area *a, struct lib_conn *c, const struct first *f
 	c->tcp_ino = u->ino;
 	if (u->n)
 		rc = swap_try(copy, &n);
-	if (rc == 0)
+	if (rc == 0) {
 		slice_begin(c, ours, f->slice, f->may_wait && blocks);
-	if (rc == 0)
 		rc = swap_do(&n, copy, ours, u);
+	}
 	if (rc == 0) {
 		rc = hand_over(a, c->slot, copy, theirs);
 		if (rc < 0)
@@ -357,7 +357,7 @@ static uint64_t offer_again_ms(unsigned int reason)
 /* As it looked when the program had it, or by what the program has changed on the pair since. */
 static int dress(int tcp, int sock)
 {
-	struct swap_looks is, as;
+	struct swap_looks is = { 0 }, as = { 0 };
 	int rc = swap_look(tcp, &is);
 
 	if (rc == 0)

@@ -256,10 +256,7 @@ static int look_at_fd(struct sought *s, int fd)
  */
 static int next_in_use(int *dir, int from)
 {
-	union {
-		struct dirent64 entry;
-		char bytes[ONE_ENTRY];
-	} found;
+	struct dirent64 found;
 	ssize_t n;
 
 	if (*dir < 0)
@@ -269,7 +266,7 @@ static int next_in_use(int *dir, int from)
 	n = syscall(SYS_getdents64, *dir, &found, ONE_ENTRY);
 	if (n <= 0)
 		return n < 0 ? -errno : -ENOENT;
-	return (int)strtol(found.entry.d_name, NULL, 10);
+	return (int)strtol(found.d_name, NULL, 10);
 }
 
 static int look_at_fds(struct sought *s)
