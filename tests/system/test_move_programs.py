@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Moved connections of programs other than hylics-talk: curl as client, a guest that calls out.
+"""Moved connections of programs other than hylics-talk: curl and wrk as clients, a guest that calls
+out.
 
 The guest's program is Python with the library loaded, so nothing here runs with sanitizers.
 """
@@ -8,11 +9,13 @@ import contextlib
 import pathlib
 import random
 import re
+import signal
 import socket
+import subprocess
 import sys
 
 import pytest
-from moving import Puppet, wait_for
+from moving import PATIENCE_S, Puppet, wait_for
 from wiring import socket_in
 
 from hylab import wall
@@ -23,6 +26,10 @@ from hylab.offload import LIBRARY, Offload
 FILE_BYTES = 8 << 20
 HALF = FILE_BYTES // 2
 SMALL_BYTES = 1000
+PAGES = {"page": 1 << 20, "film": 1500000, "icon": 300}
+WRK_CONNECTIONS = 10
+WRK = ("--threads", 2, "--connections", WRK_CONNECTIONS, "--duration", "10m", "--timeout", "10m")
+WRK_MOVES = 200
 HOME = ("--home-after", "512K")
 BYTES = random.Random(1).randbytes(FILE_BYTES)
 
@@ -92,8 +99,8 @@ def test_a_connection_the_guest_opened_through_nat(stack, family):
     assert seen["in"]["rst"] == seen["out"]["rst"] == 0
 
 
-class Curl:
-    """A real client, and the files it writes."""
+class Web:
+    """The guest's HTTP server, for clients in the client's namespace."""
 
     def __init__(self, stack, offload):
         script = pathlib.Path(__file__).with_name("web.py")
@@ -101,9 +108,18 @@ class Curl:
         self.server = stack.enter_context(Process([
             *offload.guest.node.prefix(), "env", *(f"{k}={v}" for k, v in environment.items()),
             sys.executable, "-B", str(script), str(offload.share)]))
-        self._node, self._directory = offload.net.client, offload.directory
-        port = re.search(r"\d+", self.server.wait_output("port"))[0]
-        self.url = f"http://{offload.guest.v4}:{port}/"
+        self.node, self._directory = offload.net.client, offload.directory
+        self.port = re.search(r"\d+", self.server.wait_output("port"))[0]
+        self.url = f"http://{offload.guest.v4}:{self.port}/"
+
+    def clients(self):
+        """The client's ends of connections that are open."""
+        said = self.node.run(["ss", "-Htn", "state", "established", "dport", self.port]).stdout
+        return {line.split()[2] for line in said.splitlines()}
+
+
+class Curl(Web):
+    """A real client, and the files it writes."""
 
     def file(self, name):
         """Where it writes."""
@@ -112,7 +128,7 @@ class Curl:
     def run(self, *words, shell=None):
         """Run it in the client's namespace, to its end; what it says."""
         argv = ["curl", "--silent", "--show-error", "--max-time", "60", *map(str, words)]
-        return self._node.run(argv if shell is None else " ".join(argv) + shell).stdout
+        return self.node.run(argv if shell is None else " ".join(argv) + shell).stdout
 
 
 def test_curl_downloads(stack):
@@ -120,7 +136,7 @@ def test_curl_downloads(stack):
     offload = start(stack, Net.bridge_uplink)
     curl = Curl(stack, offload)
     body, small, got = curl.url + "body", curl.url + "small", curl.file("got")
-    with offload.watch(port=int(curl.url.rpartition(":")[2].strip("/"))) as seen:
+    with offload.watch(port=curl.port) as seen:
         curl.run(body, "-o", got)
         assert got.read_bytes() == BYTES
         curl.run(body, "-r", "1000-2000999", "-o", got)
@@ -155,3 +171,29 @@ def test_curl_gives_up(stack):
     curl.run(curl.url + "body", "-o", curl.file("got"))
     assert curl.file("got").read_bytes() == BYTES
     assert curl.server.alive()
+
+
+def test_wrk(stack):
+    """Ten busy connections that stay open, each to the host and home again and again."""
+    offload = start(stack, Net.bridge_uplink, worker=HOME)
+    web = Web(stack, offload)
+    files = [offload.share / name for name in PAGES]
+    for place, (file, size) in enumerate(zip(files, PAGES.values())):
+        file.write_bytes(BYTES[place:place + size])
+    with offload.watch(port=web.port) as seen:
+        wrk = web.node.popen(["wrk", *WRK, "--script",
+                              pathlib.Path(__file__).with_name("wrk.lua"), web.url, "--", *files],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        offload.wait_counts(lambda counts: counts["homed"] >= WRK_CONNECTIONS)
+        begun = web.clients()
+        offload.wait_counts(lambda counts: min(counts["moved"], counts["homed"]) >= WRK_MOVES)
+        assert web.clients() == begun and len(begun) == WRK_CONNECTIONS
+    wrk.send_signal(signal.SIGINT)      # it says what it has seen, and leaves in the middle
+    said = wrk.communicate(timeout=PATIENCE_S)[0]
+    assert "errors" not in said and "Non-2xx" not in said, said
+    answers, *bad = map(int, re.search(r"^result (.*)$", said, re.MULTILINE)[1].split())
+    assert answers >= WRK_MOVES and not any(bad), said
+    assert seen["in"]["rst"] == seen["out"]["rst"] == 0
+    counts = offload.wait_counts(lambda counts: counts["live"] == 0)
+    assert not counts["reset_by_us"], counts
+    assert web.server.alive()

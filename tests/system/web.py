@@ -67,6 +67,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     address_family = socket.AF_INET6
     daemon_threads = True
+    request_queue_size = 64     # clients that begin at once wait for no second SYN
 
     def handle_error(self, request, client_address):
         """A client that goes away is no news; anything else ends the server."""
