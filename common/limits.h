@@ -76,6 +76,8 @@
 #define HY_SPLICE_PIECES_MAX 256
 /* Connections of a twin that are remembered in TIME_WAIT, and those that took their ends over. */
 #define HY_SPLICE_REBORN_MAX 16384
+/* Connections the twin closed last; what is still under way of one comes within seconds. */
+#define HY_SPLICE_CLOSED_MAX 4096
 /* NICs of a VM with a twin; each is a veth, two interfaces of the machine. */
 #define HY_TWIN_NICS_MAX 8
 /* The kept socket outlives the adoption by this: acknowledgements may be in tap and virtio. */

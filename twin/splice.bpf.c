@@ -111,6 +111,14 @@ struct {
 	__type(value, __u32);
 } reborn SEC(".maps");
 
+/* Connections that the twin was the last to close, and the number behind its FIN. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HY_SPLICE_CLOSED_MAX);
+	__type(key, struct ends);
+	__type(value, __u32);
+} closed SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SPLICE_COUNTS);
@@ -305,6 +313,30 @@ static __always_inline bool has_connection(const struct bpf_sock *sk, const stru
 	}
 }
 
+/*
+ * Who closes last has no TIME_WAIT: its socket is gone with the first acknowledgement of its FIN. A
+ * second one (the first was doubled, or answers what the FIN has overtaken) meets nobody here, is
+ * the guest's, and would be answered by a RST of the guest's.
+ */
+static __always_inline void note_end(struct __sk_buff *skb, const struct bpf_sock *sk,
+				     const struct packet *p)
+{
+	struct ends ends = ends_of(p);
+	__u32 end = p->seq + (skb->len - p->data_at) + 1;
+
+	if (p->fin && sk->state == BPF_TCP_LAST_ACK)
+		bpf_map_update_elem(&closed, &ends, &end, BPF_ANY);
+}
+
+/* Such a RST: both sides have closed, and its receiver has acknowledged all there was. */
+static __always_inline bool is_behind_end(const struct packet *p)
+{
+	struct ends ends = ends_of(p);
+	__u32 *end = p->stray_rst ? bpf_map_lookup_elem(&closed, &ends) : NULL;
+
+	return end && *end == p->seq;
+}
+
 /* Whether a segment is for the twin; then where it came from is remembered. */
 static __always_inline bool is_for_twin(struct __sk_buff *skb, const struct packet *p)
 {
@@ -442,8 +474,10 @@ static __always_inline __u64 next_hop(struct __sk_buff *skb, const struct packet
 		if (own)
 			own->to = to;
 	}
-	if (sk)
+	if (sk) {
+		note_end(skb, sk, p);
 		bpf_sk_release(sk);
+	}
 	return to;
 }
 
@@ -486,6 +520,8 @@ int hy_from_guest(struct __sk_buff *skb)
 	turn_round(&p);
 	if (is_connected(skb, &p, p.syn))
 		return drop(SPLICE_DROP_LATE);
+	if (is_behind_end(&p))
+		return drop(SPLICE_DROP_STRAY);
 	if (p.from_mac == guest_mac)
 		learn_guests(&p.from, p.to_mac);
 	return TC_ACT_UNSPEC;

@@ -23,7 +23,7 @@
 	X(SPLICE_DROP_SOURCE, "drop-source", "of the twin, with a MAC or address not the guest's") \
 	X(SPLICE_DROP_KIND, "drop-kind", "of the twin, not a whole plain TCP segment")             \
 	X(SPLICE_DROP_NO_HOP, "drop-no-hop", "of the twin, to whom no frame has shown the way")    \
-	X(SPLICE_DROP_STRAY, "drop-stray", "RSTs of the twin for what came behind a connection")  \
+	X(SPLICE_DROP_STRAY, "drop-stray", "RSTs for what came behind a twin's connection")        \
 	X(SPLICE_HOP_NEW, "hop-new", "next hops of remote addresses learnt or learnt anew")
 
 #define X(count, name, what) count,

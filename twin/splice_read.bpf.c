@@ -219,7 +219,10 @@ static __always_inline bool read_tcp(struct __sk_buff *skb, struct packet *p)
 		return false;
 	p->from_port = tcp->source;
 	p->to_port = tcp->dest;
+	p->seq = bpf_ntohl(tcp->seq);
+	p->data_at = p->payload_at + tcp->doff * 4;
 	p->syn = tcp->syn;
+	p->fin = tcp->fin;
 	p->stray_rst = tcp->rst && !tcp->ack;
 	return true;
 }

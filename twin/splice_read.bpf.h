@@ -41,7 +41,10 @@ struct packet {
 	bool more;
 	bool later;
 	bool plain;			/* no options, no extension headers */
+	__u32 seq;
+	__u32 data_at;			/* offset; data goes on to the end of the frame */
 	bool syn;
+	bool fin;
 	bool stray_rst;			/* the answer to a segment that met no socket */
 };
 

@@ -451,6 +451,39 @@ static void check_mark(struct world *w)
 	splice_close(&s);
 }
 
+/* The guest's RST to a segment that came behind the end of a connection the twin closed last. */
+static void check_end(struct world *w)
+{
+	static const struct row rows[] = {
+		{ "a RST behind the end", FROM_GUEST, DROP, SPLICE_DROP_STRAY,
+		  { OUT, FREE, .flags = FRAME_RST, .seq = 7 } },
+		{ "a RST with another number", FROM_GUEST, PASS, NOTHING,
+		  { OUT, FREE, .flags = FRAME_RST, .seq = 8 } },
+		{ "a RST that acknowledges", FROM_GUEST, PASS, NOTHING,
+		  { OUT, FREE, .flags = FRAME_RST | FRAME_ACK, .seq = 7 } },
+		{ "a RST to another client", FROM_GUEST, PASS, NOTHING,
+		  { OUT, FREE, .client_port = 1, .flags = FRAME_RST, .seq = 7 } },
+		{ "a segment", FROM_GUEST, PASS, NOTHING, { OUT, FREE, .seq = 7 } },
+	};
+	/* as the programs have it: addresses and ports, the client's first */
+	struct {
+		struct splice_addr from, to;
+		uint16_t from_port, to_port;
+	} ends = { .from.family = AF_INET, .to.family = AF_INET, .from_port = htons(CLIENT_PORT),
+		   .to_port = htons(FREE_PORT) };
+	struct splice_config cfg = world_config(w);
+	uint32_t end = 7;
+	struct splice s;
+
+	memcpy(ends.from.word, addrs.client[0], 4);
+	memcpy(ends.to.word, addrs.guest[0], 4);
+	world_open(&s, &cfg);
+	PROBE_TRY(bpf_map__update_elem(s.bpf->maps.closed, &ends, sizeof(ends), &end, sizeof(end),
+				       BPF_ANY));
+	CHECK_ROWS(&s, rows);
+	splice_close(&s);
+}
+
 /* Where the twin's next frame to the client would go, NULL if nowhere. */
 static const uint8_t *twins_hop(struct splice *s, struct run *r, const struct frame_spec *f)
 {
@@ -631,6 +664,7 @@ int main(void)
 	check_tables(&w);
 	check_vlan(&w);
 	check_mark(&w);
+	check_end(&w);
 	check_hops_of_guest(&w);
 	check_hops_scanned(&w);
 	check_hops_of_clients(&w);

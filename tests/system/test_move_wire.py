@@ -297,3 +297,29 @@ def test_client_that_closes_last_is_not_reset():
         while time.monotonic() < left and not scene.wire.stats()["b"]["tcp_rst"]:
             time.sleep(RTO_S / 100)
         assert scene.wire.stats()["b"]["tcp_rst"] == 0
+
+
+def test_copy_that_closes_last_is_not_heard_again():
+    """Its socket is gone with the first ACK of its FIN; a second one must not reach the guest."""
+    with a_net() as net, contextlib.ExitStack() as stack:
+        scene = Scene(stack, net, EVENTS["fin"], None, None)
+
+        def another_client():
+            """Is answered behind whatever has passed the wire before."""
+            sock = stack.enter_context(socket_in(net.client, socket.AF_INET, socket.SOCK_STREAM))
+            sock.connect((net.guests[0].v4, scene.server.port))
+
+        scene.is_moved()
+        scene.client.shutdown(socket.SHUT_WR)
+        assert scene.server.do("recv", 1)["bytes"] == 0
+        scene.wire.do("add mark end dir=b tcp=fin")
+        scene.wire.do("add dup dir=b tcp=fin count=1")
+        scene.wire.do("add rule second after mark end: hold until mark go dir=a tcp=ack nth=2")
+        scene.server.do("close")
+        assert scene.client.recv(1) == b""
+        scene.wire.do("wait rule second")
+        another_client()
+        scene.wire.do("mark go")
+        scene.wire.do("wait empty")
+        another_client()
+        assert scene.wire.stats()["b"]["tcp_rst"] == 0
