@@ -18,9 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/name.h"
+
 #define QEMU_PROGRAM "qemu-system-x86_64"
 #define AGENT_PORT "io.hylics.agent.0"
-#define NAME_LEN_MAX 63
 #define MAC_TEXT_LEN 17
 #define TAG_LEN_MAX 31		/* what 9p allows; virtiofs allows 35 */
 #define CID_MIN 3		/* below: hypervisor, local, host */
@@ -73,13 +74,6 @@ static void add_escaped(struct qemu_args *args, const char *before, const char *
 	free(word);
 }
 
-bool qemu_name_valid(const char *name)
-{
-	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-	return len >= 1 && len <= NAME_LEN_MAX && name[len] == '\0' && name[0] != '-';
-}
-
 static int need_text(const char *option, const char *text, struct hy_err *e)
 {
 	if (!text || text[0])
@@ -112,7 +106,7 @@ static int check_texts(const struct qemu_spec *s, struct hy_err *e)
 
 static int check_spec(const struct qemu_spec *s, struct hy_err *e)
 {
-	if (!qemu_name_valid(s->name))
+	if (!hy_name_valid(s->name))
 		return hy_err_usage(e, "--name",
 				    "--name '%s': a name is 1 to 63 of a-z, 0-9 and '-', and does "
 				    "not start with '-'", s->name);
@@ -241,16 +235,6 @@ static bool mac_valid(const char *mac)
 	return strchr("02468aceACE", mac[1]) != NULL;
 }
 
-static bool ifname_valid(const char *name, size_t len)
-{
-	if (len < 1 || len >= IFNAMSIZ)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
-			return false;
-	return true;
-}
-
 /*
  * QEMU gives the first interface of every VM the same address. One made of the VM's name stays the
  * same at each start and differs between VMs (FNV-1a; 24 bits are enough for a lab's network).
@@ -273,7 +257,7 @@ static int add_tap(struct qemu_args *args, const char *vm, const char *tap, unsi
 	size_t len = strcspn(tap, ",");
 	char mac[MAC_TEXT_LEN + 1];
 
-	if (!ifname_valid(tap, len))
+	if (!hy_ifname_valid(tap, len))
 		return hy_err_usage(e, "--tap", "--tap '%s': an interface name is 1 to %d letters, "
 				    "digits, '.', '_' or '-'", tap, IFNAMSIZ - 1);
 	if (!tap[len])

@@ -57,12 +57,4 @@ int qemu_args_build(const struct qemu_spec *s, bool kvm, struct qemu_args *args,
  */
 void qemu_args_free(struct qemu_args *args);
 
-/**
- * qemu_name_valid() - Whether a text may be a VM's name: [a-z0-9][a-z0-9-]{0,62}
- * @name:	Any text
- *
- * Return: true if so
- */
-bool qemu_name_valid(const char *name);
-
 #endif

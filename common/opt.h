@@ -131,4 +131,25 @@ int hy_opt_size(const char *text, uint64_t *bytes);
  */
 int hy_opt_duration(const char *text, uint64_t *ms);
 
+/**
+ * hy_opt_read() - Read an INT, SIZE, DURATION or CHOICE, wherever its text comes from
+ * @o:		Type, bounds and choices; the rest is not looked at
+ * @text:	As typed
+ * @place:	Set on success
+ * @why:	Filled on failure: "must be from 1M to 16T"
+ * @size:	Room in @why
+ *
+ * Return: 0, -EINVAL
+ */
+int hy_opt_read(const struct hy_opt *o, const char *text, void *place, char *why, size_t size);
+
+/**
+ * hy_opt_text() - The way back: a value as it would be typed
+ * @o:		As for hy_opt_read()
+ * @place:	The value
+ * @text:	Filled, 128 bytes are enough
+ * @size:	Room in @text
+ */
+void hy_opt_text(const struct hy_opt *o, const void *place, char *text, size_t size);
+
 #endif

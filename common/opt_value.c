@@ -11,6 +11,8 @@
 
 #include "common/opt_parts.h"
 
+#define WHY_MAX (2 * OPT_VALUE_TEXT_MAX + 32)
+
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -125,19 +127,19 @@ static int refuse(const struct hy_opt *o, const char *text, const char *why, str
 	return hy_err_usage(e, field, "%s '%s': %s", field, text, why);
 }
 
-static int check_bounds(const struct hy_opt *o, const char *text, int64_t value, struct hy_err *e)
+static int check_bounds(const struct hy_opt *o, int64_t value, char *why, size_t size)
 {
-	char low[OPT_VALUE_TEXT_MAX], high[OPT_VALUE_TEXT_MAX], why[2 * OPT_VALUE_TEXT_MAX + 32];
+	char low[OPT_VALUE_TEXT_MAX], high[OPT_VALUE_TEXT_MAX];
 
 	if (value >= o->min && (!o->max || value <= o->max))
 		return 0;
 	number_text(o, o->min, low, sizeof(low));
 	number_text(o, o->max, high, sizeof(high));
 	if (o->max)
-		snprintf(why, sizeof(why), "must be from %s to %s", low, high);
+		snprintf(why, size, "must be from %s to %s", low, high);
 	else
-		snprintf(why, sizeof(why), "must be at least %s", low);
-	return refuse(o, text, why, e);
+		snprintf(why, size, "must be at least %s", low);
+	return -EINVAL;
 }
 
 /* What a number must look like, for the message that refuses one. */
@@ -153,7 +155,8 @@ static const char *form_text(enum hy_opt_type type)
 	}
 }
 
-static int set_number(const struct hy_opt *o, const char *text, void *place, struct hy_err *e)
+static int read_number(const struct hy_opt *o, const char *text, void *place, char *why,
+		       size_t size)
 {
 	int64_t value = 0;
 	int rc;
@@ -163,11 +166,12 @@ static int set_number(const struct hy_opt *o, const char *text, void *place, str
 	else	/* gives at most INT64_MAX, so the sign is no matter */
 		rc = parse_with_unit(text, o->type == HY_OPT_SIZE ? size_units : duration_units,
 				     (uint64_t *)&value);
-	if (rc == -ERANGE)
-		return refuse(o, text, "the number is too large", e);
-	if (rc < 0)
-		return refuse(o, text, form_text(o->type), e);
-	rc = check_bounds(o, text, value, e);
+	if (rc < 0) {
+		snprintf(why, size, "%s",
+			 rc == -ERANGE ? "the number is too large" : form_text(o->type));
+		return -EINVAL;
+	}
+	rc = check_bounds(o, value, why, size);
 	if (rc == 0)
 		memcpy(place, &value, sizeof(value));
 	return rc;
@@ -186,9 +190,10 @@ static void choices_text(const struct hy_opt *o, char *text, size_t size)
 	}
 }
 
-static int set_choice(const struct hy_opt *o, const char *text, void *place, struct hy_err *e)
+static int read_choice(const struct hy_opt *o, const char *text, void *place, char *why,
+		       size_t size)
 {
-	char list[OPT_VALUE_TEXT_MAX], why[OPT_VALUE_TEXT_MAX + 32];
+	char list[OPT_VALUE_TEXT_MAX];
 
 	for (int i = 0; o->choices[i]; i++) {
 		if (strcmp(o->choices[i], text) != 0)
@@ -197,8 +202,15 @@ static int set_choice(const struct hy_opt *o, const char *text, void *place, str
 		return 0;
 	}
 	choices_text(o, list, sizeof(list));
-	snprintf(why, sizeof(why), "must be %s", list);
-	return refuse(o, text, why, e);
+	snprintf(why, size, "must be %s", list);
+	return -EINVAL;
+}
+
+int hy_opt_read(const struct hy_opt *o, const char *text, void *place, char *why, size_t size)
+{
+	if (o->type == HY_OPT_CHOICE)
+		return read_choice(o, text, place, why, size);
+	return read_number(o, text, place, why, size);
 }
 
 static int add_to_list(const struct hy_opt *o, const char *text, struct hy_opt_list *list,
@@ -217,6 +229,7 @@ static int add_to_list(const struct hy_opt *o, const char *text, struct hy_opt_l
 int opt_value_set(const struct hy_opt *o, const char *text, void *values, struct hy_err *e)
 {
 	void *place = (char *)values + o->offset;
+	char why[WHY_MAX];
 
 	switch (o->type) {
 	case HY_OPT_STRING:
@@ -224,40 +237,46 @@ int opt_value_set(const struct hy_opt *o, const char *text, void *values, struct
 		return 0;
 	case HY_OPT_LIST:
 		return add_to_list(o, text, place, e);
-	case HY_OPT_CHOICE:
-		return set_choice(o, text, place, e);
 	default:
-		return set_number(o, text, place, e);
+		if (hy_opt_read(o, text, place, why, sizeof(why)) < 0)
+			return refuse(o, text, why, e);
+		return 0;
 	}
 }
 
-static void choice_default(const struct hy_opt *o, const void *place, char *text, size_t size)
+void hy_opt_text(const struct hy_opt *o, const void *place, char *text, size_t size)
 {
+	int64_t number = 0;
 	int chosen = 0;
 
-	if (place)
+	if (o->type == HY_OPT_CHOICE) {
 		memcpy(&chosen, place, sizeof(chosen));
-	snprintf(text, size, "%s", o->choices[chosen]);
+		snprintf(text, size, "%s", o->choices[chosen]);
+		return;
+	}
+	memcpy(&number, place, sizeof(number));
+	number_text(o, number, text, size);
 }
 
 void opt_default_text(const struct hy_cmd *cmd, const struct hy_opt *o, char *text, size_t size)
 {
 	const void *place = cmd->defaults ? (const char *)cmd->defaults + o->offset : NULL;
 	const char *string = NULL;
+	const int first = 0;
 	int64_t number = 0;
 
 	text[0] = '\0';
 	if (o->required || o->type == HY_OPT_FLAG || o->type == HY_OPT_LIST)
 		return;
 	if (o->type == HY_OPT_CHOICE) {
-		choice_default(o, place, text, size);
+		hy_opt_text(o, place ? place : &first, text, size);
 	} else if (o->type == HY_OPT_STRING && place) {
 		memcpy(&string, place, sizeof(string));
 		snprintf(text, size, "%s", string ? string : "");
 	} else if (place) {
 		memcpy(&number, place, sizeof(number));
 		if (number)
-			number_text(o, number, text, size);
+			hy_opt_text(o, place, text, size);
 	}
 }
 

@@ -29,6 +29,7 @@
 #include "hylics-keeper/nic.h"
 #include "proto/move.h"
 #include "tcpmove/image.h"
+#include "twin/nic.h"
 #include "twin/twin.h"
 #include "version.h"
 
@@ -181,7 +182,7 @@ static int add_nics(struct keeper *k, const struct hy_opt_list *nics, struct hy_
 	int rc = 0;
 
 	for (unsigned int i = 0; rc == 0 && i < nics->n; i++) {
-		rc = nic_parse(nics->item[i], &spec, e);
+		rc = twin_nic_parse(nics->item[i], &spec, e);
 		if (rc == 0)
 			rc = twin_add_nic(&k->twin, &spec, e);
 		if (rc == 0)

@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nic.h - a NIC of the VM, as the operator writes it: EDGE,MAC[,ADDRESS...]
+ * nic.h - the addresses a guest tells for a NIC of its own
  *
  * Runs in: hylics-keeper
- * Reads from: the command line; the guest's addresses as the worker hands them on (hostile)
+ * Reads from: the guest's addresses as the worker hands them on (hostile)
  */
 #ifndef HY_KEEPER_NIC_H
 #define HY_KEEPER_NIC_H
 
 #include "proto/move.h"
 #include "twin/twin.h"
-
-/**
- * nic_parse() - Read "tap0,52:54:00:00:00:01,10.0.0.2,fd00::2"
- * @text:	From the command line
- * @spec:	Filled on success; what the text does not say is 0
- * @e:		Error
- *
- * Return: 0, -EINVAL
- */
-int nic_parse(const char *text, struct twin_nic_spec *spec, struct hy_err *e);
 
 /**
  * nic_pick() - The addresses a guest tells for one MAC

@@ -28,7 +28,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hylics-keeper/nic.h"
 #include "twin/splice_tcx.h"
 #include "twin/twin.h"
 
@@ -64,7 +63,7 @@ static int add_nic(struct driver *d, const char *args, struct hy_err *e)
 
 	if (sscanf(args, "%1023s %u %u", text, &vlan, &listeners) != 3)
 		return hy_err_set(e, EINVAL, "'%s'", args);
-	rc = nic_parse(text, &spec, e);
+	rc = twin_nic_parse(text, &spec, e);
 	if (rc < 0)
 		return rc;
 	spec.vlan = vlan;
@@ -84,7 +83,7 @@ static int set_addresses(struct driver *d, const char *args, struct hy_err *e)
 
 	if (sscanf(args, "%u %1023s", &nic, text) != 2)
 		return hy_err_set(e, EINVAL, "'%s'", args);
-	rc = nic_parse(text, &spec, e);
+	rc = twin_nic_parse(text, &spec, e);
 	if (rc == 0)
 		rc = twin_set_addresses(&d->twin, nic, spec.addr, spec.n_addrs, e);
 	if (rc == 0)

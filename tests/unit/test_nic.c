@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "hylics-keeper/nic.h"
+#include "twin/nic.h"
 
 #define TWENTY "10.0.0.1,10.0.0.1,10.0.0.1,10.0.0.1,10.0.0.1,10.0.0.1,10.0.0.1,10.0.0.1,10.0.0.1," \
 	       "10.0.0.1,10.0.0.1,"
@@ -30,7 +31,7 @@ static void good_is_read(void **state)
 
 	(void)state;
 	assert_int_equal(inet_pton(AF_INET6, "fd99::2", v6), 1);
-	assert_int_equal(nic_parse("vnet3,52:54:00:AB:cd:01,10.99.0.2,fd99::2", &s, &e), 0);
+	assert_int_equal(twin_nic_parse("vnet3,52:54:00:AB:cd:01,10.99.0.2,fd99::2", &s, &e), 0);
 	assert_string_equal(s.edge, "vnet3");
 	assert_memory_equal(s.mac, mac, sizeof(mac));
 	assert_int_equal(s.n_addrs, 2);
@@ -38,7 +39,7 @@ static void good_is_read(void **state)
 	assert_memory_equal(s.addr[0].addr, v4, sizeof(v4));
 	assert_int_equal(s.addr[1].family, AF_INET6);
 	assert_memory_equal(s.addr[1].addr, v6, sizeof(v6));
-	assert_int_equal(nic_parse("tap0,52:54:00:00:00:01", &s, &e), 0);
+	assert_int_equal(twin_nic_parse("tap0,52:54:00:00:00:01", &s, &e), 0);
 	assert_int_equal(s.n_addrs, 0);
 }
 
@@ -50,6 +51,8 @@ static void bad_is_refused(void **state)
 		"tap0,53:54:00:00:00:01",	/* a group's */
 		"tap0,52:54:00:00:00:01,", "tap0,52:54:00:00:00:01,10.0.0",
 		"tap0,52:54:00:00:00:01,x",
+		"tap/0,52:54:00:00:00:01", "tap 0,52:54:00:00:00:01", "..,52:54:00:00:00:01",
+		"tap\n,52:54:00:00:00:01",
 		"tap0,52:54:00:00:00:01,10.0.0.1/24", "an-interface-name,52:54:00:00:00:01",
 		"tap0,52:54:00:00:00:01," TWENTY TWENTY TWENTY "10.0.0.1",
 	};
@@ -59,7 +62,7 @@ static void bad_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct hy_err e = { 0 };
 
-		assert_int_equal(nic_parse(bad[i], &s, &e), -EINVAL);
+		assert_int_equal(twin_nic_parse(bad[i], &s, &e), -EINVAL);
 		assert_string_equal(e.field, "--nic");
 		assert_int_equal(s.n_addrs, 77);
 	}
