@@ -173,6 +173,27 @@
 /* Worker: raw samples of one measurement are kept in memory, 8 bytes each. */
 #define HY_PING_COUNT_MAX 1000000
 
+/*
+ * hylicsd: files of configuration and records. A path or a NIC with many addresses takes a line; a
+ * record with all NICs has 10 KB.
+ */
+#define HY_INI_LINE_MAX 2048
+#define HY_INI_FILE_MAX 65536
+#define HY_INI_KEYS_MAX 32	/* keys of one kind of file */
+/* A share, and what of it is to stay in memory; a smaller one is a typing mistake in the unit. */
+#define HY_SHARE_MIN (1ull << 20)
+#define HY_SHARE_MAX (1ull << 44)
+/* Files of a share: the kernel keeps about a KB for each; fewer leave no room for a folder. */
+#define HY_SHARE_INODES_MIN 16
+#define HY_SHARE_INODES_MAX (1ull << 32)
+/*
+ * What a VM's cgroup may take beside its share: a worker may have 8 MB of its own, keeper and
+ * virtiofsd together about as much again, page tables and sockets' buffers the rest.
+ */
+#define HY_VM_OVERHEAD (32u << 20)
+/* User ids in the range for VMs: a bit each in hylicsd. */
+#define HY_UIDS_MAX 65536
+
 /* Names that come from a guest: shown in logs and lists, never used as paths. */
 #define HY_NAME_MAX 63
 #define HY_VERSION_TEXT_MAX 64

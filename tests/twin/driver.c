@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "twin/splice_tcx.h"
+#include "twin/nic.h"
 #include "twin/twin.h"
 
 #define FDS_MAX 256
