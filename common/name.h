@@ -5,8 +5,8 @@
  * Runs in: hylics, hylics-keeper, hylicsd
  * Reads from: command line, configuration, API clients
  *
- * Both become parts of paths, of command lines and of names in the kernel; so both have letters that
- * mean nothing there.
+ * Both become parts of paths, of command lines and of names in the kernel; so both have letters
+ * that mean nothing there.
  */
 #ifndef HY_NAME_H
 #define HY_NAME_H
@@ -23,8 +23,8 @@
 bool hy_name_valid(const char *name);
 
 /**
- * hy_ifname_valid() - Whether a text may name an interface: 1 to 15 of letters, digits, '.', '_', '-'
- * @name:	Any text; the kernel allows more, and neither "." nor ".."
+ * hy_ifname_valid() - Whether a text may name an interface: 1 to 15 letters, digits, '.', '_', '-'
+ * @name:	Any text; the kernel allows more, and like us neither "." nor ".."
  * @len:	Its length, which need not be all of it
  *
  * Return: true if so

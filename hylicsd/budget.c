@@ -21,22 +21,25 @@ static const struct hy_opt rule_percent = { .type = HY_OPT_INT, .min = 1, .max =
 
 int budget_read_rule(const char *text, void *place, char *why, size_t size)
 {
-	struct budget_rule got = { 0 }, *rule = place;
+	struct budget_rule *rule = place;
 	const char *percent = strchr(text, '%');
 	char digits[PERCENT_DIGITS + 1] = "";
 	int64_t number = 0;
+	uint64_t bytes = 0;
 	int rc;
 
 	if (percent && !percent[1] && percent - text <= PERCENT_DIGITS) {
 		memcpy(digits, text, (size_t)(percent - text));
 		rc = hy_opt_read(&rule_percent, digits, &number, why, size);
-		got.percent = (unsigned int)number;
 	} else {
-		rc = hy_opt_read(&rule_size, text, &got.bytes, why, size);
+		rc = hy_opt_read(&rule_size, text, &bytes, why, size);
 	}
-	if (rc == 0)
-		*rule = got;
-	return rc;
+	if (rc < 0)
+		return rc;
+	/* each for itself: what lies between the members stays as it is */
+	rule->bytes = bytes;
+	rule->percent = (unsigned int)number;
+	return 0;
 }
 
 void budget_print_rule(const void *place, char *text, size_t size)
@@ -87,8 +90,9 @@ int budget_check(const struct budget *b, const struct record *r, struct hy_err *
 	megabytes(b->limit, limit, sizeof(limit));
 	megabytes(record_memory(r) + (1u << 20) - 1, want, sizeof(want));
 	megabytes(most, rest, sizeof(rest));
-	rc = hy_err_set(e, EDQUOT, "'%s': %s of memory and %uM beside it; of the budget of %s there "
-			"is room for a VM with %s", r->name, want, HY_VM_OVERHEAD >> 20, limit, rest);
+	rc = hy_err_set(e, EDQUOT, "'%s': %s of memory and %uM beside it; of the budget of %s "
+			"there is room for a VM with %s", r->name, want, HY_VM_OVERHEAD >> 20,
+			limit, rest);
 	if (e)
 		snprintf(e->field, sizeof(e->field), "memory");
 	return rc;

@@ -46,7 +46,8 @@ static int check_cgroup(const char *text, char *why, size_t size)
 }
 
 #define KEY(field) .offset = offsetof(struct config, field)
-#define TEXT(field) .type = HY_OPT_STRING, KEY(field), .room = sizeof(((struct config *)NULL)->field)
+#define ROOM(field) .room = sizeof(((struct config *)NULL)->field)
+#define TEXT(field) .type = HY_OPT_STRING, KEY(field), ROOM(field)
 #define PATH(field) TEXT(field), .check = path_check
 
 static const struct ini_key keys[] = {
@@ -182,8 +183,8 @@ int config_check(const struct config *c, struct hy_err *e)
 	if (c->swap_size && !c->swap_file[0])
 		return hy_err_usage(e, "swap-file", "swap-size needs swap-file");
 	if (path_inside(c->state_dir, c->run_dir) || path_inside(c->vms_dir, c->run_dir))
-		return hy_err_usage(e, "run-dir", "run-dir '%.64s': is lost at a reboot, and so must "
-				    "not have state-dir or vms-dir in it", c->run_dir);
+		return hy_err_usage(e, "run-dir", "run-dir '%.64s': is lost at a reboot, and so "
+				    "must not have state-dir or vms-dir in it", c->run_dir);
 	return 0;
 }
 

@@ -94,7 +94,8 @@ static int read_text(const struct ini_key *k, const char *text, char *place, cha
 	return 0;
 }
 
-static int read_item(const struct ini_key *k, const char *text, void *values, char *why, size_t size)
+static int read_item(const struct ini_key *k, const char *text, void *values, char *why,
+		     size_t size)
 {
 	unsigned int n = list_n(k, values);
 	int rc;

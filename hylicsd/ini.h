@@ -28,8 +28,8 @@
 struct ini_key {
 	const char *name;		/* NULL ends the table */
 	/*
-	 * As for options, but values hold no pointers: a FLAG is "yes" or "no", a STRING an array of
-	 * char, a LIST (a key that may be repeated) an array of such arrays.
+	 * As for options, but values hold no pointers: a FLAG is "yes" or "no", a STRING an array
+	 * of char, a LIST (a key that may be repeated) an array of such arrays.
 	 */
 	enum hy_opt_type type;
 	size_t offset;
@@ -45,9 +45,9 @@ struct ini_key {
 	int64_t min, max;
 	const char *const *choices;	/* for CHOICE, NULL-terminated */
 	bool required;
-	/* STRING, LIST: what else a text must be; -EINVAL with the reason in @why. NULL: nothing */
+	/* STRING, LIST: what else a text must be, -EINVAL with the reason; NULL: nothing */
 	int (*check)(const char *text, char *why, size_t size);
-	/* A form of its own, whatever @type says. An empty text stands for one that is not given. */
+	/* A form of its own, whatever @type says; an empty text stands for one not given. */
 	int (*read)(const char *text, void *place, char *why, size_t size);
 	void (*print)(const void *place, char *text, size_t size);
 };
@@ -56,7 +56,7 @@ struct ini_table {
 	const char *section;
 	const struct ini_key *keys;	/* at most HY_INI_KEYS_MAX */
 	size_t values_size;
-	bool whole;			/* a last line without its end is an error: the file was cut */
+	bool whole;			/* a last line without its end means: the file was cut */
 	const char *head;		/* comments at the top of what is written, or NULL */
 };
 

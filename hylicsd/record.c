@@ -85,16 +85,16 @@ const struct ini_table record_table = {
 	.keys = keys,
 	.values_size = sizeof(struct record),
 	.whole = true,
-	.head = "# What this VM is to have. Written by hylics, as by \"hylics vm set\", which loses\n"
-		"# comments; what is edited by hand holds from the next start of hylicsd on.\n"
+	.head = "# What this VM is to have. Written by hylics, as by \"hylics vm set\", which\n"
+		"# loses comments; what is edited by hand holds from hylicsd's next start on.\n"
 		"# See hylicsd.conf(5).\n",
 };
 
 int record_init(struct record *r, const char *name, struct hy_err *e)
 {
 	if (!hy_name_valid(name))
-		return hy_err_usage(e, "name", "name '%.64s': a name is 1 to %d of a-z, 0-9 and '-', "
-				    "and does not start with '-'", name, HY_NAME_MAX);
+		return hy_err_usage(e, "name", "name '%.64s': a name is 1 to %d of a-z, 0-9 and "
+				    "'-', and does not start with '-'", name, HY_NAME_MAX);
 	memset(r, 0, sizeof(*r));
 	memcpy(r->name, name, strlen(name));
 	r->cache = RECORD_CACHE_AUTO;

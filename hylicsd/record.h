@@ -117,7 +117,7 @@ void record_dir_close(struct record_dir *d);
 int record_load(const struct record_dir *d, const char *name, struct record *r, struct hy_err *e);
 
 /**
- * record_load_all() - Read all there are, each for itself, and remove what a crash left half written
+ * record_load_all() - Read all there are, each for itself; remove what a crash left half written
  * @d:		Directory; files that do not end in ".conf" are not ours
  * @ops:	Called before this returns
  * @object:	For them

@@ -128,10 +128,11 @@ static void find_uids(const char *bytes, size_t len, const struct record_ops *op
 		size_t n = (size_t)((newline ? newline : end) - bytes);
 		char text[64];
 		int64_t uid;
-		int rest = snprintf(text, sizeof(text), "[vm]\n%.*s", (int)(n < 64 ? n : 64), bytes);
+		int used = snprintf(text, sizeof(text), "[vm]\n%.*s",
+				    (int)(n < sizeof(text) ? n : sizeof(text)), bytes);
 
-		if (rest < (int)sizeof(text) &&
-		    ini_read(&uid_table, text, (size_t)rest, "", &uid, NULL) == 0)
+		if (used < (int)sizeof(text) &&
+		    ini_read(&uid_table, text, (size_t)used, "", &uid, NULL) == 0)
 			ops->bad_uid(object, (uid_t)uid);
 		bytes += newline ? n + 1 : n;
 	}

@@ -48,8 +48,8 @@ int uids_read_range(const char *text, void *place, char *why, size_t size)
 		snprintf(why, size, "the last is below the first");
 	else if (!uids_valid(first) || !uids_valid(last) ||
 		 (first < UID_NOBODY && last > UID_NOBODY))
-		snprintf(why, size, "must begin at %u or above, and be without %u, %u and the last two",
-			 UIDS_LOWEST, UID_NOBODY, UID_NONE_16);
+		snprintf(why, size, "must begin at %u or above, and be without %u, %u and the last "
+			 "two there are", UIDS_LOWEST, UID_NOBODY, UID_NONE_16);
 	else if (last - first >= HY_UIDS_MAX)
 		snprintf(why, size, "are more than %d", HY_UIDS_MAX);
 	else {

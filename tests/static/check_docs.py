@@ -19,6 +19,9 @@ PAGES = {"hylics": "hylics.1", "hylics-worker": "hylics-worker.8", "hylics-agent
          "hylics-guest": "hylics-guest.1", "hylics-wire": "hylics-wire.1",
          "hylics-talk": "hylics-talk.1"}
 LIMIT_S = 60
+# A page of keys, and by its section the table of the code that lists them.
+KEYS = ("hylicsd.conf.5", {"CONFIGURATION": "config", "RECORDS": "record"})
+BUILT_IN = ("libexec-dir",)     # their default is the build's
 # Folders that hold no code of ours, or whose files each speak for themselves.
 NO_README = {"docs"}
 
@@ -208,6 +211,40 @@ def man_options(tree, build):
                 yield Complaint(path, 0, f"does not name '{command}'")
 
 
+def _sections(text):
+    """{heading: text} of a rendered page."""
+    parts = re.split(r"^([A-Z][A-Z ]+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def _keys(section):
+    """[(key, argument, words of its paragraph)] of the tags "KEY = ARGUMENT"."""
+    parts = re.split(r"^ {7}([a-z][a-z-]*) = (\S+)$", section, flags=re.MULTILINE)
+    return [(key, argument, " ".join(words.split()))
+            for key, argument, words in zip(parts[1::3], parts[2::3], parts[3::3])]
+
+
+def man_keys(tree, build):
+    """The page of keys lists exactly those of the code, in its order, with their defaults."""
+    page, tables = KEYS
+    path = f"{MAN}/{page}"
+    if path not in tree:
+        yield Complaint(path, 0, "is missing")
+        return
+    sections = _sections(_rendered(tree, page).stdout)
+    for heading, table in tables.items():
+        wanted = coded(build, table)
+        there = _keys(sections.get(heading, ""))
+        if [row[:2] for row in wanted] != [[key, argument] for key, argument, _ in there]:
+            names = ", ".join(f"{key} = {argument}" for key, argument, _ in wanted)
+            yield Complaint(path, 0, f"{heading} must list, in this order: {names}")
+        words = {key: paragraph for key, _, paragraph in there}
+        for key, _, default in wanted:
+            if default != "-" and key not in BUILT_IN and \
+                    f"Default: {default}." not in words.get(key, ""):
+                yield Complaint(path, 0, f"'{key}': no sentence 'Default: {default}.'")
+
+
 def man_renders(tree, _build):
     """Man pages render without a warning."""
     for path in tree.of_kind("man"):
@@ -265,6 +302,7 @@ RULES = (
     ("map.md names every folder", folder_map),
     ("every folder has a README", folder_readmes),
     ("man pages list what the programs understand", man_options),
+    ("hylicsd.conf.5 lists the keys of the code", man_keys),
     ("man pages render without warnings", man_renders),
     ("spec.md names proofs that exist", proofs),
 )

@@ -38,6 +38,24 @@ All of it.
 A number.
 """
 
+_KEYS = f""".\\" {_SPDX}
+.TH HYLICSD.CONF 5 "" "Hylics" "Hylics"
+.SH NAME
+hylicsd.conf \\- example
+.SH CONFIGURATION
+.TP
+.B run-dir = DIR
+A folder.
+Default: /run.
+.TP
+.B swap-file = PATH
+A file.
+.SH RECORDS
+.TP
+.B size = SIZE
+A size.
+"""
+
 TREE = {
     "common/a.h": _TOP.format("a.h") + """#ifndef A_H
 #define A_H
@@ -197,6 +215,7 @@ WarningsAsErrors: '*'
     "docs/man/hylics-guest.1": _PAGE,
     "docs/man/hylics-worker.8": _PAGE,
     "docs/man/hylics-agent.8": _PAGE,
+    "docs/man/hylicsd.conf.5": _KEYS,
 }
 
 _TABLES = """message	1	hello	control	both	28	154	begins
@@ -210,6 +229,9 @@ error	not-found	ENOENT	3
 step	chan.open	before
 limit	HY_CHUNK_MAX	16384
 limit	HY_NAME_MAX	63
+config	run-dir	DIR	/run
+config	swap-file	PATH	-
+record	size	SIZE	-
 """
 
 

@@ -14,6 +14,8 @@
 #include "common/err.h"
 #include "common/fault.h"
 #include "common/limits.h"
+#include "hylicsd/config.h"
+#include "hylicsd/record.h"
 #include "proto/frame.h"
 #include "proto/local.h"
 #include "proto/move.h"
@@ -151,6 +153,29 @@ static void print_wire(void)
 #undef ROW
 }
 
+/* The keys of a kind of file: name, word for the value, default. */
+static void print_keys(const char *name, const struct ini_table *t, const void *defaults)
+{
+	char text[HY_INI_LINE_MAX];
+
+	for (const struct ini_key *k = t->keys; k->name; k++) {
+		ini_text(k, defaults, text, sizeof(text));
+		printf("%s\t%s\t%s\t%s\n", name, k->name, k->arg,
+		       k->required || !text[0] ? "-" : text);
+	}
+}
+
+static void print_files(void)
+{
+	static struct config config;	/* large */
+	struct record record;
+
+	config_defaults(&config);
+	print_keys("config", &config_table, &config);
+	if (record_init(&record, "a", NULL) == 0)
+		print_keys("record", &record_table, &record);
+}
+
 int main(void)
 {
 	print_messages();
@@ -161,5 +186,6 @@ int main(void)
 	print_errors();
 	print_limits();
 	print_wire();
+	print_files();
 	return 0;
 }

@@ -77,8 +77,8 @@ static void what_fits_to_the_byte_is_taken(void **state)
 	assert_int_equal(budget_check(&b, &r, &e), -EDQUOT);
 	assert_string_equal(hy_err_code(&e), "over-budget");
 	assert_string_equal(e.field, "memory");
-	assert_string_equal(e.text, "'web1': 64M of memory and 32M beside it; of the budget of 191M "
-			    "there is room for a VM with 63M");
+	assert_string_equal(e.text, "'web1': 64M of memory and 32M beside it; of the budget of "
+			    "191M there is room for a VM with 63M");
 }
 
 static void nothing_wraps_round(void **state)

@@ -163,7 +163,8 @@ static void bad_values_are_refused(void **state)
 		{ "run-dir", "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 			     "aaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
 		{ "group", "a b" }, { "group", "-a" }, { "group", "" }, { "cgroup", "/a" },
-		{ "cgroup", "a/../b" }, { "cgroup", "a//b" }, { "cgroup", "." }, { "cgroup", "a b" },
+		{ "cgroup", "a/../b" }, { "cgroup", "a//b" }, { "cgroup", "." },
+		{ "cgroup", "a b" },
 		{ "uids", "5" }, { "swap-size", "0" }, { "swap-size", "1K" }, { "swap-file", "s" },
 		{ "log-level", "loud" }, { "libexec-dir", "" }, { "virtiofsd", "virtiofsd" },
 	};

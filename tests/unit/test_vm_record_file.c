@@ -151,7 +151,7 @@ static void what_is_saved_is_loaded(void **state)
 	assert_int_equal(st.st_mode, S_IFREG | 0644);
 	get(w, "web1.conf", text, sizeof(text));
 	assert_non_null(strstr(text, "Written by hylics"));
-	assert_non_null(strstr(text, "edited by hand holds from the next start"));
+	assert_non_null(strstr(text, "edited by hand holds from hylicsd"));
 	assert_non_null(strstr(text, "nic = vnet4,52:54:00:00:00:02\nversion = 1\n"));
 	assert_false(there(w, ".web1.conf.new"));
 }

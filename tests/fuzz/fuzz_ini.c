@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fuzz_ini.c - any bytes as a VM's record and as configuration: refused, or written again the same
+ *
+ * Runs in: the fuzz tests
+ * Reads from: the fuzzer
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hylicsd/config.h"
+#include "hylicsd/record.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static void require(int holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* What was read is written, and what was written is read as the same values. */
+static void require_way_back(const struct ini_table *t, const void *values, void *again)
+{
+	static char text[HY_INI_FILE_MAX];
+	int len = ini_write(t, values, text, sizeof(text), NULL);
+
+	require(len > 0 && text[len] == '\0');
+	require(ini_read(t, text, (size_t)len, "again", again, NULL) == 0);
+	require(memcmp(values, again, t->values_size) == 0);
+}
+
+static void require_untouched(const void *values, const void *before, size_t size,
+			      const struct hy_err *e)
+{
+	require(memcmp(values, before, size) == 0);
+	require(e->num && e->text[0]);
+}
+
+static void try_record(const char *bytes, size_t len)
+{
+	struct record r, before, again;
+	struct hy_err e = { 0 };
+
+	require(record_init(&r, "a", NULL) == 0);
+	before = again = r;
+	if (ini_read(&record_table, bytes, len, "record", &r, &e) < 0) {
+		require_untouched(&r, &before, sizeof(r), &e);
+		return;
+	}
+	require_way_back(&record_table, &r, &again);
+	if (record_check(&r, &e) < 0)
+		require(e.text[0] && e.field[0]);
+	else
+		require(record_memory(&r) <= r.size && record_inodes(&r) > 0);
+}
+
+static void try_config(const char *bytes, size_t len)
+{
+	static struct config c, before, again;	/* large */
+	struct hy_err e = { 0 };
+
+	config_defaults(&c);
+	before = again = c;
+	if (ini_read(&config_table, bytes, len, "config", &c, &e) < 0)
+		require_untouched(&c, &before, sizeof(c), &e);
+	else
+		require_way_back(&config_table, &c, &again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	try_record((const char *)bytes, len);
+	try_config((const char *)bytes, len);
+	return 0;
+}
