@@ -456,12 +456,11 @@ int ini_write(const struct ini_table *t, const void *values, char *bytes, size_t
 	f = fmemopen(bytes, size, "we");
 	if (!f)
 		return hy_err_set(e, errno, "[%s]: write", t->section);
-	setbuf(f, NULL);	/* so that what does not fit is seen at once */
 	fprintf(f, "%s[%s]\n", t->head ? t->head : "", t->section);
 	for (const struct ini_key *k = t->keys; k->name; k++)
 		write_key(k, values, f);
 	len = ftell(f);
-	if (ferror(f) || len < 0 || (size_t)len >= size)
+	if (fflush(f) != 0 || ferror(f) || len < 0 || (size_t)len >= size)
 		return hy_err_set(e, EMSGSIZE, "[%s]: does not fit", t->section);
 	return (int)len;
 }

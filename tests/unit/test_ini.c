@@ -94,10 +94,10 @@ static void every_type_is_read(void **state)
 
 	(void)state;
 	assert_int_equal(parse("# comment\n; another\n\n[part]\r\n"
-			       " text = a b;c # d \nsize=64K\nwait : 2m\non = yes\n"
+			       " text = a b ;c # d \nsize=64K\nwait : 2m\non = yes\n"
 			       "colour = blue\n\titem = one\nitem = two\nown = c", &v, &e), 0);
 	assert_int_equal(e.num, 0);
-	assert_string_equal(v.text, "a b;c # d");
+	assert_string_equal(v.text, "a b ;c # d");
 	assert_int_equal(v.size, 65536);
 	assert_int_equal(v.wait, 120000);
 	assert_int_equal(v.count, 3);
@@ -298,7 +298,7 @@ static void one_key_is_set(void **state)
 
 static void what_is_written_is_read_again(void **state)
 {
-	struct values v = { .text = "a = [b]; #c", .size = 4096, .wait = 500, .count = -2,
+	struct values v = { .text = "a = [b] ;#c", .size = 4096, .wait = 500, .count = -2,
 			    .on = true, .colour = 1, .n = 1, .item = { "i" }, .own = 25 };
 	struct values again = { 0 };
 	char bytes[256];
@@ -306,7 +306,7 @@ static void what_is_written_is_read_again(void **state)
 
 	(void)state;
 	len = ini_write(&table, &v, bytes, sizeof(bytes), NULL);
-	assert_string_equal(bytes, "# head\n[part]\ntext = a = [b]; #c\nsize = 4K\nwait = 500ms\n"
+	assert_string_equal(bytes, "# head\n[part]\ntext = a = [b] ;#c\nsize = 4K\nwait = 500ms\n"
 			    "count = -2\non = yes\ncolour = blue\nitem = i\nown = z\n");
 	assert_int_equal(len, (int)strlen(bytes));
 	assert_int_equal(ini_read(&table, bytes, (size_t)len, "F", &again, NULL), 0);

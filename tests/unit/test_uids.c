@@ -23,7 +23,7 @@ static void ranges_are_read(void **state)
 		"100000-4294967294", "4294967290-4294967295", "65534-65534", "65000-66000",
 		"65535-65536", "1000 - 2000", "1000-2000x", "1K-2K", "0x400-0x500",
 		"18446744073709552616-18446744073709552617",
-		"11111111111111111111111111111111-2",
+		"11111111111111111111111111111111-2", "100000-165536",
 	};
 	struct uid_range r = { 1, 2 };
 	char text[64], why[256];
@@ -91,6 +91,7 @@ static void one_outside_of_the_range_is_nobodys_business(void **state)
 	uids_take(&u, 99999);
 	uids_take(&u, 100002);
 	uids_take(&u, 4000000000u);
+	uids_take(&u, 100000 + HY_UIDS_MAX);
 	uids_give_back(&u, 0);
 	assert_int_equal(uids_lowest(&u, &uid, NULL), 0);
 	assert_int_equal(uid, 100000);

@@ -171,6 +171,8 @@ static void nics_have_an_edge_each(void **state)
 	assert_wrong(&r, "nic", "there is another on 'vnet3'");
 	strcpy(r.nic[1], "vnet33,52:54:00:00:00:02,10.0.0.1");
 	assert_int_equal(record_check(&r, NULL), 0);
+	strcpy(r.nic[1], "vnet,52:54:00:00:00:02");
+	assert_int_equal(record_check(&r, NULL), 0);
 	strcpy(r.nic[0], "vnet3" MAC SIXTEEN_ADDRESSES);
 	strcpy(r.nic[1], "vnet4" MAC SIXTEEN_ADDRESSES);
 	assert_int_equal(record_check(&r, NULL), 0);

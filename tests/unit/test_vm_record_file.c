@@ -137,7 +137,7 @@ static void what_is_saved_is_loaded(void **state)
 	r.inodes = 1000;
 	r.cache = RECORD_CACHE_ALWAYS;
 	r.offload = false;
-	strcpy(r.keep, "/srv/web 1; #x");
+	strcpy(r.keep, "/srv/web 1 ;#x");
 	strcpy(r.domain, "web");
 	r.n_nics = 2;
 	strcpy(r.nic[0], "vnet3,52:54:00:00:00:01,10.0.0.2,fd00::2");
@@ -243,6 +243,9 @@ static void a_wrong_one_is_not_saved(void **state)
 	strcpy(r.keep, "/a\nsize = 1T");
 	assert_int_equal(record_save(&w->dir, &r, &e), -EINVAL);
 	assert_string_equal(e.field, "keep");
+	r = web("web1", 100000);
+	r.memory = r.size + 1;
+	assert_int_equal(record_save(&w->dir, &r, &e), -EINVAL);
 	assert_int_equal(record_load(&w->dir, "web1", &r, NULL), 0);
 	assert_string_equal(r.keep, "");
 }
