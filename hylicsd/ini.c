@@ -90,7 +90,7 @@ static int read_text(const struct ini_key *k, const char *text, char *place, cha
 	if (rc < 0)
 		return rc;
 	memset(place, 0, k->room);	/* so that equal values are equal bytes */
-	memcpy(place, text, strlen(text));
+	memcpy(place, text, strlen(text) + 1);
 	return 0;
 }
 

@@ -138,16 +138,14 @@ static void find_uids(const char *bytes, size_t len, const struct record_ops *op
 	}
 }
 
-static void bad(const struct record_dir *d, const char *file, const struct record_ops *ops,
-		void *object, const struct hy_err *why)
+/* Of one that could not be loaded: what is known all the same. */
+static void tell_uids(const struct record_dir *d, const char *file, const struct record_ops *ops,
+		      void *object)
 {
 	hy_autofree char *bytes = malloc(HY_INI_FILE_MAX);
 	hy_autofd fd = open_record(d, file, NULL);
-	char name[NAME_MAX + 1] = "";
 	ssize_t n = -1;
 
-	memcpy(name, file, strlen(file) - strlen(END));
-	ops->bad(object, name, why);
 	if (fd >= 0 && bytes)
 		n = read(fd, bytes, HY_INI_FILE_MAX);
 	if (n > 0)
@@ -157,15 +155,17 @@ static void bad(const struct record_dir *d, const char *file, const struct recor
 static void load_one(const struct record_dir *d, const char *file, const struct record_ops *ops,
 		     void *object)
 {
-	char name[NAME_MAX + 1] = "";
 	struct hy_err why = { 0 };
+	char name[NAME_MAX + 1];
 	struct record r;
 
-	memcpy(name, file, strlen(file) - strlen(END));
-	if (record_load(d, name, &r, &why) == 0)
+	snprintf(name, sizeof(name), "%.*s", (int)(strlen(file) - strlen(END)), file);
+	if (record_load(d, name, &r, &why) == 0) {
 		ops->good(object, &r);
-	else
-		bad(d, file, ops, object, &why);
+		return;
+	}
+	ops->bad(object, name, &why);
+	tell_uids(d, file, ops, object);
 }
 
 int record_load_all(const struct record_dir *d, const struct record_ops *ops, void *object,

@@ -176,7 +176,7 @@ static void nics_have_an_edge_each(void **state)
 	strcpy(r.nic[0], "vnet3" MAC SIXTEEN_ADDRESSES);
 	strcpy(r.nic[1], "vnet4" MAC SIXTEEN_ADDRESSES);
 	assert_int_equal(record_check(&r, NULL), 0);
-	strcat(r.nic[1], ",10.0.0.1");
+	strcpy(r.nic[1], "vnet4" MAC SIXTEEN_ADDRESSES ",10.0.0.1");
 	assert_wrong(&r, "nic", "33 addresses, at most 32");
 	r.n_nics = HY_TWIN_NICS_MAX + 1;
 	assert_wrong(&r, "nic", "more than 8");
