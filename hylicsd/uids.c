@@ -98,11 +98,14 @@ int uids_lowest(const struct uids *u, uid_t *uid, struct hy_err *e)
 	uint32_t n = u->range.last - u->range.first + 1;
 
 	for (uint32_t i = 0; i < n; i += 64) {
-		uint64_t free = ~u->taken[i / 64];
-		uint32_t bit = free ? (uint32_t)__builtin_ctzll(free) : 64;
+		uint64_t taken = u->taken[i / 64];
+		uint32_t bit;
 
-		if (bit == 64 || i + bit >= n)
+		if (taken == UINT64_MAX)
 			continue;
+		bit = (uint32_t)__builtin_ctzll(~taken);
+		if (i + bit >= n)
+			break;
 		*uid = u->range.first + i + bit;
 		return 0;
 	}
