@@ -268,7 +268,7 @@ int cgroup_open(struct cgroups *c, const char *group, struct hy_err *e)
 		cgroup_close(&made);
 		return rc;
 	}
-	strcpy(made.group, group);
+	snprintf(made.group, sizeof(made.group), "%s", group);
 	*c = made;
 	return 0;
 }
@@ -396,7 +396,7 @@ int cgroup_limit(const struct cgroups *c, const char *name, uint64_t bytes, stru
 	if (rc < 0)
 		return rc;
 	if (bytes == CGROUP_NO_LIMIT)
-		strcpy(text, t->v2 ? "max" : "-1");
+		snprintf(text, sizeof(text), "%s", t->v2 ? "max" : "-1");
 	else
 		snprintf(text, sizeof(text), "%" PRIu64, bytes);
 	rc = t->v2 ? lower_v2(t, name, text, bytes) :
@@ -521,13 +521,14 @@ static int list_procs(int dir, pid_t *pids, size_t *n, size_t max)
 {
 	hy_autofd fd = openat(dir, "cgroup.procs", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	hy_autofile *f = fd < 0 ? NULL : fdopen(fd, "r");
+	char line[32];
 	int count = 0;
-	int pid;
 
 	if (!f)
 		return -errno;
 	hy_fd_steal(&fd);
-	for (; fscanf(f, "%d", &pid) == 1; count++) {
+	for (; fgets(line, sizeof(line), f); count++) {
+		pid_t pid = (pid_t)strtol(line, NULL, 10);
 		bool known = pid <= 0;	/* 0: of another process namespace */
 
 		for (size_t i = 0; i < *n && !known; i++)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Probes and splice on the guest's kernel; and mmap on the share by file system and cache mode."""
+"""Probes, splice, hylicsd on the guest's kernel; mmap on the share by file system and cache."""
 
 import pathlib
 import re
@@ -76,6 +76,13 @@ def test_probe_holds_on_the_guests_kernel(guest, probe):
 @pytest.mark.parametrize("name", ("frames", "live"))
 def test_splice_works_on_the_guests_kernel(guest, name):
     judge(guest.run(f"cd /tmp && exec {BUILD}/tests/splice/test-splice_{name}", timeout_s=300))
+
+
+@pytest.mark.parametrize("name", ("cgroup", "share", "pages", "swap"))
+def test_hylicsd_works_on_the_guests_kernel(guest, name):
+    result = guest.run(f"cd /tmp && exec {BUILD}/tests/hylicsd/test-hylicsd_{name}", timeout_s=300)
+    judge(result)
+    assert name != "cgroup" or "cgroups of version 2" in result.stdout, result.stdout
 
 
 @pytest.mark.parametrize("mode", MODES)
