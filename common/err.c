@@ -57,6 +57,7 @@ int hy_err_set(struct hy_err *e, int num, const char *fmt, ...)
 	e->num = num;
 	e->code = NULL;
 	e->field[0] = '\0';
+	e->whole = false;
 	return -num;
 }
 
@@ -72,7 +73,26 @@ int hy_err_usage(struct hy_err *e, const char *field, const char *fmt, ...)
 	e->num = EINVAL;
 	e->code = field ? CODE_BAD_OPTION : CODE_BAD_USAGE;
 	snprintf(e->field, sizeof(e->field), "%s", field ? field : "");
+	e->whole = false;
 	return -EINVAL;
+}
+
+int hy_err_told(struct hy_err *e, const char *code, const char *field, const char *message)
+{
+	int num = EIO;
+
+	if (strcmp(code, CODE_BAD_OPTION) == 0 || strcmp(code, CODE_BAD_USAGE) == 0)
+		num = EINVAL;
+	for (size_t i = 0; num == EIO && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i].code, code) == 0)
+			num = kinds[i].num;
+	if (num == EINVAL)
+		hy_err_usage(e, field, "%s", message);
+	else
+		hy_err_set(e, num, "%s", message);
+	snprintf(e->field, sizeof(e->field), "%s", field ? field : "");
+	e->whole = true;
+	return -num;
 }
 
 int hy_err_add(struct hy_err *e, const char *fmt, ...)
@@ -101,7 +121,7 @@ static bool is_usage(const struct hy_err *e)
 /* Returns what follows the sentence: the errno's words, or nothing where they would add none. */
 static const char *errno_words(const struct hy_err *e)
 {
-	return is_usage(e) ? NULL : strerror(e->num);
+	return e->whole || is_usage(e) ? NULL : strerror(e->num);
 }
 
 /* A file's name must not be able to speak to the reader's terminal. */
@@ -124,13 +144,19 @@ void hy_err_print(const char *program, const struct hy_err *e)
 	fprintf(stderr, "%s%s\n", words ? ": " : "", words ? words : "");
 }
 
-void hy_err_print_json(FILE *f, const struct hy_err *e)
+void hy_err_message(const struct hy_err *e, char message[HY_ERR_MESSAGE_MAX])
 {
 	const char *words = errno_words(e);
-	char message[HY_ERR_TEXT_MAX + 128];
 
-	snprintf(message, sizeof(message), "%s%s%s", e->text, words ? ": " : "",
+	snprintf(message, HY_ERR_MESSAGE_MAX, "%s%s%s", e->text, words ? ": " : "",
 		 words ? words : "");
+}
+
+void hy_err_print_json(FILE *f, const struct hy_err *e)
+{
+	char message[HY_ERR_MESSAGE_MAX];
+
+	hy_err_message(e, message);
 	fputs("{\"error\":{\"code\":", f);
 	hy_json_string(f, hy_err_code(e));
 	fputs(",\"message\":", f);

@@ -21,16 +21,20 @@
 #ifndef HY_ERR_H
 #define HY_ERR_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #define HY_ERR_TEXT_MAX 512
 #define HY_ERR_FIELD_MAX 64
+#define HY_ERR_MESSAGE_MAX (HY_ERR_TEXT_MAX + 128)
 
 struct hy_err {
 	int num;			/* positive errno, 0 while nothing failed */
 	const char *code;		/* a literal such as "bad-option"; NULL: follows from num */
 	char field[HY_ERR_FIELD_MAX];	/* the option or key at fault, "" if none */
 	char text[HY_ERR_TEXT_MAX];	/* without the errno's own words */
+	bool whole;			/* but with all words there are: another process's error */
 };
 
 /* The exit codes of every command; docs/contracts.md holds the same table. */
@@ -82,6 +86,24 @@ int hy_err_usage(struct hy_err *e, const char *field, const char *fmt, ...)
  * Return: a literal, "failed" where the errno has no word of its own
  */
 const char *hy_err_code(const struct hy_err *e);
+
+/**
+ * hy_err_message() - The whole sentence, as it is printed and sent: the text and the errno's words
+ * @e:		Set by the call that failed
+ * @message:	Filled
+ */
+void hy_err_message(const struct hy_err *e, char message[HY_ERR_MESSAGE_MAX]);
+
+/**
+ * hy_err_told() - Record a failure that another process told of
+ * @e:		Filled; what it held is replaced
+ * @code:	Its word, as hy_err_code() gives it; one that is not known here counts as "failed"
+ * @field:	The option or key at fault, NULL if none
+ * @message:	Its whole sentence; nothing is added behind it
+ *
+ * Return: the negative errno that has the code, -EINVAL for a wrong use, else -EIO
+ */
+int hy_err_told(struct hy_err *e, const char *code, const char *field, const char *message);
 
 /**
  * hy_err_print() - Print "PROGRAM: context: what was tried: errno's words" on stderr

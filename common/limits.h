@@ -194,6 +194,28 @@
 /* User ids in the range for VMs: a bit each in hylicsd. */
 #define HY_UIDS_MAX 65536
 
+/*
+ * API of hylicsd. Its clients are commands and a few programs that watch; a request is a page of
+ * JSON at most, and comes over a unix socket.
+ */
+#define HY_HTTP_CONNS_MAX 256
+#define HY_HTTP_HEAD_MAX 16384	/* bytes of a request line and its headers */
+#define HY_HTTP_BODY_MAX 65536	/* bytes of a body */
+#define HY_HTTP_PATH_MAX 255	/* bytes of a path; the longest with sense has 80 */
+/* A body that is refused is read up to here, so that its sender gets to read why. */
+#define HY_HTTP_SWALLOW_MAX (1u << 20)
+#define HY_HTTP_REQUEST_MS 10000	/* for a request to be whole, or an answer to be read */
+#define HY_JSON_DEPTH_MAX 32	/* objects and lists in each other: a parser's recursion */
+/* Readers of events; the rest of the connections stays for requests. */
+#define HY_HTTP_STREAMS_MAX 64
+#define HY_HTTP_EVENTS_MAX 256	/* events that wait for a reader */
+/* A stream is silent no longer: a comment shows whether its reader lives. */
+#define HY_HTTP_COMMENT_MS 15000
+/* Who asks the API: bytes of headers and body of an answer, and how long it waits for one. */
+#define HY_API_HEAD_MAX 16384
+#define HY_API_BODY_MAX (4u << 20)
+#define HY_API_WAIT_MS 120000
+
 /* Names that come from a guest: shown in logs and lists, never used as paths. */
 #define HY_NAME_MAX 63
 #define HY_VERSION_TEXT_MAX 64
