@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import openapi
 import verdict
 from verdict import Complaint
 
@@ -305,6 +306,8 @@ RULES = (
     ("hylicsd.conf.5 lists the keys of the code", man_keys),
     ("man pages render without warnings", man_renders),
     ("spec.md names proofs that exist", proofs),
+    ("openapi.json describes the routes of the code", openapi.routes),
+    ("openapi.json is sound in itself", openapi.sound),
 )
 
 if __name__ == "__main__":

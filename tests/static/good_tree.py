@@ -56,6 +56,19 @@ A file.
 A size.
 """
 
+_OPENAPI = """{"paths": {
+  "/v1/vms": {"get": {"summary": "all VMs", "responses": {"default": {}}}},
+  "/v1/vms/{name}": {
+    "parameters": [{"name": "name", "in": "path"}],
+    "post": {"summary": "change", "responses": {"default": {}},
+      "parameters": [{"name": "force", "in": "query"}],
+      "requestBody": {"required": true, "content": {"application/json": {"schema": {
+        "type": "object", "additionalProperties": false, "required": ["share"],
+        "properties": {"share": {"allOf": [{"$ref": "#/components/schemas/size"}],
+                                 "x-minimum": 4096}}}}}}}}},
+ "components": {"schemas": {"size": {"type": "string"}}}}
+"""
+
 TREE = {
     "common/a.h": _TOP.format("a.h") + """#ifndef A_H
 #define A_H
@@ -124,6 +137,7 @@ Checks: >
   -bugprone-easily-swappable-parameters
 WarningsAsErrors: '*'
 """,
+    "docs/openapi.json": _OPENAPI,
     "docs/wire.md": """# Bytes
 
 ## Messages
@@ -235,6 +249,12 @@ record	size	SIZE	-
 """
 
 
+_ROUTES = """route	GET	/v1/vms	none	-	all VMs
+route	POST	/v1/vms/{name}	must	force	change
+member	POST	/v1/vms/{name}	share	size	required	4096	0
+"""
+
+
 def _prints(text):
     return f"#!/bin/sh\ncat <<'END'\n{text}END\n"
 
@@ -252,6 +272,7 @@ def _options(program, *commands):
 
 BUILD = {
     "tests/static/print_tables": _prints(_TABLES),
+    "tests/static/print_routes": _prints(_ROUTES),
     "hylics": _options("hylics", "hylics vm"),
     "hylics-wire": _options("hylics-wire"),
     "hylics-talk": _options("hylics-talk"),
