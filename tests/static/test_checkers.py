@@ -210,7 +210,7 @@ BAD = (
         edited("docs/openapi.json", '"size": {"type": "string"}', '"size": {"$ref": "#/no"}'),
         "'#/no' is not there"),
     Bad("check_docs", "openapi.json is sound in itself",
-        edited("docs/openapi.json", '"in": "path"', '"in": "query"'), "its parameters are []"),
+        edited("docs/openapi.json", '"in": "path"', '"in": "header"'), "its parameters are []"),
 
     # the tools
     Bad("run_clang_tidy", "clang-tidy finds nothing",
