@@ -24,11 +24,6 @@
 #define SWAP_MIN (1 << 20)
 #define NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
-/* Where distributions have it; the second is Debian 12's, with QEMU's own. */
-static const char *const virtiofsd_places[] = {
-	"/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd", NULL
-};
-
 static int check_name(const char *text, char *why, size_t size)
 {
 	if (text[strspn(text, NAME_LETTERS)] == '\0' && text[0] != '-')
@@ -186,20 +181,4 @@ int config_check(const struct config *c, struct hy_err *e)
 		return hy_err_usage(e, "run-dir", "run-dir '%.64s': is lost at a reboot, and so "
 				    "must not have state-dir or vms-dir in it", c->run_dir);
 	return 0;
-}
-
-const char *config_virtiofsd(const struct config *c, struct hy_err *e)
-{
-	if (c->virtiofsd[0] && access(c->virtiofsd, X_OK) == 0)
-		return c->virtiofsd;
-	if (c->virtiofsd[0]) {
-		hy_err_set(e, errno, "virtiofsd '%.200s'", c->virtiofsd);
-		return NULL;
-	}
-	for (const char *const *place = virtiofsd_places; *place; place++)
-		if (access(*place, X_OK) == 0)
-			return *place;
-	hy_err_set(e, ENOENT, "no virtiofsd in %s, %s or %s: install it, or name it with the key "
-		   "virtiofsd", virtiofsd_places[0], virtiofsd_places[1], virtiofsd_places[2]);
-	return NULL;
 }

@@ -28,7 +28,7 @@ struct config {
 	char state_dir[HY_PATH_MAX + 1];
 	char vms_dir[HY_PATH_MAX + 1];
 	char libexec_dir[HY_PATH_MAX + 1];	/* hylics-keeper and hylics-worker are there */
-	char virtiofsd[HY_PATH_MAX + 1];	/* "": see config_virtiofsd() */
+	char virtiofsd[HY_PATH_MAX + 1];	/* "": see virtiofs_find() */
 	char group[CONFIG_NAME_MAX];		/* who may use the API */
 	char cgroup[HY_PATH_MAX + 1];		/* below the root of each hierarchy */
 	struct uid_range uids;
@@ -79,14 +79,5 @@ int config_set(struct config *c, const char *key, const char *text, struct hy_er
  * Return: 0, -EINVAL
  */
 int config_check(const struct config *c, struct hy_err *e);
-
-/**
- * config_virtiofsd() - The virtiofsd to start
- * @c:	Configuration
- * @e:	Error: tells where it was looked for
- *
- * Return: a path that can be executed, the configuration's or a literal; NULL
- */
-const char *config_virtiofsd(const struct config *c, struct hy_err *e);
 
 #endif

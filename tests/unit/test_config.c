@@ -204,25 +204,6 @@ static void records_outlive_a_reboot(void **state)
 	assert_string_equal(e.field, "run-dir");
 }
 
-static void virtiofsd_is_found(void **state)
-{
-	struct world *w = *state;
-	const char *place;
-	struct hy_err e = { 0 };
-
-	assert_int_equal(config_set(&w->c, "virtiofsd", "/bin/sh", NULL), 0);
-	assert_string_equal(config_virtiofsd(&w->c, NULL), "/bin/sh");
-	assert_int_equal(config_set(&w->c, "virtiofsd", "/nowhere/virtiofsd", NULL), 0);
-	assert_null(config_virtiofsd(&w->c, &e));
-	assert_non_null(strstr(e.text, "/nowhere/virtiofsd"));
-	w->c.virtiofsd[0] = '\0';
-	place = config_virtiofsd(&w->c, &e);
-	if (place)
-		assert_int_equal(access(place, X_OK), 0);
-	else
-		assert_non_null(strstr(e.text, "no virtiofsd in"));
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -237,7 +218,6 @@ int main(void)
 		TEST(bad_values_are_refused),
 		TEST(swap_has_a_file_and_a_size),
 		TEST(records_outlive_a_reboot),
-		TEST(virtiofsd_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,8 +25,10 @@
 
 #define NONE (-2)
 
-static char *const sleeper[] = { "/bin/sleep", "1000", NULL };
-static char *const nothing[] = { "/nonexistent/program", NULL };
+static char sleep_path[] = "/bin/sleep", seconds[] = "1000";
+static char nothing_path[] = "/nonexistent/program";
+static char *const sleeper[] = { sleep_path, seconds, NULL };
+static char *const nothing[] = { nothing_path, NULL };
 
 struct world {
 	struct ev_loop loop;
