@@ -10,7 +10,8 @@
  * absent	Nothing of the VM is there. May: make.
  * making	Pieces are made one after the other; one that is there already is left, or brought
  *		to what the record says. May: nothing; who asks is told "busy".
- * ready	All pieces are there. May: make (again, when the record has changed), unmake, lose one.
+ * ready	All pieces are there. May: make (again, when the record has changed), unmake, lose
+ *		one.
  * degraded	A piece could not be made or taken away, or was lost; why says so. May: make,
  *		unmake.
  * unmaking	Pieces are taken away in reverse. May: nothing.
