@@ -98,7 +98,49 @@ static void configure(struct splice_bpf *bpf, const struct splice_config *cfg)
 	bpf->rodata->listeners = cfg->listeners;
 }
 
-int splice_open(struct splice *s, const struct splice_config *cfg, struct hy_err *e)
+/*
+ * DOC: What outlives a splice
+ *
+ * The twin's connections go on when the interface is made again, so what was learnt about them is
+ * handed on. Whoever only reads sends nothing that would teach it anew: he waits for data that
+ * leaves the twin to nobody.
+ *
+ * hops, socket_hops, only_hop (.bss): MACs seen at the edge, by remote address and by connection.
+ *	An interface made again in the same bridge has the same neighbours. In another network they
+ *	are wrong until frames correct them: those of the guest what is known of an address, those
+ *	of a connection, from another MAC than before, what its socket keeps. (Only one for which no
+ *	frame had come since it was moved has no MAC to compare with, and ends by its time-out.)
+ *	only_hop is about all the guest ever sent: that there were several must not be forgotten.
+ * reborn, closed: what became of connections whose TIME_WAIT is in the twin, or that have ended
+ *	there. Without the one a connection of the guest's that goes on would lose its frames to the
+ *	twin, without the other it would send the RSTs that are held back.
+ * twin_pieces: the rest of a datagram may still come; a first piece decides about its number anew.
+ *
+ * Not handed on: addresses, the owner gives them to each splice, and some may have gone while there
+ * was none; counts, they are one splice's; .rodata, its configuration.
+ */
+static int take_over(struct splice_bpf *bpf, const struct splice_bpf *earlier)
+{
+	const struct {
+		struct bpf_map *ours;
+		const struct bpf_map *theirs;
+	} kept[] = {
+		{ bpf->maps.hops, earlier->maps.hops },
+		{ bpf->maps.socket_hops, earlier->maps.socket_hops },
+		{ bpf->maps.bss, earlier->maps.bss },
+		{ bpf->maps.reborn, earlier->maps.reborn },
+		{ bpf->maps.closed, earlier->maps.closed },
+		{ bpf->maps.twin_pieces, earlier->maps.twin_pieces },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]) && rc == 0; i++)
+		rc = bpf_map__reuse_fd(kept[i].ours, bpf_map__fd(kept[i].theirs));
+	return rc;
+}
+
+int splice_open(struct splice *s, const struct splice_config *cfg, const struct splice *earlier,
+		struct hy_err *e)
 {
 	libbpf_print_fn_t print;
 	int rc = check_config(cfg, e);
@@ -114,7 +156,9 @@ int splice_open(struct splice *s, const struct splice_config *cfg, struct hy_err
 	rc = -errno;
 	if (s->bpf) {
 		configure(s->bpf, cfg);
-		rc = splice_bpf__load(s->bpf);
+		rc = earlier && earlier->bpf ? take_over(s->bpf, earlier->bpf) : 0;
+		if (rc == 0)
+			rc = splice_bpf__load(s->bpf);
 	}
 	libbpf_set_print(print);
 	if (rc < 0 || !s->bpf) {
@@ -243,10 +287,12 @@ static int doom_own(void *object, const struct tc_filter *f)
  * The interface may be gone, its hook another's, our filter taken away by somebody: then there is
  * nothing to do, so errors are nobody's business.
  */
-static void detach_all(struct splice *s)
+void splice_detach(struct splice *s)
 {
 	struct doomed doomed;
 
+	if (!s->bpf)
+		return;
 	/* the other way round than attached */
 	for (int which = SPLICE_PROGS - 1; which >= 0; which--) {
 		struct splice_hook *hook = &s->hooks[which];
@@ -270,7 +316,7 @@ int splice_attach(struct splice *s, struct hy_err *e)
 	int rc = attach_all(s, e);
 
 	if (rc < 0) {
-		detach_all(s);
+		splice_detach(s);
 		return hy_err_add(e, "splice");
 	}
 	return 0;
@@ -359,7 +405,7 @@ void splice_close(struct splice *s)
 {
 	if (!s->bpf)
 		return;
-	detach_all(s);
+	splice_detach(s);
 	splice_bpf__destroy(s->bpf);
 	s->bpf = NULL;
 }

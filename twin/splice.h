@@ -7,16 +7,17 @@
  *
  *	struct splice s;
  *
- *	splice_open(&s, &cfg, e);			loaded, not attached
+ *	splice_open(&s, &cfg, NULL, e);			loaded, not attached
  *	splice_add_address(&s, AF_INET, &addr, e);	what the twin may send as
  *	splice_attach(&s, e);				from here on sockets of the twin get frames
  *	...
  *	splice_close(&s);
  *
  * One splice belongs to one edge and one veth. Either interface is made again under another number:
- * close, and open with the new one. The process that attached may die: the programs stay at their
- * hooks until splice_sweep() or until the interface goes; with the twin's namespace gone they
- * find no socket, and every frame goes where it would without them.
+ * open another splice, which takes over what this one has learnt, and close this one. The process
+ * that attached may die: the programs stay at their hooks until splice_sweep() or until the
+ * interface goes; with the twin's namespace gone they find no socket, and every frame goes where it
+ * would without them.
  */
 #ifndef HY_SPLICE_H
 #define HY_SPLICE_H
@@ -66,12 +67,15 @@ struct splice {
  * splice_open() - Load the programs for one edge and one twin
  * @s:		Filled; after a failure there is nothing to close
  * @cfg:	Copied
+ * @earlier:	Of the same guest's NIC and the same twin, attached or not: what it has learnt about
+ *		connections is used on, by both if both run; NULL, or not open: nothing is known yet
  * @e:		Error
  *
  * Return: 0, -EINVAL for a configuration that cannot be meant, -EPERM where BPF is not allowed,
  * another -errno
  */
-int splice_open(struct splice *s, const struct splice_config *cfg, struct hy_err *e);
+int splice_open(struct splice *s, const struct splice_config *cfg, const struct splice *earlier,
+		struct hy_err *e);
 
 /**
  * splice_attach() - Put the programs to their hooks
@@ -144,11 +148,17 @@ int splice_counts(const struct splice *s, uint64_t out[SPLICE_COUNTS]);
 extern const char *const splice_count_names[SPLICE_COUNTS];
 
 /**
- * splice_close() - Take the programs away and let go of everything; harmless on one not open
- * @s:	From splice_open(), or zeroed
+ * splice_detach() - Take the programs away, keep what they have learnt for the next splice_open()
+ * @s:	From splice_open(), or zeroed; attached or not
  *
  * Removes filters only where our own program still hangs, and a clsact qdisc only if
  * splice_attach() made it and nothing else is on it. Links end for whoever else holds them, too.
+ */
+void splice_detach(struct splice *s);
+
+/**
+ * splice_close() - Take the programs away and let go of everything; harmless on one not open
+ * @s:	From splice_open(), or zeroed
  */
 void splice_close(struct splice *s);
 

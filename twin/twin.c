@@ -21,9 +21,10 @@
 
 /* -- the splice of a NIC -- */
 
+/* What it has learnt is kept for the next one: the twin's connections live on. */
 static void unsplice(struct twin_nic *nic)
 {
-	splice_close(&nic->splice);
+	splice_detach(&nic->splice);
 	nic->edge_index = 0;
 }
 
@@ -61,17 +62,18 @@ static int splice(struct twin *t, struct twin_nic *nic, const struct link_info *
 	int rc = fill_config(t, nic, edge, &cfg, e);
 
 	if (rc == 0)
-		rc = splice_open(&fresh, &cfg, e);
+		rc = splice_open(&fresh, &cfg, &nic->splice, e);
 	for (unsigned int i = 0; rc == 0 && i < nic->spec.n_addrs; i++)
 		rc = splice_add_address(&fresh, nic->spec.addr[i].family, nic->spec.addr[i].addr,
 					e);
-	splice_close(&nic->splice);
+	splice_detach(&nic->splice);
 	if (rc == 0)
 		rc = splice_attach(&fresh, e);
 	if (rc < 0) {
 		splice_close(&fresh);
 		return rc;
 	}
+	splice_close(&nic->splice);
 	nic->splice = fresh;
 	nic->edge_index = edge->index;
 	if (t->spliced)
@@ -344,6 +346,7 @@ int twin_set_addresses(struct twin *t, unsigned int number, const struct twin_ad
 static void remove_nic(struct twin_nic *nic)
 {
 	unsplice(nic);
+	splice_close(&nic->splice);
 	if (nic->host_index)
 		verb_remove_veth(nic->host_index, NULL);
 	nic->host_index = 0;

@@ -22,7 +22,8 @@
  *
  * A notification about links is a hint only: the state follows from what the kernel answers when it
  * is asked for the edge's name. So an edge may come late, go, come back with another index, or
- * change its MTU, and no notification that was lost does harm for longer than to the next.
+ * change its MTU, and no notification that was lost does harm for longer than to the next. What the
+ * programs have learnt outlives the edge: nobody has to show the way to a client anew.
  */
 #ifndef HY_TWIN_H
 #define HY_TWIN_H
@@ -57,7 +58,7 @@ struct twin_nic {
 	unsigned int twin_index;	/* of nicM, in the twin's */
 	unsigned int edge_index;	/* 0 while waiting */
 	unsigned int mtu;		/* the edge's, last seen */
-	struct splice splice;		/* open unless waiting */
+	struct splice splice;		/* attached unless waiting */
 	struct hy_log_rate rate;	/* of complaints about its edge */
 };
 

@@ -18,11 +18,13 @@
 #include <linux/bpf.h>
 #include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
+#include <linux/sockios.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -153,17 +155,21 @@ static struct longest look(int fd)
 	return longest;
 }
 
+static int accept_one(const struct world *w)
+{
+	return splice_wait_for(w->listener, POLLIN) ?
+		       accept4(w->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+}
+
 /* A client of the guest's address talks with the twin. */
 static void check_talk(struct world *w, struct splice *s, bool ip6, const char *what)
 {
 	int watch = splice_packet_socket(&w->net, w->net.twin, SPLICE_V1_NAME);
 	int client = start_connect(w, ip6);
+	int server = accept_one(w);
 	struct longest seen;
-	int server = -1;
 	size_t up, down;
 
-	if (splice_wait_for(w->listener, POLLIN))
-		server = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (!probe_check(server >= 0 && splice_is_connected(client), "%s: a client is accepted",
 			 what))
 		probe_bail("there is nothing to go on with");
@@ -257,6 +263,44 @@ static void check_attached(struct world *w)
 	check_talk(w, &s, false, "after that");
 	splice_close(&s);
 	probe_check(nothing_at(w), "closed: no filter and no qdisc is left");
+}
+
+/* For probe_wait_until(): the other side has acknowledged all that was sent. */
+static bool is_acknowledged(void *arg)
+{
+	const int *fd = arg;
+	int left;
+
+	return PROBE_TRY(ioctl(*fd, SIOCOUTQ, &left)) == 0 && left == 0;
+}
+
+/* The interface comes again in the middle of a download; nobody sends anything of his own. */
+static void check_again(struct world *w, bool ip6)
+{
+	struct splice_config cfg = config(w);
+	struct hy_err e = { 0 };
+	struct splice s, next;
+	int client, server;
+	size_t rest;
+
+	cfg.listeners = true;
+	open_and_attach(&s, &cfg);
+	client = start_connect(w, ip6);
+	server = accept_one(w);
+	if (splice_transfer(server, client, TRANSFER, DOWN) != TRANSFER ||
+	    !probe_wait_until(is_acknowledged, &server))
+		probe_bail("a download that does not begin");
+	splice_detach(&s);
+	world_reopen(&next, &cfg, &s);
+	splice_close(&s);
+	world_try(splice_attach(&next, &e), &e);
+	rest = splice_transfer(server, client, TRANSFER, DOWN);
+	probe_check(rest == TRANSFER && count_of(&next, SPLICE_DROP_NO_HOP) == 0,
+		    "put up again, IPv%d: a download goes on by itself, %zu bytes are right",
+		    ip6 ? 6 : 4, rest);
+	close(client);
+	close(server);
+	splice_close(&next);
 }
 
 /* A frame of the client's with our VLAN's tag, as it stands on the wire. */
@@ -609,6 +653,8 @@ static void check_all(bool filters)
 	world_make(&w, SPLICE_BRIDGED, SPLICE_TAP);
 	prepare_client(&w);
 	check_attached(&w);
+	check_again(&w, false);
+	check_again(&w, true);
 	check_vlan(&w);
 	check_beside(&w);
 	check_found_qdisc(&w);

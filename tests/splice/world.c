@@ -140,8 +140,13 @@ int world_try(int rc, const struct hy_err *e)
 
 void world_open(struct splice *s, const struct splice_config *cfg)
 {
+	world_reopen(s, cfg, NULL);
+}
+
+void world_reopen(struct splice *s, const struct splice_config *cfg, const struct splice *earlier)
+{
 	struct hy_err e = { 0 };
-	int rc = splice_open(s, cfg, &e);
+	int rc = splice_open(s, cfg, earlier, &e);
 
 	if (rc == -EPERM)
 		probe_skip_all("BPF programs may not be loaded here");

@@ -55,6 +55,14 @@ struct splice_config world_config(const struct world *w);
 void world_open(struct splice *s, const struct splice_config *cfg);
 
 /**
+ * world_reopen() - As world_open(), with what another splice has learnt
+ * @s:		Filled
+ * @cfg:	Configuration
+ * @earlier:	As for splice_open()
+ */
+void world_reopen(struct splice *s, const struct splice_config *cfg, const struct splice *earlier);
+
+/**
  * world_try() - The end of the test unless @rc is 0 or more
  * @rc:		Returned by what was tried
  * @e:		Filled by it

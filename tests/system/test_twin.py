@@ -6,10 +6,12 @@ holds the twin. A guest is a namespace, or a tap that this test holds in a VM's 
 """
 
 import array
+import concurrent.futures
 import contextlib
 import errno
 import fcntl
 import os
+import random
 import re
 import signal
 import socket
@@ -29,6 +31,7 @@ DRIVER = hylab.BUILD / "tests/twin/twin-driver"
 PORT = 80
 BYTES = 300_000
 LOOK_S = 0.01
+SIOCOUTQ = 0x5411
 TUNSETIFF, IFF_TAP_NO_PI_VNET = 0x400454ca, 0x0002 | 0x1000 | 0x4000
 
 
@@ -321,8 +324,12 @@ class TapGuest:
     def recreate(self):
         """The VM restarts: the tap goes and comes back."""
         self.close()
+        self.net.host.ip(f"link del {self.guest.interface}")
+        self.make()
+
+    def make(self):
+        """The tap comes back."""
         name = self.guest.interface
-        self.net.host.ip(f"link del {name}")
         self.net.host.ip(f"tuntap add dev {name} mode tap vnet_hdr",
                          f"link set {name} master br0 up")
         self.attach()
@@ -376,9 +383,45 @@ def test_the_tap_is_made_again_while_a_connection_lives(stack, tapped):
     before = twin.state()[0]
     tapped.recreate()
     until(lambda: twin.state()[0] not in (0, before))
-    connection.client.sendall(b"x")     # the next hop has to be shown once more
-    assert connection.server.recv(1) == b"x"
     connection.check()
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("how", ["at once", "later", "veth"])
+def test_a_download_goes_on_when_the_edge_comes_again(stack, tapped, family, how):
+    """Its client only reads, and no guest is awake: nobody shows the next hop once more."""
+    twin = of_tap(tapped)
+    address = tapped.guest.v4 if family == 4 else tapped.guest.v6
+    connection = Connection(stack, twin, tapped.net.client, address)
+    sent = random.Random(family).randbytes(2 * BYTES)
+    download(connection, sent[:BYTES])
+    before = twin.state()
+    if how == "veth":
+        tapped.net.host.ip(f"link del {host_ends(tapped.net.host)[0]}")
+    elif how == "later":
+        tapped.close()
+        tapped.net.host.ip(f"link del {tapped.guest.interface}")
+        until(lambda: twin.state()[0] == 0)
+        tapped.make()
+    else:
+        tapped.recreate()
+    until(lambda: twin.state()[0] and twin.state()[::2] != before[::2])
+    download(connection, sent[BYTES:])
+    assert twin.count("drop-no-hop") == 0
+
+
+def download(connection, data):
+    """The client reads it from the twin, and has acknowledged all of it."""
+    got = bytearray()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(connection.server.sendall, data)
+        while len(got) < len(data):
+            more = connection.client.recv(len(data) - len(got))
+            assert more, "an early end"
+            got += more
+        sending.result()
+    assert got == data
+    until(lambda: struct.unpack("i", fcntl.ioctl(connection.server, SIOCOUTQ, bytes(4)))[0] == 0)
 
 
 def test_an_edge_that_goes_is_waited_for_and_told(tapped):
@@ -440,8 +483,6 @@ def test_the_veth_is_made_again_when_somebody_deletes_it(stack, bridged):
     before = twin.state()[2]
     bridged.host.ip(f"link del {host_ends(bridged.host)[0]}")
     until(lambda: twin.state()[2] not in (0, before))
-    connection.client.sendall(b"x")
-    assert connection.server.recv(1) == b"x"
     connection.check()
 
 
