@@ -7,7 +7,50 @@
  */
 #include "cli/verbs.h"
 
+#define ASKS(word) .options = word##_options, .values_size = sizeof(struct ask_values), \
+	.run = word##_run
+
 static const struct hy_cmd vm_commands[] = {
+	{ .name = "add",
+	  .args = "NAME",
+	  .summary = "give a VM a share, and a keeper for its connections",
+	  .details = "Prints what was made: the share's folder here, the socket of its virtiofsd "
+		     "and the place where QEMU is to make the channel's. A VM that runs already "
+		     "gets them when it is started the next time.",
+	  .options = vm_add_options,
+	  .values_size = sizeof(struct vm_add_values),
+	  .min_args = 1, .max_args = 1,
+	  .run = vm_add_run },
+	{ .name = "list",
+	  .summary = "list the VMs",
+	  ASKS(vm_list) },
+	{ .name = "show",
+	  .args = "NAME",
+	  .summary = "show what a VM has",
+	  .min_args = 1, .max_args = 1,
+	  ASKS(vm_show) },
+	{ .name = "set",
+	  .args = "NAME KEY=VALUE...",
+	  .summary = "change what a VM has, while it is in use",
+	  .details = "Keys: size and memory (64M), inodes, cache (auto, none, always), keep (a "
+		     "folder), domain, nic (IFNAME,MAC[,ADDRESS...], once for each; all of them "
+		     "are replaced). An empty value takes away what was there.",
+	  .min_args = 2, .max_args = 64,
+	  ASKS(vm_set) },
+	{ .name = "remove",
+	  .args = "NAME",
+	  .summary = "take a VM's share and keeper away",
+	  .details = "Its connections come home first; its content is saved if it is to be kept, "
+		     "else it is gone.",
+	  .options = vm_remove_options,
+	  .values_size = sizeof(struct vm_remove_values),
+	  .min_args = 1, .max_args = 1,
+	  .run = vm_remove_run },
+	{ .name = "offload",
+	  .args = "NAME on|off",
+	  .summary = "let a VM's connections move to the host, or bring them all home",
+	  .min_args = 2, .max_args = 2,
+	  ASKS(vm_offload) },
 	{ .name = "qemu-args",
 	  .summary = "print the QEMU command line of a VM",
 	  .details = "Prints one line for a shell, or with --json an object with the words as a "
@@ -75,6 +118,14 @@ static const struct hy_cmd completion_commands[] = {
 
 static const struct hy_cmd groups[] = {
 	{ .name = "vm", .summary = "virtual machines", .sub = vm_commands },
+	{ .name = "why",
+	  .args = "NAME",
+	  .summary = "tell why connections of a VM were not moved, with counts",
+	  .min_args = 1, .max_args = 1,
+	  ASKS(why) },
+	{ .name = "status",
+	  .summary = "tell what hylicsd has promised, and what it has",
+	  ASKS(status) },
 	{ .name = "lab", .summary = "experiments, walled off from the machine",
 	  .sub = lab_commands },
 	{ .name = "completion", .summary = "completion for shells", .sub = completion_commands },

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/opt.h"
+#include "cli/ask.h"
 #include "cli/qemu_args.h"
 
 extern const struct hy_cmd hylics_command;	/* the root: completion is made from it */
@@ -23,6 +24,20 @@ struct vm_qemu_args_values {
 	struct qemu_spec spec;
 	int accel;
 	bool json;
+};
+
+struct vm_add_values {
+	struct ask_values ask;		/* first: see ASK_OPTIONS */
+	uint64_t share, memory;
+	int64_t inodes;
+	struct hy_opt_list taps;
+	const char *keep, *domain;
+	int cache;
+};
+
+struct vm_remove_values {
+	struct ask_values ask;
+	bool force;
 };
 
 struct lab_run_values {
@@ -47,6 +62,19 @@ extern const struct hy_opt vm_qemu_args_options[];
 extern const struct vm_qemu_args_values vm_qemu_args_defaults;
 /* The run() of each verb, as struct hy_cmd says. */
 int vm_qemu_args_run(const void *values, int argc, char **argv, struct hy_err *e);
+
+/* Those whose values are a struct ask_values but for add and remove. */
+extern const struct hy_opt vm_add_options[], vm_list_options[], vm_show_options[];
+extern const struct hy_opt vm_set_options[], vm_remove_options[], vm_offload_options[];
+extern const struct hy_opt why_options[], status_options[];
+int vm_add_run(const void *values, int argc, char **argv, struct hy_err *e);
+int vm_list_run(const void *values, int argc, char **argv, struct hy_err *e);
+int vm_show_run(const void *values, int argc, char **argv, struct hy_err *e);
+int vm_set_run(const void *values, int argc, char **argv, struct hy_err *e);
+int vm_remove_run(const void *values, int argc, char **argv, struct hy_err *e);
+int vm_offload_run(const void *values, int argc, char **argv, struct hy_err *e);
+int why_run(const void *values, int argc, char **argv, struct hy_err *e);
+int status_run(const void *values, int argc, char **argv, struct hy_err *e);
 
 extern const struct hy_opt lab_run_options[];
 extern const struct lab_run_values lab_run_defaults;

@@ -19,7 +19,9 @@ static void on_signal(void *object, int signo)
 	struct hy_daemon *d = object;
 
 	hy_log(&d->log, HY_LOG_INFO, "stopping on signal %d", signo);
-	if (d->on_stop)
+	if (signo == SIGUSR1)
+		d->on_leave(d->object);
+	else if (d->on_stop)
 		d->on_stop(d->object);
 	else
 		ev_stop(&d->loop, HY_EXIT_OK);
@@ -28,7 +30,7 @@ static void on_signal(void *object, int signo)
 int hy_daemon_open(struct hy_daemon *d, const struct hy_log *log, unsigned int max_fds,
 		   int keep_fd, struct hy_err *e)
 {
-	static const int stops[] = { SIGTERM, SIGINT, 0 };
+	const int stops[] = { SIGTERM, SIGINT, d->on_leave ? SIGUSR1 : 0, 0 };
 	const char *wrong = hy_fault_init();
 	int rc;
 

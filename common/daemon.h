@@ -16,12 +16,13 @@ struct hy_daemon {
 	struct ev_loop loop;
 	/* what SIGTERM and SIGINT do; NULL: stop the loop at once with exit code 0 */
 	void (*on_stop)(void *object);
+	void (*on_leave)(void *object);	/* what SIGUSR1 does; NULL when opened: ends the process */
 	void *object;
 };
 
 /**
  * hy_daemon_open() - Begin: sandbox stage "started", fault steps, an empty loop
- * @d:		Filled but for on_stop and object; must stay where it is
+ * @d:		Filled but for on_stop, on_leave and object; must stay where it is
  * @log:	Copied
  * @max_fds:	Of the loop
  * @keep_fd:	A descriptor the starter handed over on purpose, or -1

@@ -20,7 +20,7 @@
 /* Descriptors of one process. 65536 connections need two each; above it the kernel says EMFILE. */
 #define HY_EV_FDS_MAX 131072
 /* Timers of one loop; those of connections will live in a wheel of their own. */
-#define HY_EV_TIMERS_MAX 64
+#define HY_EV_TIMERS_MAX 1024
 
 /* A listener that finds no descriptor for its next client looks again: some may be free by then. */
 #define HY_EV_REST_MS 100
@@ -191,6 +191,8 @@
  * virtiofsd together about as much again, page tables and sockets' buffers the rest.
  */
 #define HY_VM_OVERHEAD (32u << 20)
+/* VMs of a host: hylicsd has three timers and a dozen descriptors for each. */
+#define HY_VMS_MAX 256
 /* User ids in the range for VMs: a bit each in hylicsd. */
 #define HY_UIDS_MAX 65536
 

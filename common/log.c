@@ -133,3 +133,11 @@ void hy_log_limited(const struct hy_log *l, struct hy_log_rate *rate, enum hy_lo
 	va_end(ap);
 	errno = saved;
 }
+
+void hy_log_err(const struct hy_log *log, enum hy_log_level level, const struct hy_err *e)
+{
+	char message[HY_ERR_MESSAGE_MAX];
+
+	hy_err_message(e, message);
+	hy_log(log, level, "%s", message);
+}

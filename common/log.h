@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+#include "common/err.h"
+
 enum hy_log_level { HY_LOG_ERR, HY_LOG_WARN, HY_LOG_INFO, HY_LOG_DEBUG, HY_LOG_LEVELS };
 
 /* Their words, ended by NULL: the choices of an option --log-level. */
@@ -60,5 +62,13 @@ void hy_log_limited(const struct hy_log *l, struct hy_log_rate *rate, enum hy_lo
  * Return: 0, -EINVAL
  */
 int hy_log_level_parse(const char *word, enum hy_log_level *level);
+
+/**
+ * hy_log_err() - Log a failure: its text and the errno's words
+ * @log:	Log
+ * @level:	How bad
+ * @e:		Set by the call that failed
+ */
+void hy_log_err(const struct hy_log *log, enum hy_log_level level, const struct hy_err *e);
 
 #endif

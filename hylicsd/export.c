@@ -85,7 +85,7 @@ static int on_guest(void *object, int fd, uint32_t events)
 		x->cfg.changed(x->cfg.object, true, 0);
 		return 0;
 	}
-	hy_log(x->cfg.log, HY_LOG_ERR, "%s: %s", e.text, strerrordesc_np(e.num));
+	hy_log_err(x->cfg.log, HY_LOG_ERR, &e);
 	rest(x);
 	return 0;
 }
@@ -113,7 +113,7 @@ static void rested(void *object)
 
 	if (wait_for_guest(x, &e) == 0)
 		return;
-	hy_log(x->cfg.log, HY_LOG_ERR, "%s: %s", e.text, strerrordesc_np(e.num));
+	hy_log_err(x->cfg.log, HY_LOG_ERR, &e);
 	ev_timer_set(x->cfg.loop, &x->rest, PAUSE_MAX_MS);
 }
 

@@ -18,7 +18,8 @@ SPEC = "docs/spec.md"
 MAN = "docs/man"
 PAGES = {"hylics": "hylics.1", "hylics-worker": "hylics-worker.8", "hylics-agent": "hylics-agent.8",
          "hylics-guest": "hylics-guest.1", "hylics-wire": "hylics-wire.1",
-         "hylics-talk": "hylics-talk.1"}
+         "hylics-talk": "hylics-talk.1", "hylics-keeper": "hylics-keeper.8",
+         "hylicsd": "hylicsd.8"}
 LIMIT_S = 60
 # A page of keys, and by its section the table of the code that lists them.
 KEYS = ("hylicsd.conf.5", {"CONFIGURATION": "config", "RECORDS": "record"})

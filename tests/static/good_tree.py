@@ -22,6 +22,8 @@ hylics \\- example
 .BR hylics-agent ,
 .BR hylics-guest ,
 .BR hylics-talk ,
+.BR hylics-keeper ,
+.BR hylicsd ,
 .B hylics-wire
 .SH OPTIONS
 .TP
@@ -226,6 +228,8 @@ WarningsAsErrors: '*'
     "docs/man/hylics.1": _PAGE,
     "docs/man/hylics-wire.1": _PAGE,
     "docs/man/hylics-talk.1": _PAGE,
+    "docs/man/hylics-keeper.8": _PAGE,
+    "docs/man/hylicsd.8": _PAGE,
     "docs/man/hylics-guest.1": _PAGE,
     "docs/man/hylics-worker.8": _PAGE,
     "docs/man/hylics-agent.8": _PAGE,
@@ -279,4 +283,6 @@ BUILD = {
     "hylics-worker/hylics-worker": _options("hylics-worker"),
     "hylics-agent/hylics-agent": _options("hylics-agent"),
     "hylics-guest/hylics-guest": _options("hylics-guest"),
+    "hylics-keeper/hylics-keeper": _options("hylics-keeper"),
+    "hylicsd/hylicsd": _options("hylicsd"),
 }

@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "tests/static/planned_routes.h"
+#include "hylicsd/api.h"
 
 static void print_query(const struct http_route *r)
 {
@@ -33,7 +33,7 @@ static void print_members(const struct http_route *r)
 
 int main(void)
 {
-	for (const struct http_route *r = planned_routes; r->method; r++) {
+	for (const struct http_route *r = api_routes; r->method; r++) {
 		printf("route\t%s\t%s\t%s\t", r->method, r->path, http_body_text(r->body));
 		print_query(r);
 		printf("\t%s\n", r->summary);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ask.c - what the verbs that ask hylicsd have in common: options, the call, how a VM is shown
+ *
+ * Runs in: hylics
+ * Reads from: the operator's command line; hylicsd
+ */
+#include "cli/ask.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/api.h"
+#include "common/name.h"
+
+#define PATH_ROOM (HY_NAME_MAX + 32)
+
+int ask_vm(const struct ask_values *v, const char *method, const char *name, const char *rest,
+	   json_t *body, json_t **answer, struct hy_err *e)
+{
+	char path[PATH_ROOM];
+	int rc;
+
+	if (!hy_name_valid(name)) {
+		json_decref(body);
+		return hy_err_usage(e, NULL, "'%.64s' is no name of a VM: 1 to %d of a-z, 0-9 "
+				    "and '-', the first no '-'", name, HY_NAME_MAX);
+	}
+	snprintf(path, sizeof(path), "/v1/vms/%s%s", name, rest);
+	rc = api_call(v->run_dir, method, path, body, answer, e);
+	json_decref(body);
+	return rc;
+}
+
+int ask_show(const struct ask_values *v, json_t *answer, void (*people)(const json_t *))
+{
+	if (v->json && answer) {
+		json_dumpf(answer, stdout, JSON_COMPACT);
+		putchar('\n');
+	} else if (!v->json && people) {
+		people(answer);
+	}
+	json_decref(answer);
+	return HY_EXIT_OK;
+}
+
+void ask_size_text(uint64_t bytes, char *text, size_t size)
+{
+	static const char units[] = "KMGTPE";
+	uint64_t whole = bytes, rest = 0;
+	int unit = -1;
+
+	while (whole >= 1024 && unit < (int)sizeof(units) - 2) {
+		rest = whole % 1024;
+		whole /= 1024;
+		unit++;
+	}
+	if (unit < 0)
+		snprintf(text, size, "%" PRIu64, bytes);
+	else if (rest * 10 / 1024 == 0 || whole >= 100)
+		snprintf(text, size, "%" PRIu64 "%c", whole, units[unit]);
+	else
+		snprintf(text, size, "%" PRIu64 ".%" PRIu64 "%c", whole, rest * 10 / 1024,
+			 units[unit]);
+}
+
+static void show_text(const json_t *vm, const char *key)
+{
+	const char *text = json_string_value(json_object_get(vm, key));
+
+	if (text && *text)
+		printf("%-10s %s\n", key, text);
+}
+
+static void show_sizes(const json_t *vm, const char *title, const char *limit, const char *used)
+{
+	char of[32], is[32];
+	const json_t *now = json_object_get(vm, used);
+
+	ask_size_text((uint64_t)json_integer_value(json_object_get(vm, limit)), of, sizeof(of));
+	ask_size_text((uint64_t)json_integer_value(now), is, sizeof(is));
+	if (now)
+		printf("%-10s %s, %s used\n", title, of, is);
+	else
+		printf("%-10s %s\n", title, of);
+}
+
+void ask_show_vm(const json_t *vm)
+{
+	const json_t *nic;
+	size_t i;
+
+	show_text(vm, "name");
+	show_text(vm, "state");
+	show_text(vm, "why");
+	printf("%-10s %s\n", "guest",
+	       json_is_true(json_object_get(vm, "guest")) ? "has the share mounted" : "none yet");
+	show_sizes(vm, "size", "size", "used");
+	show_sizes(vm, "memory", "memory", "resident");
+	show_text(vm, "cache");
+	show_text(vm, "keep");
+	show_text(vm, "domain");
+	json_array_foreach(json_object_get(vm, "nics"), i, nic)
+		printf("%-10s %s\n", "nic", json_string_value(nic));
+	printf("%-10s %s\n", "offload",
+	       json_is_true(json_object_get(vm, "offload")) ? "on" : "off");
+	show_text(vm, "share");
+	show_text(vm, "virtiofs");
+	show_text(vm, "channel");
+}

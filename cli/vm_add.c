@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vm_add.c - hylics vm add
+ *
+ * Runs in: hylics
+ * Reads from: the operator's command line; hylicsd
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/api.h"
+#include "cli/verbs.h"
+
+#define AT(member) .offset = offsetof(struct vm_add_values, member)
+
+static const char *const caches[] = { "auto", "none", "always", NULL };
+
+const struct hy_opt vm_add_options[] = {
+	{ .name = "share", .letter = 's', .type = HY_OPT_SIZE, AT(share), .arg = "SIZE",
+	  .help = "size of the share, as df in the guest shows it", .required = true,
+	  .min = HY_SHARE_MIN, .max = HY_SHARE_MAX },
+	{ .name = "memory", .letter = 'm', .type = HY_OPT_SIZE, AT(memory), .arg = "SIZE",
+	  .help = "how much of it stays in memory, the rest is for swap (default: all)",
+	  .min = HY_SHARE_MIN, .max = HY_SHARE_MAX },
+	{ .name = "inodes", .type = HY_OPT_INT, AT(inodes), .arg = "N",
+	  .help = "most files of the share (default: one per 4 KB)",
+	  .min = HY_SHARE_INODES_MIN, .max = HY_SHARE_INODES_MAX },
+	{ .name = "tap", .type = HY_OPT_LIST, AT(taps), .arg = "IFNAME,MAC[,ADDRESS...]",
+	  .help = "a NIC: its interface here, its MAC; addresses, else the guest tells them" },
+	{ .name = "keep", .type = HY_OPT_STRING, AT(keep), .arg = "DIR",
+	  .help = "save the content there when the share ends, load it when it begins" },
+	{ .name = "cache", .type = HY_OPT_CHOICE, AT(cache), .arg = "MODE",
+	  .help = "what of the share the guest may keep (default auto)", .choices = caches },
+	{ .name = "domain", .type = HY_OPT_STRING, AT(domain), .arg = "NAME",
+	  .help = "libvirt's name of the VM" },
+	ASK_OPTIONS
+};
+
+/* A text that is not given is left out. */
+static void add_text(json_t *o, const char *key, const char *text)
+{
+	if (text)
+		json_object_set_new(o, key, json_string(text));
+}
+
+static void add_number(json_t *o, const char *key, uint64_t n)
+{
+	if (n)
+		json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+static json_t *wish(const struct vm_add_values *v, const char *name)
+{
+	json_t *o = json_pack("{s:s, s:I, s:s}", "name", name, "size", (json_int_t)v->share,
+			      "cache", caches[v->cache]);
+	json_t *nics = json_array();
+
+	add_number(o, "memory", v->memory);
+	add_number(o, "inodes", (uint64_t)v->inodes);
+	add_text(o, "keep", v->keep);
+	add_text(o, "domain", v->domain);
+	for (unsigned int i = 0; i < v->taps.n; i++)
+		json_array_append_new(nics, json_string(v->taps.item[i]));
+	json_object_set_new(o, "nics", nics);
+	return o;
+}
+
+int vm_add_run(const void *values, int argc, char **argv, struct hy_err *e)
+{
+	const struct vm_add_values *v = values;
+	json_t *answer = NULL, *body = wish(v, argv[0]);
+	int rc = api_call(v->ask.run_dir, "POST", "/v1/vms", body, &answer, e);
+
+	(void)argc;
+	json_decref(body);
+	return rc < 0 ? hy_err_exit(e) : ask_show(&v->ask, answer, ask_show_vm);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * api.c - what the API can be asked, and its answers
+ *
+ * Runs in: hylicsd
+ * Reads from: clients of the API, checked by their routes; RUN/vm/NAME/worker.json, which a worker
+ * writes that may have been taken over
+ */
+#include "hylicsd/api.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/own.h"
+#include "common/show.h"
+#include "hylicsd/share.h"
+#include "hylicsd/swap.h"
+#include "version.h"
+
+/* What a client wants a VM to have; a member that was not given leaves it as it is. */
+struct wish {
+	const char *name, *cache, *keep, *domain;
+	uint64_t size, memory, inodes;
+	struct take_list nics;
+	bool offload;
+};
+
+#define AT(field) .offset = offsetof(struct wish, field)
+#define WISHES \
+	{ .name = "memory", .type = TAKE_SIZE, AT(memory), .max = HY_SHARE_MAX }, \
+	{ .name = "inodes", .type = TAKE_SIZE, AT(inodes), .max = HY_SHARE_INODES_MAX }, \
+	{ .name = "cache", .type = TAKE_STRING, AT(cache), .min = 1, .max = 16 }, \
+	{ .name = "keep", .type = TAKE_STRING, AT(keep), .max = HY_PATH_MAX }, \
+	{ .name = "domain", .type = TAKE_STRING, AT(domain), .max = RECORD_DOMAIN_MAX - 1 }, \
+	{ .name = "nics", .type = TAKE_LIST, AT(nics), .max = HY_TWIN_NICS_MAX }, \
+	{ .name = "offload", .type = TAKE_BOOL, AT(offload) }, \
+	{ .name = NULL }
+
+static const struct take_member add_members[] = {
+	{ .name = "name", .type = TAKE_STRING, AT(name), .min = 1, .max = HY_NAME_MAX,
+	  .required = true },
+	{ .name = "size", .type = TAKE_SIZE, AT(size), .min = HY_SHARE_MIN, .max = HY_SHARE_MAX,
+	  .required = true },
+	WISHES
+};
+
+static const struct take_member set_members[] = {
+	{ .name = "size", .type = TAKE_SIZE, AT(size), .min = HY_SHARE_MIN, .max = HY_SHARE_MAX },
+	WISHES
+};
+
+static const struct take_member offload_members[] = {
+	{ .name = "on", .type = TAKE_BOOL, AT(offload), .required = true },
+	{ .name = NULL }
+};
+
+/* -- what a VM looks like -- */
+
+static json_t *nics_json(const struct record *r)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < r->n_nics; i++)
+		json_array_append_new(list, json_string(r->nic[i]));
+	return list;
+}
+
+static json_t *record_json(const struct record *r)
+{
+	static const char *const caches[] = { "auto", "none", "always" };
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:o}",
+			 "name", r->name, "uid", (json_int_t)r->uid, "size", (json_int_t)r->size,
+			 "memory", (json_int_t)record_memory(r),
+			 "inodes", (json_int_t)record_inodes(r), "cache", caches[r->cache],
+			 "offload", r->offload, "keep", r->keep, "domain", r->domain,
+			 "nics", nics_json(r));
+}
+
+static void add_number(json_t *o, const char *name, uint64_t n)
+{
+	json_object_set_new(o, name, json_integer((json_int_t)n));
+}
+
+/* What it takes now; what cannot be read is left out. */
+static void add_use(json_t *o, const struct vm *vm)
+{
+	struct cgroup_usage u;
+	struct share_usage s;
+
+	if (vm->dir >= 0 && share_find(vm->dir, "share", &s, NULL) == 0) {
+		add_number(o, "used", s.used_bytes);
+		add_number(o, "used_inodes", s.used_inodes);
+	}
+	if (cgroup_usage(&vm->host->cgroups, vm->rec.name, &u, NULL) == 0) {
+		add_number(o, "resident", u.memory_bytes);
+		add_number(o, "swapped", u.swap_bytes);
+		add_number(o, "cpu_ns", u.cpu_ns);
+	}
+}
+
+static void add_state(json_t *o, const struct vm *vm)
+{
+	const char *piece = life_piece_name(&vm->life);
+	char why[HY_ERR_MESSAGE_MAX];
+
+	json_object_set_new(o, "state", json_string(life_state_name(vm->life.state)));
+	if (piece)
+		json_object_set_new(o, "piece", json_string(piece));
+	if (vm->life.state == LIFE_DEGRADED) {
+		hy_err_message(&vm->life.why, why);
+		json_object_set_new(o, "why", json_string(why));
+	}
+	json_object_set_new(o, "guest", json_boolean(export_serves(&vm->export)));
+}
+
+static json_t *vm_json(const struct vm *vm)
+{
+	json_t *o = record_json(&vm->rec);
+
+	add_state(o, vm);
+	add_use(o, vm);
+	json_object_set_new(o, "share", json_string(vm->share_path));
+	json_object_set_new(o, "virtiofs", json_string(vm->socket_path));
+	json_object_set_new(o, "channel", json_sprintf("%s/channel.sock", vm->path));
+	return o;
+}
+
+void api_vm_changed(struct api *a, const struct vm *vm)
+{
+	json_t *o = json_pack("{s:s}", "name", vm->rec.name);
+
+	add_state(o, vm);
+	http_event_send(a->http, "vm", o);
+}
+
+/* -- answers that come later -- */
+
+struct later {
+	struct api *api;
+	struct http_ref ref;
+	unsigned int status;
+};
+
+static void answer(void *object, struct vm *vm, int rc, const struct hy_err *e)
+{
+	struct later *l = object;
+
+	if (rc < 0)
+		http_fail(l->api->http, l->ref, e);
+	else
+		http_reply(l->api->http, l->ref, l->status, vm ? vm_json(vm) : NULL);
+	free(l);
+}
+
+static struct vms_asker later(struct api *a, const struct http_request *r, unsigned int status)
+{
+	struct later *l = malloc(sizeof(*l));
+
+	if (l)
+		*l = (struct later){ .api = a, .ref = r->ref, .status = status };
+	return (struct vms_asker){ .done = answer, .object = l };
+}
+
+/* What could not begin is answered by its return value. */
+static int begun(struct vms_asker *asker, int rc)
+{
+	if (rc < 0)
+		free(asker->object);
+	return rc;
+}
+
+/* -- wishes -- */
+
+static int set_text(struct record *r, const char *key, const char *text, struct hy_err *e)
+{
+	return ini_set(&record_table, key, text, r, e);
+}
+
+static int fill_nics(struct record *r, const struct take_list *nics, struct hy_err *e)
+{
+	int rc = 0;
+
+	r->n_nics = 0;
+	for (unsigned int i = 0; rc == 0 && i < nics->n; i++)
+		rc = set_text(r, "nic", nics->item[i], e);
+	return rc;
+}
+
+/* A text that is given but empty takes away what was there. */
+static int fill_texts(struct record *r, const struct wish *w, struct hy_err *e)
+{
+	int rc = 0;
+
+	if (w->cache)
+		rc = set_text(r, "cache", w->cache, e);
+	if (w->keep && rc == 0) {
+		r->keep[0] = '\0';
+		rc = *w->keep ? set_text(r, "keep", w->keep, e) : 0;
+	}
+	if (w->domain && rc == 0) {
+		r->domain[0] = '\0';
+		rc = *w->domain ? set_text(r, "domain", w->domain, e) : 0;
+	}
+	return rc;
+}
+
+static int fill(struct record *r, json_t *body, const struct take_member *members,
+		struct wish *w, struct hy_err *e)
+{
+	int rc;
+
+	w->size = r->size;
+	w->memory = r->memory;
+	w->inodes = (uint64_t)r->inodes;
+	w->offload = r->offload;
+	w->nics.n = TAKE_LIST_MAX + 1;		/* not given */
+	rc = take_object(body, members, w, NULL, e);
+	if (rc < 0)
+		return rc;
+	r->size = w->size;
+	r->memory = w->memory;
+	r->inodes = (int64_t)w->inodes;
+	r->offload = w->offload;
+	rc = fill_texts(r, w, e);
+	return rc == 0 && w->nics.n <= TAKE_LIST_MAX ? fill_nics(r, &w->nics, e) : rc;
+}
+
+/* -- routes -- */
+
+static int get_host(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+	struct budget b = vms_budget(a->vms, NULL);
+	uint64_t swap = 0;
+	json_t *o;
+
+	(void)e;
+	swap_free(&swap, NULL);
+	o = json_pack("{s:s, s:i, s:I, s:I, s:I}", "version", HY_VERSION, "vms", (int)a->vms->n,
+		      "budget", (json_int_t)b.limit, "budget_used", (json_int_t)b.used,
+		      "swap_free", (json_int_t)swap);
+	if (a->vms->host.virtiofsd)
+		json_object_set_new(o, "virtiofsd", json_string(a->vms->host.virtiofsd));
+	return http_reply(a->http, r->ref, 200, o);
+}
+
+static json_t *bad_json(const struct vms_bad *b)
+{
+	return json_pack("{s:s, s:s, s:s}", "name", b->name, "state", "unreadable", "why",
+			 b->why.text);
+}
+
+static int get_vms(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+	json_t *list = json_array();
+	const struct vms_bad *b;
+	const struct vm *vm;
+
+	(void)e;
+	TAILQ_FOREACH(vm, &a->vms->list, next)
+		json_array_append_new(list, vm_json(vm));
+	TAILQ_FOREACH(b, &a->vms->bad, next)
+		json_array_append_new(list, bad_json(b));
+	return http_reply(a->http, r->ref, 200, json_pack("{s:o}", "vms", list));
+}
+
+static int post_vm(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+	struct wish w = { 0 };
+	struct vms_asker asker;
+	struct record rec;
+	int rc;
+
+	/* the name first: it is what the rest is about */
+	rc = take_object(r->body, add_members, &w, NULL, e);
+	if (rc == 0)
+		rc = record_init(&rec, w.name, e);
+	if (rc == 0)
+		rc = fill(&rec, r->body, add_members, &w, e);
+	if (rc < 0)
+		return rc;
+	asker = later(a, r, 201);
+	return begun(&asker, vms_add(a->vms, &rec, &asker, e));
+}
+
+static int get_vm(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+	struct vm *vm = vms_find(a->vms, r->param[0], e);
+
+	return vm ? http_reply(a->http, r->ref, 200, vm_json(vm)) : -ENOENT;
+}
+
+static int change(struct api *a, const struct http_request *r, struct vm *vm, struct record *rec,
+		  struct hy_err *e)
+{
+	struct vms_asker asker = later(a, r, 200);
+
+	return begun(&asker, vms_set(a->vms, vm, rec, &asker, e));
+}
+
+static int patch_vm(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+	struct vm *vm = vms_find(a->vms, r->param[0], e);
+	struct wish w = { 0 };
+	struct record rec;
+	int rc;
+
+	if (!vm)
+		return -ENOENT;
+	rec = vm->rec;
+	rc = fill(&rec, r->body, set_members, &w, e);
+	return rc < 0 ? rc : change(a, r, vm, &rec, e);
+}
+
+static int delete_vm(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+	struct vm *vm = vms_find(a->vms, r->param[0], e);
+	struct vms_asker asker;
+
+	if (!vm)
+		return -ENOENT;
+	asker = later(a, r, 204);
+	return begun(&asker, vms_remove(a->vms, vm, http_query(r, "force") != NULL, &asker, e));
+}
+
+static int post_offload(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+	struct vm *vm = vms_find(a->vms, r->param[0], e);
+	struct wish w = { 0 };
+	struct record rec;
+	int rc;
+
+	if (!vm)
+		return -ENOENT;
+	rc = take_object(r->body, offload_members, &w, NULL, e);
+	if (rc < 0)
+		return rc;
+	rec = vm->rec;
+	rec.offload = w.offload;
+	return change(a, r, vm, &rec, e);
+}
+
+/* The worker's word is the guest's: numbers below names of ours are all that is taken of it. */
+static json_t *worker_counters(const struct vm *vm)
+{
+	hy_autofd fd = vm->dir < 0 ? -1 : openat(vm->dir, "worker.json",
+						  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char text[HY_SHOW_TEXT_MAX];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	return n <= 0 ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static int get_why(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+	struct vm *vm = vms_find(a->vms, r->param[0], e);
+	json_t *counters, *refused, *o;
+	const char *reason;
+	json_t *count;
+
+	if (!vm)
+		return -ENOENT;
+	o = json_object();
+	counters = worker_counters(vm);
+	refused = json_object_get(counters, "refused");
+	json_object_foreach(refused, reason, count)
+		if (json_is_integer(count) && strlen(reason) <= HY_NAME_MAX)
+			json_object_set(o, reason, count);
+	json_decref(counters);
+	return http_reply(a->http, r->ref, 200, o);
+}
+
+static int get_events(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+
+	return http_events_add(a->http, r->ref, e);
+}
+
+static const char *const force[] = { "force", NULL };
+
+#define VM "/v1/vms/{name}"
+
+const struct http_route api_routes[] = {
+	{ "GET", "/v1/host", HTTP_BODY_NONE, NULL, NULL,
+	  "the host: versions, budget, what is missing", get_host },
+	{ "GET", "/v1/vms", HTTP_BODY_NONE, NULL, NULL, "all VMs", get_vms },
+	{ "POST", "/v1/vms", HTTP_BODY_MUST, add_members, NULL, "add a VM", post_vm },
+	{ "GET", VM, HTTP_BODY_NONE, NULL, NULL, "one VM", get_vm },
+	{ "PATCH", VM, HTTP_BODY_MUST, set_members, NULL, "change a VM", patch_vm },
+	{ "DELETE", VM, HTTP_BODY_NONE, NULL, force, "remove a VM", delete_vm },
+	{ "POST", VM "/offload", HTTP_BODY_MUST, offload_members, NULL,
+	  "switch the moving of a VM's connections on or off", post_offload },
+	{ "GET", VM "/why", HTTP_BODY_NONE, NULL, NULL, "why connections of a VM were not moved",
+	  get_why },
+	{ "GET", "/v1/events", HTTP_BODY_NONE, NULL, NULL, "changes, as a stream without end",
+	  get_events },
+	{ .method = NULL },
+};

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vm.c - one VM: its record, its pieces, and what is being done to it
+ *
+ * Runs in: hylicsd
+ * Reads from: no untrusted input; what is in a share and what a guest says is read by others
+ */
+#include "hylicsd/vm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/own.h"
+
+#define PAUSE_MIN_MS 100
+#define PAUSE_MAX_MS 60000
+
+/* A degraded VM is tried again, less and less often. */
+static void try_later(struct vm *vm)
+{
+	if (!vm->pause_ms)
+		vm->pause_ms = PAUSE_MIN_MS;
+	else if (vm->pause_ms < PAUSE_MAX_MS / 2)
+		vm->pause_ms *= 2;
+	else
+		vm->pause_ms = PAUSE_MAX_MS;
+	ev_timer_set(vm->host->loop, &vm->again, vm->pause_ms);
+}
+
+static void try_again(void *object)
+{
+	struct vm *vm = object;
+
+	(void)vm_make(vm, false, NULL);		/* busy: that one's end decides */
+}
+
+static void settled(void *object, int rc, const struct hy_err *e)
+{
+	void (*waits)(void *, struct vm *, int, const struct hy_err *);
+	struct vm *vm = object;
+
+	if (vm->life.state == LIFE_READY)
+		vm->pause_ms = 0;
+	if (vm->life.state == LIFE_DEGRADED)
+		try_later(vm);
+	vm->host->changed(vm->host->object, vm);
+	waits = vm->waits;
+	vm->waits = NULL;
+	if (waits)
+		waits(vm->waiter, vm, rc, e);	/* may close it */
+}
+
+void vm_lost(struct vm *vm, const struct hy_err *e)
+{
+	life_lost(&vm->life, e);
+	if (vm->life.state == LIFE_DEGRADED)
+		try_later(vm);
+	vm->host->changed(vm->host->object, vm);
+}
+
+static int set_paths(struct vm *vm, struct hy_err *e)
+{
+	int n = snprintf(vm->path, sizeof(vm->path), "%s/vm/%s", vm->host->config.run_dir,
+			 vm->rec.name);
+
+	if (n < 0 || (size_t)n >= sizeof(vm->path))
+		return hy_err_usage(e, "name", "name '%s': too long for a socket below '%s'",
+				    vm->rec.name, vm->host->config.run_dir);
+	snprintf(vm->socket_path, sizeof(vm->socket_path), "%s/virtiofs.sock", vm->path);
+	snprintf(vm->share_path, sizeof(vm->share_path), "%s/share", vm->path);
+	return 0;
+}
+
+struct vm *vm_open(struct host *host, const struct record *rec, struct hy_err *e)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	if (!vm) {
+		hy_err_set(e, ENOMEM, "vm '%s'", rec->name);
+		return NULL;
+	}
+	vm->host = host;
+	vm->rec = *rec;
+	vm->dir = vm->export.listener = vm->job.hear = -1;
+	vm->life = (struct life){ .pieces = vm_pieces, .n = vm_n_pieces, .settled = settled,
+				  .vm = vm };
+	vm->again = (struct ev_timer){ .fn = try_again, .object = vm };
+	if (set_paths(vm, e) < 0)
+		hy_mem_free(&vm);
+	return vm;
+}
+
+void vm_close(struct vm *vm)
+{
+	ev_timer_cancel(vm->host->loop, &vm->again);
+	ev_timer_cancel(vm->host->loop, &vm->patience);
+	if (vm->export.cfg.loop)
+		export_leave(&vm->export);
+	proc_forget(&vm->keeper);
+	if (job_runs(&vm->job))
+		ev_child_forget(&vm->job.child);
+	hy_fd_close(&vm->job.hear);
+	hy_fd_close(&vm->dir);
+	free(vm);
+}
+
+int vm_make(struct vm *vm, bool first, struct hy_err *e)
+{
+	ev_timer_cancel(vm->host->loop, &vm->again);
+	return life_make(&vm->life, first, e);
+}
+
+int vm_unmake(struct vm *vm, bool force, struct hy_err *e)
+{
+	int rc;
+
+	(void)vm_find_dir(vm, NULL);	/* what another hylicsd has left, if anything */
+	rc = force ? 0 : vm_in_use(vm, e);
+	if (rc < 0)
+		return rc;
+	ev_timer_cancel(vm->host->loop, &vm->again);
+	return life_unmake(&vm->life, force, e);
+}
+
+int vm_in_use(const struct vm *vm, struct hy_err *e)
+{
+	if (!export_serves(&vm->export))
+		return 0;
+	return hy_err_set(e, EADDRINUSE, "vm '%s': its guest has the share mounted; stop the VM, "
+			  "or use --force, which takes the share from under it", vm->rec.name);
+}

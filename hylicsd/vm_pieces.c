@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vm_pieces.c - the pieces a VM is made of, each made and taken away
+ *
+ * Runs in: hylicsd
+ * Reads from: no untrusted input; jobs read what is in a share, see content.h
+ *
+ * Every function here may find its piece there, half there or gone: after a crash nobody knows.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/own.h"
+#include "hylicsd/budget.h"
+#include "hylicsd/content.h"
+#include "hylicsd/keeper.h"
+#include "hylicsd/share.h"
+#include "hylicsd/vm.h"
+
+#define DIR_MODE 0711
+#define SHARE "share"
+#define LOADED "loaded"			/* the content of keep=DIR is in the share */
+#define STATS "worker.json"
+#define CHANNEL "channel.sock"
+#define KEEPER_STOP_MS 15000		/* its worker has 10 s to bring connections home */
+#define REMOVE_PAUSE_MS 5
+#define REMOVE_MS 5000
+
+/* What may lie in a VM's directory; anything else keeps it there, with a word. */
+static const char *const leavings[] = {
+	LOADED, STATS, CHANNEL, "keeper.owner", "keeper.words", "virtiofs.sock",
+	"virtiofsd.owner", NULL,
+};
+
+/* A step that said "later" is over. */
+static void done(struct vm *vm, int rc, const struct hy_err *e)
+{
+	ev_timer_cancel(vm->host->loop, &vm->patience);
+	life_done(&vm->life, rc, e);
+}
+
+/* -- dir -- */
+
+static int check_dir(int fd, const char *name, struct hy_err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return hy_err_set(e, errno, "'%s'", name);
+	if (st.st_uid != geteuid() || (st.st_mode & 07777) != DIR_MODE)
+		return hy_err_set(e, EEXIST, "'%s' is not hylicsd's directory; remove it", name);
+	return 0;
+}
+
+int vm_find_dir(struct vm *vm, struct hy_err *e)
+{
+	hy_autofd fd = -1;
+	int rc;
+
+	if (vm->dir >= 0)
+		return 0;
+	fd = openat(vm->host->vms, vm->rec.name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return hy_err_set(e, errno, "'%s'", vm->path);
+	rc = check_dir(fd, vm->path, e);
+	if (rc == 0)
+		vm->dir = hy_fd_steal(&fd);
+	return rc;
+}
+
+static int make_dir(void *object, struct hy_err *e)
+{
+	struct vm *vm = object;
+
+	if (vm->dir < 0 && mkdirat(vm->host->vms, vm->rec.name, DIR_MODE) < 0 && errno != EEXIST)
+		return hy_err_set(e, errno, "'%s'", vm->path);
+	return vm_find_dir(vm, e);
+}
+
+static int unmake_dir(void *object, bool force, struct hy_err *e)
+{
+	struct vm *vm = object;
+
+	(void)force;
+	if (vm->dir < 0)
+		return 0;		/* what is there is not ours */
+	for (const char *const *name = leavings; *name; name++)
+		if (unlinkat(vm->dir, *name, 0) < 0 && errno != ENOENT)
+			return hy_err_set(e, errno, "'%s/%s'", vm->path, *name);
+	hy_fd_close(&vm->dir);
+	if (unlinkat(vm->host->vms, vm->rec.name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return hy_err_set(e, errno, "'%s'", vm->path);
+	return 0;
+}
+
+/* -- cgroup -- */
+
+struct limit_work {
+	const struct cgroups *c;
+	const char *name;
+	uint64_t bytes;
+};
+
+static int lower(void *object, struct hy_err *e)
+{
+	const struct limit_work *w = object;
+
+	return cgroup_limit(w->c, w->name, w->bytes, e);
+}
+
+static void job_done(void *object, int rc, const struct hy_err *e)
+{
+	done(object, rc, e);
+}
+
+static int start_job(struct vm *vm, const struct job_spec *s, struct hy_err *e)
+{
+	int rc;
+
+	vm->job.done = job_done;
+	vm->job.object = vm;
+	rc = job_start(&vm->job, vm->host->loop, s, e);
+	return rc < 0 ? rc : LIFE_LATER;
+}
+
+/* A limit below what is in use makes the kernel move pages out before it returns. */
+static int make_cgroup(void *object, struct hy_err *e)
+{
+	struct vm *vm = object;
+	struct limit_work w = { &vm->host->cgroups, vm->rec.name, budget_need(&vm->rec) };
+	struct job_spec job = { .name = "lower the limit", .work = lower, .object = &w };
+	struct cgroup_usage u;
+	int rc = cgroup_make(w.c, w.name, e);
+
+	if (rc == 0)
+		rc = cgroup_usage(w.c, w.name, &u, e);
+	if (rc < 0)
+		return rc;
+	if (u.memory_bytes < w.bytes)
+		return cgroup_limit(w.c, w.name, w.bytes, e);
+	for (unsigned int i = 0; i < w.c->n; i++)
+		job.keep[job.n_keep++] = w.c->tree[i].fd;
+	return start_job(vm, &job, e);
+}
+
+/* What was killed is there until it has ended, which nobody tells a cgroup's owner. */
+static int try_remove(struct vm *vm, struct hy_err *e)
+{
+	const struct cgroups *c = &vm->host->cgroups;
+	int rc = cgroup_kill(c, vm->rec.name, e);
+
+	return rc < 0 ? rc : cgroup_remove(c, vm->rec.name, e);
+}
+
+static void remove_again(void *object)
+{
+	struct vm *vm = object;
+	struct hy_err e = { 0 };
+	int rc = try_remove(vm, &e);
+
+	vm->patience_ms += REMOVE_PAUSE_MS;
+	if (rc == -EBUSY && vm->patience_ms < REMOVE_MS)
+		ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
+	else
+		done(vm, rc, &e);
+}
+
+static int unmake_cgroup(void *object, bool force, struct hy_err *e)
+{
+	struct vm *vm = object;
+	int rc = try_remove(vm, e);
+
+	(void)force;
+	if (rc != -EBUSY)
+		return rc;
+	vm->patience_ms = 0;
+	vm->patience = (struct ev_timer){ .fn = remove_again, .object = vm };
+	ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
+	return LIFE_LATER;
+}
+
+/* -- share -- */
+
+static bool is_loaded(const struct vm *vm)
+{
+	return !vm->rec.keep[0] || faccessat(vm->dir, LOADED, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* While content is loaded, a file with several links takes an inode more. */
+static uint64_t inodes_now(const struct vm *vm)
+{
+	uint64_t inodes = record_inodes(&vm->rec);
+
+	return is_loaded(vm) ? inodes : 2 * inodes + 1;
+}
+
+static int make_share(void *object, struct hy_err *e)
+{
+	struct vm *vm = object;
+	uint64_t bytes = vm->rec.size, inodes = inodes_now(vm);
+	struct share_usage u;
+	int rc = share_find(vm->dir, SHARE, &u, e);
+
+	if (rc == -ENOENT)
+		return share_make(vm->dir, SHARE, bytes, inodes, e);
+	if (rc < 0 || (u.size_bytes == bytes && u.inodes == inodes))
+		return rc;
+	return share_resize(vm->dir, SHARE, bytes, inodes, e);
+}
+
+static int unmake_share(void *object, bool force, struct hy_err *e)
+{
+	struct vm *vm = object;
+
+	return vm->dir < 0 ? 0 : share_unmake(vm->dir, SHARE, force, e);
+}
+
+/* -- content -- */
+
+struct content_work {
+	int share;
+	struct cgroup_door door;
+	const char *keep;
+	const struct vm *vm;
+};
+
+static int watch_nothing(void *arg, enum content_step step, const struct content_count *n)
+{
+	(void)arg;
+	(void)step;
+	(void)n;
+	return 0;
+}
+
+static const struct content_watch watch = { .progress = watch_nothing };
+
+/* In the VM's cgroup: what is loaded is its memory. */
+static int load(void *object, struct hy_err *e)
+{
+	const struct content_work *w = object;
+	struct content_count n;
+	int rc = cgroup_enter(&w->door);
+
+	if (rc < 0)
+		return hy_err_set(e, -rc, "enter the VM's cgroup");
+	return content_load(w->share, w->keep, &watch, &n, e);
+}
+
+static int save(void *object, struct hy_err *e)
+{
+	const struct content_work *w = object;
+	struct content_count n;
+	int rc = content_save(w->share, w->keep, &watch, &n, e);
+
+	if (rc == 0 && (n.left_out || n.lost_attributes))
+		hy_log(w->vm->host->log, HY_LOG_WARN,
+		       "vm '%s': %llu files and %llu attributes were left out of '%s'",
+		       w->vm->rec.name, (unsigned long long)n.left_out,
+		       (unsigned long long)n.lost_attributes, w->keep);
+	return rc;
+}
+
+static int content_job(struct vm *vm, const char *name, int (*work)(void *, struct hy_err *),
+		       struct hy_err *e)
+{
+	struct content_work w = { .keep = vm->rec.keep, .vm = vm };
+	struct job_spec job = { .name = name, .work = work, .object = &w };
+	int rc = cgroup_door_open(&vm->host->cgroups, vm->rec.name, &w.door, e);
+
+	if (rc < 0)
+		return rc;
+	w.share = openat(vm->dir, SHARE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (w.share < 0) {
+		rc = hy_err_set(e, errno, "'%s'", vm->share_path);
+	} else {
+		job.keep[job.n_keep++] = w.share;
+		for (unsigned int i = 0; i < w.door.n; i++)
+			job.keep[job.n_keep++] = w.door.fd[i];
+		rc = start_job(vm, &job, e);
+	}
+	hy_fd_close(&w.share);
+	cgroup_door_close(&w.door);
+	return rc;
+}
+
+static int mark_loaded(struct vm *vm, struct hy_err *e)
+{
+	hy_autofd fd = openat(vm->dir, LOADED, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return hy_err_set(e, errno, "'%s/%s'", vm->path, LOADED);
+	return share_resize(vm->dir, SHARE, vm->rec.size, record_inodes(&vm->rec), e);
+}
+
+static void loaded(void *object, int rc, const struct hy_err *told)
+{
+	struct vm *vm = object;
+	struct hy_err e = *told;
+
+	if (rc == 0)
+		rc = mark_loaded(vm, &e);
+	else
+		share_unmake(vm->dir, SHARE, true, NULL);	/* a part is no content */
+	done(vm, rc, &e);
+}
+
+static int make_content(void *object, struct hy_err *e)
+{
+	struct vm *vm = object;
+	int rc;
+
+	if (is_loaded(vm))
+		return 0;
+	rc = content_job(vm, "load the share", load, e);
+	vm->job.done = loaded;
+	return rc;
+}
+
+/* A share that cannot be saved stays, unless it is to go whatever becomes of it. */
+static void saved(void *object, int rc, const struct hy_err *told)
+{
+	struct vm *vm = object;
+	struct hy_err e = *told;
+
+	if (rc < 0 && vm->life.force) {
+		hy_err_add(&e, "vm '%s': goes without being saved", vm->rec.name);
+		hy_log_err(vm->host->log, HY_LOG_ERR, &e);
+		rc = 0;
+	}
+	if (rc == 0)
+		unlinkat(vm->dir, LOADED, 0);
+	done(vm, rc, &e);
+}
+
+static int unmake_content(void *object, bool force, struct hy_err *e)
+{
+	struct vm *vm = object;
+	int rc;
+
+	(void)force;
+	/* what was not loaded must not be written over what lies there */
+	if (vm->dir < 0 || !vm->rec.keep[0] || !is_loaded(vm) ||
+	    share_find(vm->dir, SHARE, NULL, NULL) < 0)
+		return 0;
+	rc = content_job(vm, "save the share", save, e);
+	vm->job.done = saved;
+	return rc;
+}
+
+/* -- export -- */
+
+static int enter_cgroup(void *object, struct hy_err *e)
+{
+	const struct vm *vm = object;
+	struct cgroup_door door;
+	int rc = cgroup_door_open(&vm->host->cgroups, vm->rec.name, &door, e);
+
+	if (rc < 0)
+		return rc;
+	rc = cgroup_enter(&door);
+	return rc < 0 ? hy_err_set(e, -rc, "enter the VM's cgroup") : 0;
+}
+
+static void export_changed(void *object, bool serving, int status)
+{
+	struct vm *vm = object;
+
+	if (vm->export.listener < 0) {
+		done(vm, 0, NULL);
+		return;
+	}
+	if (!serving && status != 0)
+		hy_log(vm->host->log, HY_LOG_WARN, "vm '%s': its virtiofsd has ended; a guest "
+		       "that has the share mounted loses it until it is started again",
+		       vm->rec.name);
+	vm->host->changed(vm->host->object, vm);
+}
+
+static int make_export(void *object, struct hy_err *e)
+{
+	static const char *const caches[] = { "auto", "none", "always" };
+	struct vm *vm = object;
+	const struct export_config cfg = {
+		.dir = vm->dir, .path = vm->socket_path, .program = vm->host->virtiofsd,
+		.share = vm->share_path, .cache = caches[vm->rec.cache], .enter = enter_cgroup,
+		.changed = export_changed, .object = vm, .loop = vm->host->loop,
+		.log = vm->host->log,
+	};
+
+	if (!cfg.program) {
+		*e = vm->host->no_virtiofsd;
+		return -e->num;
+	}
+	return export_open(&vm->export, &cfg, e);
+}
+
+static int unmake_export(void *object, bool force, struct hy_err *e)
+{
+	struct vm *vm = object;
+
+	(void)force;
+	(void)e;
+	return export_close(&vm->export) ? 0 : LIFE_LATER;
+}
+
+/* -- keeper -- */
+
+static int words_of(struct vm *vm, struct keeper_words *w, struct hy_err *e)
+{
+	char channel[VM_PATH_MAX + 32], stats[VM_PATH_MAX + 32];
+	const struct keeper_places p = { channel, vm->share_path, stats };
+
+	snprintf(channel, sizeof(channel), "%s/%s", vm->path, CHANNEL);
+	snprintf(stats, sizeof(stats), "%s/%s", vm->path, STATS);
+	return keeper_words(w, &vm->host->config, &vm->rec, &p, e);
+}
+
+static int start_keeper(struct vm *vm, struct hy_err *e)
+{
+	static struct keeper_words w;	/* large; one loop */
+	struct proc_spec spec = { .dir = vm->dir, .argv = w.argv, .enter = enter_cgroup,
+				  .object = vm };
+	int rc = words_of(vm, &w, e);
+
+	if (rc == 0)
+		rc = keeper_save(&w, vm->dir, e);
+	return rc < 0 ? rc : proc_start(&vm->keeper, vm->host->loop, &spec, e);
+}
+
+static void describe_end(struct hy_err *e, int status)
+{
+	if (status == EV_CHILD_UNKNOWN)
+		hy_err_set(e, ESRCH, "keeper: ended");
+	else if (WIFSIGNALED(status))
+		hy_err_set(e, ESRCH, "keeper: killed by signal %d", WTERMSIG(status));
+	else
+		hy_err_set(e, ESRCH, "keeper: ended with exit code %d", WEXITSTATUS(status));
+}
+
+static void keeper_ended(void *object, struct proc *p, int status)
+{
+	struct vm *vm = object;
+	struct hy_err e = { 0 };
+	int rc = 0;
+
+	(void)p;
+	if (vm->keeper_stops) {
+		vm->keeper_stops = false;
+		if (vm->life.state == LIFE_MAKING && vm->rec.offload)
+			rc = start_keeper(vm, &e);
+		done(vm, rc, &e);
+		return;
+	}
+	describe_end(&e, status);
+	hy_log(vm->host->log, HY_LOG_WARN, "vm '%s': %s", vm->rec.name, e.text);
+	vm_lost(vm, &e);
+}
+
+static void kill_keeper(void *object)
+{
+	const struct vm *vm = object;
+
+	proc_signal(&vm->keeper, SIGKILL);
+}
+
+/* It brings the connections home, and ends. */
+static int stop_keeper(struct vm *vm)
+{
+	vm->keeper_stops = true;
+	proc_signal(&vm->keeper, SIGTERM);
+	vm->patience = (struct ev_timer){ .fn = kill_keeper, .object = vm };
+	ev_timer_set(vm->host->loop, &vm->patience, KEEPER_STOP_MS);
+	return LIFE_LATER;
+}
+
+static int find_keeper(struct vm *vm, struct hy_err *e)
+{
+	if (proc_runs(&vm->keeper))
+		return 1;
+	vm->keeper = (struct proc){ .name = "keeper", .ended = keeper_ended, .object = vm };
+	return vm->dir < 0 ? 0 : proc_take_over(&vm->keeper, vm->host->loop, vm->dir, e);
+}
+
+static int make_keeper(void *object, struct hy_err *e)
+{
+	static struct keeper_words w;
+	struct vm *vm = object;
+	int runs = find_keeper(vm, e), rc;
+
+	if (runs < 0)
+		return runs;
+	if (!runs)
+		return vm->rec.offload ? start_keeper(vm, e) : 0;
+	rc = words_of(vm, &w, e);
+	if (rc < 0)
+		return rc;
+	return vm->rec.offload && keeper_same(&w, vm->dir) ? 0 : stop_keeper(vm);
+}
+
+static int unmake_keeper(void *object, bool force, struct hy_err *e)
+{
+	struct vm *vm = object;
+	int runs = find_keeper(vm, e);
+
+	(void)force;
+	return runs > 0 ? stop_keeper(vm) : runs;
+}
+
+const struct life_piece vm_pieces[] = {
+	{ "dir", make_dir, unmake_dir },
+	{ "cgroup", make_cgroup, unmake_cgroup },
+	{ "share", make_share, unmake_share },
+	{ "content", make_content, unmake_content },
+	{ "export", make_export, unmake_export },
+	{ "keeper", make_keeper, unmake_keeper },
+};
+
+const unsigned int vm_n_pieces = sizeof(vm_pieces) / sizeof(vm_pieces[0]);

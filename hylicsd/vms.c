@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vms.c - all VMs of a host: added, changed, removed, found again after a restart
+ *
+ * Runs in: hylicsd
+ * Reads from: records; RUN/vm and the cgroups, for what another hylicsd has left
+ */
+#include "hylicsd/vms.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "common/name.h"
+#include "common/own.h"
+#include "hylicsd/path.h"
+#include "hylicsd/virtiofs.h"
+
+#define RUN_MODE 0755
+
+/* What is under way for somebody. */
+struct errand {
+	struct vms *vms;
+	struct vms_asker asker;
+};
+
+/* -- the list -- */
+
+struct vm *vms_find(struct vms *vms, const char *name, struct hy_err *e)
+{
+	struct vm *vm;
+
+	TAILQ_FOREACH(vm, &vms->list, next)
+		if (strcmp(vm->rec.name, name) == 0)
+			return vm;
+	hy_err_set(e, ENOENT, "vm '%.64s'", name);
+	return NULL;
+}
+
+static void insert(struct vms *vms, struct vm *vm)
+{
+	struct vm *other;
+
+	vms->n++;
+	uids_take(&vms->uids, (uid_t)vm->rec.uid);
+	TAILQ_FOREACH(other, &vms->list, next)
+		if (strcmp(other->rec.name, vm->rec.name) > 0) {
+			TAILQ_INSERT_BEFORE(other, vm, next);
+			return;
+		}
+	TAILQ_INSERT_TAIL(&vms->list, vm, next);
+}
+
+static void drop(struct vms *vms, struct vm *vm)
+{
+	vms->n--;
+	uids_give_back(&vms->uids, (uid_t)vm->rec.uid);
+	TAILQ_REMOVE(&vms->list, vm, next);
+	vm_close(vm);
+}
+
+static struct vms_bad *find_bad(struct vms *vms, const char *name)
+{
+	struct vms_bad *b;
+
+	TAILQ_FOREACH(b, &vms->bad, next)
+		if (strcmp(b->name, name) == 0)
+			return b;
+	return NULL;
+}
+
+struct budget vms_budget(const struct vms *vms, const struct vm *without)
+{
+	struct budget b = { .limit = vms->budget.limit };
+	const struct vm *vm;
+
+	TAILQ_FOREACH(vm, &vms->list, next)
+		if (vm != without)
+			budget_add(&b, &vm->rec);
+	return b;
+}
+
+/* -- what may stand beside the others -- */
+
+static int check_keep(const struct vms *vms, const struct record *r, struct hy_err *e)
+{
+	const struct config *c = &vms->host.config;
+
+	if (path_inside(r->keep, c->run_dir) || path_inside(r->keep, c->vms_dir))
+		return hy_err_usage(e, "keep", "keep '%.200s': is one of hylicsd's own directories",
+				    r->keep);
+	return 0;
+}
+
+static int check(struct vms *vms, const struct record *r, const struct vm *own, struct hy_err *e)
+{
+	struct budget b = vms_budget(vms, own);
+	struct vm *other;
+	int rc = record_check(r, e);
+
+	if (rc == 0)
+		rc = check_keep(vms, r, e);
+	TAILQ_FOREACH(other, &vms->list, next)
+		if (rc == 0 && other != own)
+			rc = record_clash(r, &other->rec, e);
+	return rc == 0 ? budget_check(&b, r, e) : rc;
+}
+
+/* -- errands -- */
+
+static int begin(struct vms *vms, struct vm *vm, const struct vms_asker *asker,
+		 void (*end)(void *, struct vm *, int, const struct hy_err *), struct hy_err *e)
+{
+	struct errand *errand;
+
+	if (vm->waits)
+		return hy_err_set(e, EBUSY, "vm '%s'", vm->rec.name);
+	errand = malloc(sizeof(*errand));
+	if (!errand)
+		return hy_err_set(e, ENOMEM, "vm '%s'", vm->rec.name);
+	*errand = (struct errand){ .vms = vms, .asker = *asker };
+	vm->waits = end;
+	vm->waiter = errand;
+	return 0;
+}
+
+static void end_errand(struct errand *errand, struct vm *vm, int rc, const struct hy_err *e)
+{
+	struct errand copy = *errand;
+
+	free(errand);
+	copy.asker.done(copy.asker.object, vm, rc, e);
+}
+
+/* It could not even begin. */
+static int forget(struct vm *vm, int rc)
+{
+	vm->waits = NULL;
+	free(vm->waiter);
+	return rc;
+}
+
+/* -- add -- */
+
+static void log_vm(const struct vms *vms, const struct vm *vm, const struct hy_err *told,
+		   const char *what)
+{
+	struct hy_err e = *told;
+
+	hy_err_add(&e, "vm '%s': %s", vm->rec.name, what);
+	hy_log_err(vms->host.log, HY_LOG_WARN, &e);
+}
+
+static void taken_back(void *object, struct vm *vm, int rc, const struct hy_err *e)
+{
+	struct errand *errand = object;
+	struct vms *vms = errand->vms;
+
+	if (rc < 0)
+		log_vm(vms, vm, e, "stays until the next start");
+	free(errand);
+	drop(vms, vm);
+}
+
+static void added(void *object, struct vm *vm, int rc, const struct hy_err *told)
+{
+	struct errand *errand = object;
+	struct vms *vms = errand->vms;
+	struct hy_err e = *told;
+
+	if (rc == 0)
+		rc = record_save(&vms->records, &vm->rec, &e);
+	if (rc == 0) {
+		end_errand(errand, vm, 0, NULL);
+		return;
+	}
+	hy_err_add(&e, "vm '%s'", vm->rec.name);
+	end_errand(errand, NULL, rc, &e);
+	if (vm->life.state == LIFE_ABSENT) {
+		drop(vms, vm);
+		return;
+	}
+	/* all is there but the record, or would not go: nobody knows of it, so it goes */
+	if (begin(vms, vm, &(struct vms_asker){ 0 }, taken_back, NULL) == 0 &&
+	    vm_unmake(vm, true, NULL) < 0)
+		forget(vm, 0);
+}
+
+int vms_add(struct vms *vms, struct record *rec, const struct vms_asker *asker, struct hy_err *e)
+{
+	struct vm *vm;
+	uid_t uid;
+	int rc;
+
+	if (vms_find(vms, rec->name, NULL) || find_bad(vms, rec->name))
+		return hy_err_set(e, EEXIST, "vm '%s'", rec->name);
+	if (vms->n >= HY_VMS_MAX)
+		return hy_err_set(e, ENOSPC, "vm '%s': there are %u", rec->name, vms->n);
+	rc = uids_lowest(&vms->uids, &uid, e);
+	if (rc < 0)
+		return rc;
+	rec->uid = (int64_t)uid;
+	rc = check(vms, rec, NULL, e);
+	vm = rc < 0 ? NULL : vm_open(&vms->host, rec, e);
+	if (!vm)
+		return rc < 0 ? rc : -e->num;
+	insert(vms, vm);
+	rc = begin(vms, vm, asker, added, e);
+	if (rc == 0)
+		rc = vm_make(vm, true, e);
+	if (rc < 0)
+		drop(vms, vm);
+	return rc;
+}
+
+/* -- set -- */
+
+static void was_set(void *object, struct vm *vm, int rc, const struct hy_err *told)
+{
+	struct hy_err e = *told;
+
+	if (rc < 0)
+		hy_err_add(&e, "vm '%s': written down, but not in force yet (tried again)",
+			   vm->rec.name);
+	end_errand(object, vm, rc, &e);
+}
+
+static int may_change(const struct vm *vm, struct hy_err *e)
+{
+	if (!vm->waits && vm->life.state != LIFE_MAKING && vm->life.state != LIFE_UNMAKING)
+		return 0;
+	return hy_err_set(e, EBUSY, "vm '%s': another change is under way", vm->rec.name);
+}
+
+int vms_set(struct vms *vms, struct vm *vm, struct record *rec, const struct vms_asker *asker,
+	    struct hy_err *e)
+{
+	int rc = may_change(vm, e);
+
+	if (rc == 0)
+		rc = check(vms, rec, vm, e);
+	if (rc == 0)
+		rc = begin(vms, vm, asker, was_set, e);
+	if (rc < 0)
+		return rc;
+	rc = record_save(&vms->records, rec, e);
+	if (rc < 0)
+		return forget(vm, rc);
+	vm->rec = *rec;
+	rc = vm_make(vm, false, e);
+	return rc < 0 ? forget(vm, rc) : 0;
+}
+
+/* -- remove -- */
+
+static void removed(void *object, struct vm *vm, int rc, const struct hy_err *told)
+{
+	struct errand *errand = object;
+	struct vms *vms = errand->vms;
+	struct hy_err e = *told;
+
+	if (rc == 0)
+		rc = record_remove(&vms->records, vm->rec.name, &e);
+	if (rc < 0) {
+		hy_err_add(&e, "vm '%s': is not removed", vm->rec.name);
+		if (vm->life.state == LIFE_ABSENT)
+			vm_make(vm, false, NULL);
+		end_errand(errand, vm, rc, &e);
+		return;
+	}
+	drop(vms, vm);
+	end_errand(errand, NULL, 0, NULL);
+}
+
+int vms_remove(struct vms *vms, struct vm *vm, bool force, const struct vms_asker *asker,
+	       struct hy_err *e)
+{
+	int rc = may_change(vm, e);
+
+	if (rc == 0)
+		rc = begin(vms, vm, asker, removed, e);
+	if (rc < 0)
+		return rc;
+	rc = vm_unmake(vm, force, e);
+	return rc < 0 ? forget(vm, rc) : 0;
+}
+
+/* -- stop -- */
+
+static bool is_busy(const struct vms *vms)
+{
+	const struct vm *vm;
+
+	TAILQ_FOREACH(vm, &vms->list, next)
+		if (vm->life.state == LIFE_MAKING || vm->life.state == LIFE_UNMAKING)
+			return true;
+	return false;
+}
+
+static void went(void *object, struct vm *vm, int rc, const struct hy_err *e)
+{
+	struct errand *errand = object;
+	struct vms *vms = errand->vms;
+
+	if (rc < 0)
+		log_vm(vms, vm, e, "stays");
+	free(errand);
+	if (vms->stopping && !is_busy(vms))
+		vms->all_gone(vms->object);
+}
+
+static void stop_one(struct vms *vms, struct vm *vm)
+{
+	struct hy_err e = { 0 };
+	int rc = begin(vms, vm, &(struct vms_asker){ 0 }, went, &e);
+
+	if (rc == 0) {
+		rc = vm_unmake(vm, false, &e);
+		if (rc < 0)
+			forget(vm, rc);
+	}
+	if (rc < 0)
+		log_vm(vms, vm, &e, "left to the next hylicsd");
+}
+
+void vms_stop(struct vms *vms)
+{
+	struct vm *vm, *next;
+
+	if (vms->stopping) {
+		vms->all_gone(vms->object);	/* asked twice: does not wait */
+		return;
+	}
+	for (vm = TAILQ_FIRST(&vms->list); vm; vm = next) {
+		next = TAILQ_NEXT(vm, next);
+		stop_one(vms, vm);
+	}
+	vms->stopping = true;
+	if (!is_busy(vms))
+		vms->all_gone(vms->object);
+}
+
+/* -- start -- */
+
+static void take_good(void *object, const struct record *r)
+{
+	struct vms *vms = object;
+	struct hy_err e = { 0 };
+	struct vm *vm = vm_open(&vms->host, r, &e);
+
+	if (vm)
+		insert(vms, vm);
+	else
+		hy_log_err(vms->host.log, HY_LOG_ERR, &e);
+}
+
+static void take_bad(void *object, const char *name, const struct hy_err *e)
+{
+	struct vms *vms = object;
+	struct vms_bad *b;
+
+	hy_log_err(vms->host.log, HY_LOG_ERR, e);
+	if (!hy_name_valid(name) || !(b = calloc(1, sizeof(*b))))
+		return;
+	strcpy(b->name, name);
+	b->why = *e;
+	TAILQ_INSERT_TAIL(&vms->bad, b, next);
+}
+
+static void take_bad_uid(void *object, uid_t uid)
+{
+	struct vms *vms = object;
+
+	uids_take(&vms->uids, uid);
+}
+
+static const struct record_ops record_ops = { take_good, take_bad, take_bad_uid };
+
+/* Somebody's that nobody knows. */
+static void sweep_one(struct vms *vms, const char *name)
+{
+	struct hy_err e = { 0 };
+	struct record rec;
+	struct vm *vm;
+
+	if (!hy_name_valid(name) || vms_find(vms, name, NULL) || find_bad(vms, name) ||
+	    record_init(&rec, name, NULL) < 0)
+		return;
+	vm = vm_open(&vms->host, &rec, &e);
+	if (!vm)
+		return;
+	hy_log(vms->host.log, HY_LOG_INFO, "vm '%s' has no record: what is left of it goes", name);
+	insert(vms, vm);
+	if (begin(vms, vm, &(struct vms_asker){ 0 }, taken_back, &e) < 0 ||
+	    vm_unmake(vm, true, &e) < 0)
+		hy_log_err(vms->host.log, HY_LOG_WARN, &e);
+}
+
+static void sweep_group(int dir, const char *name, void *object)
+{
+	(void)dir;
+	sweep_one(object, name);
+}
+
+static int sweep(struct vms *vms, struct hy_err *e)
+{
+	int fd = openat(vms->host.vms, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return hy_err_set(e, errno, "'%s/vm'", vms->host.config.run_dir);
+	}
+	while ((entry = readdir(d)) != NULL)
+		sweep_one(vms, entry->d_name);
+	closedir(d);
+	return cgroup_each(&vms->host.cgroups, sweep_group, vms, e);
+}
+
+static void make_all(struct vms *vms)
+{
+	struct vm *vm;
+
+	TAILQ_FOREACH(vm, &vms->list, next)
+		if (!vm->waits)
+			vm_make(vm, false, NULL);
+}
+
+static int open_dirs(struct vms *vms, struct hy_err *e)
+{
+	const struct config *c = &vms->host.config;
+	hy_autofd run = open(c->run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (run < 0)
+		return hy_err_set(e, errno, "'%s'", c->run_dir);
+	if (mkdirat(run, "vm", RUN_MODE) < 0 && errno != EEXIST)
+		return hy_err_set(e, errno, "'%s/vm'", c->run_dir);
+	vms->host.vms = openat(run, "vm", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (vms->host.vms < 0)
+		return hy_err_set(e, errno, "'%s/vm'", c->run_dir);
+	return record_dir_open(&vms->records, c->vms_dir, e);
+}
+
+static uint64_t machine_memory(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : 0;
+}
+
+static void find_virtiofsd(struct host *h)
+{
+	if (h->config.virtiofsd[0])
+		h->virtiofsd = strdup(h->config.virtiofsd);
+	else
+		h->virtiofsd = virtiofs_find(virtiofs_places, &h->no_virtiofsd);
+	if (!h->virtiofsd)
+		hy_log_err(h->log, HY_LOG_WARN, &h->no_virtiofsd);
+}
+
+int vms_open(struct vms *vms, struct hy_err *e)
+{
+	const struct config *c = &vms->host.config;
+	int rc;
+
+	TAILQ_INIT(&vms->list);
+	TAILQ_INIT(&vms->bad);
+	vms->host.vms = vms->records.fd = -1;
+	uids_open(&vms->uids, &c->uids);
+	vms->budget.limit = budget_limit(&c->budget, machine_memory());
+	find_virtiofsd(&vms->host);
+	rc = open_dirs(vms, e);
+	if (rc == 0)
+		rc = cgroup_open(&vms->host.cgroups, c->cgroup, e);
+	if (rc == 0)
+		rc = record_load_all(&vms->records, &record_ops, vms, e);
+	if (rc == 0)
+		rc = sweep(vms, e);
+	if (rc == 0)
+		make_all(vms);
+	return rc;
+}
+
+void vms_close(struct vms *vms)
+{
+	struct vms_bad *b;
+	struct vm *vm;
+
+	while ((vm = TAILQ_FIRST(&vms->list)) != NULL) {
+		free(vm->waits ? vm->waiter : NULL);
+		drop(vms, vm);
+	}
+	while ((b = TAILQ_FIRST(&vms->bad)) != NULL) {
+		TAILQ_REMOVE(&vms->bad, b, next);
+		free(b);
+	}
+	cgroup_close(&vms->host.cgroups);
+	record_dir_close(&vms->records);
+	hy_fd_close(&vms->host.vms);
+	hy_mem_free(&vms->host.virtiofsd);
+}

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A hylicsd of a test's own: folders, cgroup, socket; asked by the hylics command."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+BUILD = pathlib.Path(os.environ["HYLICS_BUILD"])
+SOON_S = 20
+
+
+def wait_for(true, what):
+    """Until a condition holds that nobody tells of."""
+    end = time.monotonic() + SOON_S
+    while not true():
+        assert time.monotonic() < end, f"in vain: {what}"
+        time.sleep(0.005)
+
+
+class Hylicsd:
+    """The real daemon; keepers and workers of the build folder."""
+
+    def __init__(self, *options):
+        # a socket's path has 107 bytes: not below the build folder
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="hy"))
+        self.run, self.vms = self.top / "run", self.top / "vms"
+        self.vms.mkdir()
+        libexec = self.top / "libexec"
+        libexec.mkdir()
+        for name in ("hylics-keeper", "hylics-worker"):
+            (libexec / name).symlink_to(BUILD / name / name)
+        self.group = os.environ["HYLICS_LAB_CGROUP"].lstrip("/") + "/" + self.top.name
+        self.words = [BUILD / "hylicsd" / "hylicsd", f"--run-dir={self.run}",
+                      f"--vms-dir={self.vms}", f"--state-dir={self.top}", "--group=root",
+                      f"--libexec-dir={libexec}", f"--cgroup={self.group}", *options]
+        self.process = None
+
+    def start(self, *options, env=None):
+        """Start it; it answers when this returns."""
+        self.process = subprocess.Popen([*self.words, *options], env={**os.environ, **(env or {})})
+        wait_for(self._answers, "hylicsd answers")
+        return self
+
+    def _answers(self):
+        assert self.process.poll() is None, "hylicsd has ended"
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.run / "api.sock"))
+            except OSError:
+                return False
+        return self.ask("status", check=False).returncode == 0
+
+    def end(self, signo=signal.SIGTERM):
+        """Ask it to end, and give its exit code."""
+        self.process.send_signal(signo)
+        return self.process.wait(SOON_S)
+
+    def kill(self):
+        """As a crash does."""
+        self.process.kill()
+        self.process.wait()
+
+    def ask(self, *words, check=True):
+        """The hylics command."""
+        done = subprocess.run([BUILD / "hylics", *words, f"--run-dir={self.run}"],
+                              capture_output=True, text=True, check=False, timeout=SOON_S)
+        assert not check or done.returncode == 0, done
+        return done
+
+    def json(self, *words):
+        """Its answer as JSON."""
+        return json.loads(self.ask(*words, "--json").stdout)
+
+    def vm(self, name):
+        """What a VM has."""
+        return self.json("vm", "show", name)
+
+    def wait_for_state(self, name, state):
+        """Until a VM is that."""
+        wait_for(lambda: self.vm(name)["state"] == state, f"vm {name} is {state}")
+
+    def keeper(self, name):
+        """Process id of a VM's keeper, by its mark."""
+        return int((self.run / "vm" / name / "keeper.owner").read_text().split("-")[0])
+
+    def cgroups(self):
+        """All cgroups of VMs."""
+        return [path for top in pathlib.Path("/sys/fs/cgroup").glob("*")
+                for path in (top / self.group).glob("*") if path.is_dir()]
+
+    def mounts(self):
+        """Mount points below its folders."""
+        return [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()
+                if line.split()[1].startswith(str(self.top))]
+
+    def wait_for_worker(self):
+        """Until one VM has its keeper and the keeper its worker."""
+        wait_for(lambda: len(self.processes()) == 2, "a keeper and a worker")
+
+    def processes(self):
+        """Keepers and workers that run."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                words = (path / "cmdline").read_bytes()
+                state = (path / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if str(self.top).encode() in words and b"hylicsd\0" not in words and state != "Z":
+                found.append(int(path.name))
+        return found
+
+    def nothing_left(self):
+        """Whether no VM has left anything but records."""
+        vm = self.run / "vm"
+        return not (self.mounts() or self.cgroups() or self.processes() or
+                    (vm.exists() and any(vm.iterdir())))
+
+    def close(self):
+        """Take everything away, whatever a test has left."""
+        if self.process and self.process.poll() is None:
+            self.kill()
+        for record in self.vms.iterdir():
+            record.unlink()
+        self.start()
+        wait_for(self.nothing_left, "all is swept")
+        assert self.end() == 0
+        for top in pathlib.Path("/sys/fs/cgroup").glob("*"):
+            if (top / self.group).is_dir():
+                (top / self.group).rmdir()
+        shutil.rmtree(self.top)

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""hylicsd: VMs are added, changed, removed, found again; nothing is half made, nothing is left."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+from hylicsd import Hylicsd, wait_for
+
+MB = 1 << 20
+NIC = "hytest0,52:54:00:00:00:01,10.9.0.2"
+
+
+@pytest.fixture(name="host")
+def _host():
+    host = Hylicsd()
+    host.start()
+    yield host
+    host.close()
+
+
+def fds(host):
+    """Descriptors hylicsd has open."""
+    return len(list(pathlib.Path(f"/proc/{host.process.pid}/fd").iterdir()))
+
+
+def test_vm_has_its_share_and_keeper_and_goes_without_a_trace(host):
+    vm = host.json("vm", "add", "web1", "--share", "64M", "--memory", "64M", f"--tap={NIC}")
+    assert vm["state"] == "ready" and vm["size"] == 64 * MB and vm["nics"] == [NIC]
+    share = pathlib.Path(vm["share"])
+    assert os.path.ismount(share)
+    at = os.statvfs(share)
+    assert (at.f_blocks * at.f_frsize, at.f_files) == (64 * MB, 64 * MB // 4096)
+    host.wait_for_worker()
+    (share / "file").write_bytes(b"x" * MB)
+    assert host.vm("web1")["used"] == MB
+    listed = host.ask("vm", "list").stdout.splitlines()
+    assert listed[1].split()[:4] == ["web1", "ready", "64M", "1M"]
+    assert "share" in host.ask("vm", "show", "web1").stdout
+    assert host.json("why", "web1") == {}
+    host.ask("vm", "remove", "web1")
+    assert host.nothing_left() and not any(host.vms.iterdir())
+    assert host.ask("vm", "show", "web1", check=False).returncode == 3
+
+
+def test_who_is_there_already_or_wrong_is_refused_and_nothing_is_made(host):
+    host.ask("vm", "add", "web1", "--share", "64M", f"--tap={NIC}")
+    host.wait_for_worker()
+    before = (host.mounts(), host.cgroups(), sorted(host.processes()), sorted(host.vms.iterdir()))
+    for words, code, field in (
+            (("web1", "--share=64M"), 5, None),
+            (("web/2", "--share=64M"), 2, "name"), (("..", "--share=64M"), 2, "name"),
+            (("Web2", "--share=64M"), 2, "name"), (("a" * 10000, "--share=64M"), 2, "name"),
+            (("a\x01b", "--share=64M"), 2, "name"), (("-web", "--share=64M"), 2, None),
+            (("web2",), 2, "--share"), (("web2", "--share=0"), 2, "--share"),
+            (("web2", "--share=-1"), 2, "--share"), (("web2", "--share=1k"), 2, "--share"),
+            (("web2", f"--share={1 << 64}"), 2, "--share"),
+            (("web2", "--share=many"), 2, "--share"),
+            (("web2", "--share=64M", "--memory=128M"), 2, "memory"),
+            (("web2", "--share=8T"), 5, None),
+            (("web2", "--share=64M", "--keep=relative"), 2, "keep"),
+            (("web2", "--share=64M", f"--keep={host.run}/x"), 2, "keep"),
+            (("web2", "--share=64M", "--tap=nonsense"), 2, "nics"),
+            (("web2", "--share=64M", f"--tap={NIC}"), 5, "nic")):
+        done = host.ask("vm", "add", *words, "--json", check=False)
+        assert done.returncode == code, (words[0][:20], words[1:], done)
+        error = json.loads(done.stdout)["error"]
+        assert field is None or error["field"] in (field, "nic"), (words, error)
+    assert before == (host.mounts(), host.cgroups(), sorted(host.processes()),
+                      sorted(host.vms.iterdir()))
+
+
+def test_change_while_in_use(host):
+    share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M")["share"])
+    (share / "file").write_bytes(b"x" * 8 * MB)
+    keeper = host.keeper("web1")
+    for size in (128, 16, 64):
+        vm = host.json("vm", "set", "web1", f"size={size}M")
+        at = os.statvfs(share)
+        assert at.f_blocks * at.f_frsize == vm["size"] == size * MB
+    assert host.keeper("web1") == keeper
+    # what is in it stays: the wish is written down, and told to be out of force
+    done = host.ask("vm", "set", "web1", "size=4M", "--json", check=False)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "no-space"
+    assert host.vm("web1")["state"] == "degraded"
+    assert (share / "file").stat().st_size == 8 * MB
+    (share / "file").unlink()
+    host.wait_for_state("web1", "ready")
+    for wrong in ("size=0", "memory=1G", "color=red", "size"):
+        assert host.ask("vm", "set", "web1", wrong, check=False).returncode == 2, wrong
+    assert host.vm("web1")["size"] == 4 * MB
+
+
+def test_nics_make_another_keeper(host):
+    host.ask("vm", "add", "web1", "--share", "64M")
+    first = host.keeper("web1")
+    assert host.json("vm", "set", "web1", f"nic={NIC}")["nics"] == [NIC]
+    second = host.keeper("web1")
+    assert second != first and first not in host.processes()
+    assert host.json("vm", "set", "web1", "nic=")["nics"] == []
+    host.ask("vm", "offload", "web1", "off")
+    assert not host.processes()
+    host.ask("vm", "offload", "web1", "on")
+    host.wait_for_worker()
+    assert host.ask("vm", "offload", "web1", "maybe", check=False).returncode == 2
+
+
+def test_killed_hylicsd_loses_nothing(host):
+    share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M")["share"])
+    (share / "file").write_text("here")
+    host.wait_for_worker()
+    before, keeper = sorted(host.processes()), host.keeper("web1")
+    host.kill()
+    host.start()
+    host.wait_for_state("web1", "ready")
+    assert sorted(host.processes()) == before and host.keeper("web1") == keeper
+    assert (share / "file").read_text() == "here"
+    # and it is watched by the next one
+    os.kill(keeper, signal.SIGKILL)
+    wait_for(lambda: host.keeper("web1") != keeper, "another keeper")
+    host.wait_for_state("web1", "ready")
+
+
+def test_killed_keeper_is_started_again(host):
+    host.ask("vm", "add", "web1", "--share", "64M")
+    keeper = host.keeper("web1")
+    os.kill(keeper, signal.SIGKILL)
+    wait_for(lambda: host.keeper("web1") != keeper, "another keeper")
+    host.wait_for_state("web1", "ready")
+    assert host.keeper("web1") in host.processes()
+
+
+def test_what_has_no_record_is_swept(host):
+    host.ask("vm", "add", "web1", "--share", "64M")
+    host.ask("vm", "add", "web2", "--share", "64M")
+    host.kill()
+    (host.vms / "web1.conf").unlink()
+    host.start()
+    wait_for(lambda: not (host.run / "vm" / "web1").exists(), "web1 is swept")
+    host.wait_for_state("web2", "ready")
+    assert len(host.mounts()) == 1
+    host.wait_for_worker()
+    assert {path.name for path in host.cgroups()} == {"web2"}
+
+
+def test_record_nobody_can_read_is_left_alone(host):
+    share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M")["share"])
+    (share / "file").write_text("here")
+    host.kill()
+    record = host.vms / "web1.conf"
+    whole = record.read_text()
+    record.write_text(whole[:-20])
+    host.start()
+    assert (share / "file").read_text() == "here"
+    vm, = host.json("vm", "list")["vms"]
+    assert vm["state"] == "unreadable" and "web1.conf" in vm["why"]
+    assert host.ask("vm", "add", "web1", "--share=64M", check=False).returncode == 5
+    host.kill()
+    record.write_text(whole)
+    host.start()
+    host.wait_for_state("web1", "ready")
+    assert (share / "file").read_text() == "here"
+
+
+def test_content_is_kept(host):
+    keep = host.top / "kept"
+    share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M",
+                                   f"--keep={keep}")["share"])
+    (share / "folder").mkdir()
+    (share / "folder" / "file").write_bytes(os.urandom(MB))
+    os.link(share / "folder" / "file", share / "second")
+    content = (share / "second").read_bytes()
+    host.ask("vm", "remove", "web1")
+    assert host.nothing_left()
+    host.ask("vm", "add", "web1", "--share", "64M", f"--keep={keep}")
+    assert (share / "folder" / "file").read_bytes() == content
+    assert (share / "second").stat().st_nlink == 2
+    at = os.statvfs(share)
+    assert at.f_files == 64 * MB // 4096
+    # too small for what was kept: nothing half made, what was kept stays
+    host.ask("vm", "remove", "web1")
+    (host.top / "kept" / "tree" / "big").write_bytes(bytes(2 * MB) + os.urandom(2 * MB))
+    done = host.ask("vm", "add", "web1", "--share", "1M", f"--keep={keep}", check=False)
+    assert done.returncode == 1 and "No space left" in done.stderr, done
+    assert host.nothing_left() and not any(host.vms.iterdir())
+    assert (host.top / "kept" / "tree" / "big").stat().st_size == 4 * MB
+
+
+def test_share_in_use_stays_unless_forced(host):
+    share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M")["share"])
+    with open(share / "file", "wb") as file:
+        done = host.ask("vm", "remove", "web1", check=False)
+        assert done.returncode == 5 and "in use" in done.stderr, done
+        host.wait_for_state("web1", "ready")
+        host.ask("vm", "remove", "web1", "--force")
+        file.write(b"x")
+    assert host.nothing_left() and not any(host.vms.iterdir())
+
+
+def test_ends_on_purpose(host):
+    host.ask("vm", "add", "web1", "--share", "64M")
+    keeper = host.keeper("web1")
+    assert host.end(signal.SIGUSR1) == 0
+    assert keeper in host.processes() and host.mounts()
+    host.start()
+    host.wait_for_state("web1", "ready")
+    assert host.keeper("web1") == keeper
+    assert host.end() == 0
+    assert host.nothing_left() and (host.vms / "web1.conf").exists()
+    host.start()
+    host.wait_for_state("web1", "ready")
+
+
+def test_a_second_one_does_not_disturb_the_first(host):
+    host.ask("vm", "add", "web1", "--share", "64M")
+    done = subprocess.run(host.words, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 5 and "another hylicsd" in done.stderr, done
+    assert host.vm("web1")["state"] == "ready"
+
+
+@pytest.mark.parametrize("plant", ["file", "link", "folder"])
+def test_what_others_put_in_the_way_is_refused(host, plant):
+    place = host.run / "vm" / "web1"
+    if plant == "file":
+        place.write_text("")
+    elif plant == "link":
+        place.symlink_to("/etc")
+    else:
+        place.mkdir(mode=0o777)
+    done = host.ask("vm", "add", "web1", "--share", "64M", check=False)
+    assert done.returncode in (1, 5) and str(place) in done.stderr, done
+    assert not host.mounts() and not host.processes() and not any(host.vms.iterdir())
+    if place.is_dir() and not place.is_symlink():
+        place.rmdir()
+    else:
+        place.unlink()
+
+
+def test_without_virtiofsd_nothing_is_half_made(host):
+    host.end()
+    host.start("--virtiofsd=/nonexistent/virtiofsd")
+    host.ask("vm", "add", "web1", "--share", "64M")     # it is started when a guest comes
+    host.ask("vm", "remove", "web1")
+    assert host.nothing_left()
+
+
+def test_budget_is_kept(host):
+    host.end()
+    host.start("--budget=200M")
+    host.ask("vm", "add", "web1", "--share", "100M")
+    done = host.ask("vm", "add", "web2", "--share", "100M", check=False)
+    assert done.returncode == 5 and "36M" in done.stderr, done
+    assert host.json("status")["budget_used"] == 132 * MB
+    host.ask("vm", "add", "web2", "--share", "36M")
+
+
+def test_hundred_vms_come_and_go(host):
+    host.ask("vm", "add", "warm", "--share", "1M")
+    host.ask("vm", "remove", "warm")
+    before = fds(host)
+    for i in range(100):
+        host.ask("vm", "add", f"web{i % 3}", "--share", "1M")
+        host.ask("vm", "remove", f"web{i % 3}")
+    assert fds(host) == before
+    assert host.nothing_left()
