@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "common/fault.h"
+
 static const char *const state_names[] = {
 	[LIFE_ABSENT] = "absent", [LIFE_MAKING] = "making", [LIFE_READY] = "ready",
 	[LIFE_DEGRADED] = "degraded", [LIFE_UNMAKING] = "unmaking",
@@ -71,6 +73,8 @@ static int work(struct life *l, struct hy_err *e)
 {
 	const struct life_piece *p = &l->pieces[l->at];
 
+	if (hy_fault(l->state == LIFE_MAKING ? FAULT_VM_MAKE : FAULT_VM_UNMAKE) < 0)
+		return hy_err_set(e, EIO, "a fault step");
 	if (l->state == LIFE_MAKING)
 		return p->make(l->vm, e);
 	return p->unmake ? p->unmake(l->vm, l->force, e) : 0;

@@ -12,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/own.h"
 
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 60000
+#define STEADY_MS 10000			/* what is lost sooner is lost again: not at once then */
 
 /* A degraded VM is tried again, less and less often. */
 static void try_later(struct vm *vm)
@@ -42,7 +44,7 @@ static void settled(void *object, int rc, const struct hy_err *e)
 	struct vm *vm = object;
 
 	if (vm->life.state == LIFE_READY)
-		vm->pause_ms = 0;
+		vm->ready_ms = hy_clock_ms();
 	if (vm->life.state == LIFE_DEGRADED)
 		try_later(vm);
 	vm->host->changed(vm->host->object, vm);
@@ -54,6 +56,8 @@ static void settled(void *object, int rc, const struct hy_err *e)
 
 void vm_lost(struct vm *vm, const struct hy_err *e)
 {
+	if (hy_clock_ms() - vm->ready_ms >= STEADY_MS)
+		vm->pause_ms = 0;
 	life_lost(&vm->life, e);
 	if (vm->life.state == LIFE_DEGRADED)
 		try_later(vm);

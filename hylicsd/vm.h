@@ -52,7 +52,7 @@ struct vm {
 	struct job job;
 	struct ev_timer again;		/* tries a degraded one again */
 	struct ev_timer patience;	/* of what is being taken away */
-	uint64_t pause_ms, patience_ms;
+	uint64_t pause_ms, ready_ms, patience_ms;
 	/* Told once when what is under way has settled; NULL: nobody waits. */
 	void (*waits)(void *object, struct vm *vm, int rc, const struct hy_err *e);
 	void *waiter;

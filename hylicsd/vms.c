@@ -10,15 +10,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "common/fault.h"
 #include "common/name.h"
 #include "common/own.h"
 #include "hylicsd/path.h"
+#include "hylicsd/swap.h"
 #include "hylicsd/virtiofs.h"
 
 #define RUN_MODE 0755
@@ -97,6 +100,27 @@ static int check_keep(const struct vms *vms, const struct record *r, struct hy_e
 	return 0;
 }
 
+/* Bytes that are to be in swap. */
+static uint64_t beyond_memory(const struct record *r)
+{
+	return r->size - record_memory(r);
+}
+
+/* Without swap a share that is larger than its memory ends in the kernel killing its virtiofsd. */
+static int check_swap(const struct record *r, const struct vm *own, struct hy_err *e)
+{
+	uint64_t wanted = beyond_memory(r), has = own ? beyond_memory(&own->rec) : 0, left = 0;
+	int rc = wanted > has ? swap_free(&left, e) : 0;
+
+	if (rc < 0 || wanted <= has || wanted - has <= left)
+		return rc;
+	hy_err_set(e, EDQUOT, "size %lluM with memory %lluM: the rest is for swap, of which %lluM "
+		   "are free; add swap, or leave memory out", (unsigned long long)(r->size >> 20),
+		   (unsigned long long)(record_memory(r) >> 20), (unsigned long long)(left >> 20));
+	snprintf(e->field, sizeof(e->field), "memory");
+	return -EDQUOT;
+}
+
 static int check(struct vms *vms, const struct record *r, const struct vm *own, struct hy_err *e)
 {
 	struct budget b = vms_budget(vms, own);
@@ -105,6 +129,8 @@ static int check(struct vms *vms, const struct record *r, const struct vm *own, 
 
 	if (rc == 0)
 		rc = check_keep(vms, r, e);
+	if (rc == 0)
+		rc = check_swap(r, own, e);
 	TAILQ_FOREACH(other, &vms->list, next)
 		if (rc == 0 && other != own)
 			rc = record_clash(r, &other->rec, e);
@@ -145,6 +171,22 @@ static int forget(struct vm *vm, int rc)
 	return rc;
 }
 
+/* -- records -- */
+
+static int save_record(const struct vms *vms, const struct record *r, struct hy_err *e)
+{
+	if (hy_fault(FAULT_VM_RECORD) < 0)
+		return hy_err_set(e, EIO, "a fault step");
+	return record_save(&vms->records, r, e);
+}
+
+static int remove_record(const struct vms *vms, const char *name, struct hy_err *e)
+{
+	if (hy_fault(FAULT_VM_RECORD) < 0)
+		return hy_err_set(e, EIO, "a fault step");
+	return record_remove(&vms->records, name, e);
+}
+
 /* -- add -- */
 
 static void log_vm(const struct vms *vms, const struct vm *vm, const struct hy_err *told,
@@ -174,7 +216,7 @@ static void added(void *object, struct vm *vm, int rc, const struct hy_err *told
 	struct hy_err e = *told;
 
 	if (rc == 0)
-		rc = record_save(&vms->records, &vm->rec, &e);
+		rc = save_record(vms, &vm->rec, &e);
 	if (rc == 0) {
 		end_errand(errand, vm, 0, NULL);
 		return;
@@ -197,6 +239,8 @@ int vms_add(struct vms *vms, struct record *rec, const struct vms_asker *asker, 
 	uid_t uid;
 	int rc;
 
+	if (vms->stopping)
+		return hy_err_set(e, EBUSY, "hylicsd is stopping");
 	if (vms_find(vms, rec->name, NULL) || find_bad(vms, rec->name))
 		return hy_err_set(e, EEXIST, "vm '%s'", rec->name);
 	if (vms->n >= HY_VMS_MAX)
@@ -248,7 +292,7 @@ int vms_set(struct vms *vms, struct vm *vm, struct record *rec, const struct vms
 		rc = begin(vms, vm, asker, was_set, e);
 	if (rc < 0)
 		return rc;
-	rc = record_save(&vms->records, rec, e);
+	rc = save_record(vms, rec, e);
 	if (rc < 0)
 		return forget(vm, rc);
 	vm->rec = *rec;
@@ -265,7 +309,7 @@ static void removed(void *object, struct vm *vm, int rc, const struct hy_err *to
 	struct hy_err e = *told;
 
 	if (rc == 0)
-		rc = record_remove(&vms->records, vm->rec.name, &e);
+		rc = remove_record(vms, vm->rec.name, &e);
 	if (rc < 0) {
 		hy_err_add(&e, "vm '%s': is not removed", vm->rec.name);
 		if (vm->life.state == LIFE_ABSENT)

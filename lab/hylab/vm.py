@@ -54,6 +54,7 @@ class Share:
     mount_point: str
     type: str = "9p"        # or virtiofs
     cache: str = "none"     # 9p: none, loose, mmap; virtiofs: none, auto, always
+    socket: str = ""        # of a virtiofsd that somebody else runs; then there is no directory
 
 
 @dataclasses.dataclass
@@ -194,10 +195,10 @@ class Vm:
         return {share.tag: self._closing(Virtiofsd(share, self._socket_of(share),
                                                    self.directory / f"virtiofsd-{share.tag}.log",
                                                    launcher))
-                for share in self.spec.shares if share.type == "virtiofs"}
+                for share in self.spec.shares if share.type == "virtiofs" and not share.socket}
 
     def _socket_of(self, share):
-        return self.directory / f"virtiofs-{share.tag}.sock"
+        return share.socket or self.directory / f"virtiofs-{share.tag}.sock"
 
     def _qemu_argv(self, guest_kernel):
         spec = self.spec

@@ -9,18 +9,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
+
+from moving import wait_for
 
 BUILD = pathlib.Path(os.environ["HYLICS_BUILD"])
 SOON_S = 20
-
-
-def wait_for(true, what):
-    """Until a condition holds that nobody tells of."""
-    end = time.monotonic() + SOON_S
-    while not true():
-        assert time.monotonic() < end, f"in vain: {what}"
-        time.sleep(0.005)
 
 
 class Hylicsd:

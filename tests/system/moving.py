@@ -22,6 +22,8 @@ STEPS = re.findall(r'X\(\w+, "([^"]+)"', TABLE.read_text(encoding="utf-8"))
 # Steps that a connection must be under way for; the others are of the channel alone.
 MOVE_STEPS = [step for step in STEPS
               if step.split(".")[0] in ("move", "send", "up", "home", "resume", "pair", "give")]
+# Steps of hylicsd, which test_hylicsd.py walks.
+VM_STEPS = [step for step in STEPS if step.startswith("vm.")]
 REPEATS = int(os.environ.get("HYLICS_REPEATS", "1"))
 LONG = "HYLICS_LONG" in os.environ
 

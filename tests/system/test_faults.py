@@ -8,13 +8,13 @@ import signal
 import subprocess
 
 import pytest
-from moving import MOVE_STEPS, STEPS, Ends, children, is_stopped, wait_for
+from moving import MOVE_STEPS, STEPS, VM_STEPS, Ends, children, is_stopped, wait_for
 from port import Port
 
 from hylab import channel, wall
 
-# Who comes to a step; test_move_faults.py walks those that need a connection under way. A step that
-# neither knows fails below.
+# Who comes to a step; test_move_faults.py walks those that need a connection under way, and
+# test_hylicsd.py hylicsd's. A step that nobody knows fails below.
 WHO = {
     "chan.open": ("agent", "worker"),
     "chan.greet": ("agent", "worker"),
@@ -44,7 +44,7 @@ def start(who, port, fault=None, pings=200):
 
 def test_table_of_steps_is_read_and_has_no_step_too_many():
     assert len(STEPS) > len(WHO)
-    assert set(WHO) | set(MOVE_STEPS) == set(STEPS)
+    assert set(WHO) | set(MOVE_STEPS) | set(VM_STEPS) == set(STEPS)
 
 
 def stopped_one(process, who):

@@ -8,9 +8,11 @@ import signal
 import subprocess
 
 import pytest
-from hylicsd import Hylicsd, wait_for
+from hylicsd import Hylicsd
+from moving import REPEATS, VM_STEPS, wait_for
 
 MB = 1 << 20
+PIECES = 6
 NIC = "hytest0,52:54:00:00:00:01,10.9.0.2"
 
 
@@ -61,6 +63,7 @@ def test_who_is_there_already_or_wrong_is_refused_and_nothing_is_made(host):
             (("web2", "--share=many"), 2, "--share"),
             (("web2", "--share=64M", "--memory=128M"), 2, "memory"),
             (("web2", "--share=8T"), 5, None),
+            (("web2", "--share=4T", "--memory=64M"), 5, "memory"),
             (("web2", "--share=64M", "--keep=relative"), 2, "keep"),
             (("web2", "--share=64M", f"--keep={host.run}/x"), 2, "keep"),
             (("web2", "--share=64M", "--tap=nonsense"), 2, "nics"),
@@ -267,3 +270,71 @@ def test_hundred_vms_come_and_go(host):
         host.ask("vm", "remove", f"web{i % 3}")
     assert fds(host) == before
     assert host.nothing_left()
+
+
+def faulty(host, step, action, count):
+    """A new hylicsd that comes to grief there."""
+    host.end(signal.SIGUSR1)
+    host.start(env={"HYLICS_FAULT": f"{step}:{action}:{count}"})
+
+
+def test_steps_are_known():
+    assert set(VM_STEPS) == {"vm.make", "vm.unmake", "vm.record"}
+
+
+ADDING = [("vm.make", n) for n in range(1, PIECES + 1)] + [("vm.record", 1)]
+REMOVING = [("vm.unmake", n) for n in range(1, PIECES + 1)] + [("vm.record", 1)]
+
+
+@pytest.mark.parametrize("step, count", ADDING)
+def test_add_that_fails_or_dies_leaves_nothing(host, step, count):
+    for _ in range(REPEATS):
+        faulty(host, step, "fail", count)
+        done = host.ask("vm", "add", "web1", "--share", "16M", check=False)
+        assert done.returncode == 1 and "a fault step" in done.stderr, done
+        wait_for(host.nothing_left, "all is taken back")
+        assert host.json("vm", "list") == {"vms": []} and not any(host.vms.iterdir())
+        faulty(host, step, "kill", count)
+        assert host.ask("vm", "add", "web1", "--share", "16M", check=False).returncode == 1
+        host.process.wait()
+        host.start()
+        wait_for(host.nothing_left, "all is swept")
+        assert host.json("vm", "list") == {"vms": []} and not any(host.vms.iterdir())
+        host.ask("vm", "add", "web1", "--share", "16M")
+        host.ask("vm", "remove", "web1")
+
+
+@pytest.mark.parametrize("step, count", REMOVING)
+def test_remove_that_fails_or_dies_leaves_a_whole_vm(host, step, count):
+    for _ in range(REPEATS):
+        host.ask("vm", "add", "web1", "--share", "16M")
+        faulty(host, step, "fail", count)
+        host.wait_for_state("web1", "ready")
+        done = host.ask("vm", "remove", "web1", check=False)
+        assert done.returncode == 1 and "is not removed" in done.stderr, done
+        host.wait_for_state("web1", "ready")
+        faulty(host, step, "kill", count)
+        host.wait_for_state("web1", "ready")
+        assert host.ask("vm", "remove", "web1", check=False).returncode == 1
+        host.process.wait()
+        host.start()
+        host.wait_for_state("web1", "ready")
+        host.wait_for_worker()
+        host.ask("vm", "remove", "web1")
+        assert host.nothing_left()
+
+
+@pytest.mark.parametrize("step, count", ADDING)
+def test_set_that_dies_is_finished_by_the_next_one(host, step, count):
+    for _ in range(REPEATS):
+        share = pathlib.Path(host.json("vm", "add", "web1", "--share", "16M")["share"])
+        # the first round of pieces is the start's own
+        faulty(host, step, "kill", count + PIECES if step == "vm.make" else count)
+        host.wait_for_state("web1", "ready")
+        assert host.ask("vm", "set", "web1", "size=32M", check=False).returncode == 1
+        host.process.wait()
+        host.start()
+        host.wait_for_state("web1", "ready")
+        at = os.statvfs(share)
+        assert at.f_blocks * at.f_frsize == (16 if step == "vm.record" else 32) * MB
+        host.ask("vm", "remove", "web1")
