@@ -31,3 +31,10 @@ uint64_t hy_clock_ms(void)
 {
 	return hy_clock_ns() / HY_NS_PER_MS;
 }
+
+uint64_t hy_clock_pause(uint64_t last_ms, uint64_t min_ms, uint64_t max_ms)
+{
+	if (!last_ms)
+		return min_ms;
+	return last_ms < max_ms / 2 ? last_ms * 2 : max_ms;
+}

@@ -341,12 +341,9 @@ static void start_again(void *object)
 
 static void next_pause(struct keep *k)
 {
-	if (hy_clock_ms() - k->started_ms >= STEADY_MS || !k->pause_ms)
-		k->pause_ms = PAUSE_MIN_MS;
-	else if (k->pause_ms < PAUSE_MAX_MS / 2)
-		k->pause_ms *= 2;
-	else
-		k->pause_ms = PAUSE_MAX_MS;
+	bool steady = hy_clock_ms() - k->started_ms >= STEADY_MS;
+
+	k->pause_ms = hy_clock_pause(steady ? 0 : k->pause_ms, PAUSE_MIN_MS, PAUSE_MAX_MS);
 }
 
 static void child_ended(void *object, pid_t pid, int status)

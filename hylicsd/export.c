@@ -27,12 +27,9 @@
 
 static void rest(struct export *x)
 {
-	if (hy_clock_ms() - x->began_ms >= STEADY_MS || !x->pause_ms)
-		x->pause_ms = PAUSE_MIN_MS;
-	else if (x->pause_ms < PAUSE_MAX_MS / 2)
-		x->pause_ms *= 2;
-	else
-		x->pause_ms = PAUSE_MAX_MS;
+	bool steady = hy_clock_ms() - x->began_ms >= STEADY_MS;
+
+	x->pause_ms = hy_clock_pause(steady ? 0 : x->pause_ms, PAUSE_MIN_MS, PAUSE_MAX_MS);
 	ev_timer_set(x->cfg.loop, &x->rest, x->pause_ms);
 }
 

@@ -22,12 +22,7 @@
 /* A degraded VM is tried again, less and less often. */
 static void try_later(struct vm *vm)
 {
-	if (!vm->pause_ms)
-		vm->pause_ms = PAUSE_MIN_MS;
-	else if (vm->pause_ms < PAUSE_MAX_MS / 2)
-		vm->pause_ms *= 2;
-	else
-		vm->pause_ms = PAUSE_MAX_MS;
+	vm->pause_ms = hy_clock_pause(vm->pause_ms, PAUSE_MIN_MS, PAUSE_MAX_MS);
 	ev_timer_set(vm->host->loop, &vm->again, vm->pause_ms);
 }
 
