@@ -191,13 +191,14 @@ static void refuse_method(struct http_conn *c, const char *method, const char *a
 static void find_route(struct http_conn *c, const char *url, const char *method)
 {
 	char allow[HTTP_ALLOW_MAX];
+	size_t len = strlen(url);
 
-	if (strlen(url) > HY_HTTP_PATH_MAX) {
+	if (len > HY_HTTP_PATH_MAX) {
 		http_refuse(c, MHD_HTTP_URI_TOO_LONG, "no-such-path",
 			    "the path has more than %d bytes", HY_HTTP_PATH_MAX);
 		return;
 	}
-	strcpy(c->path, url);
+	memcpy(c->path, url, len + 1);
 	c->request.route = http_route_find(c->server->config.routes, method, c->path,
 					   c->request.param, allow);
 	if (c->request.route)
@@ -318,6 +319,7 @@ static enum MHD_Result begin(struct http_conn *c, const char *url, const char *m
 	return c->answer && tell_at_once(c) ? hand_over(c) : MHD_YES;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd has so many arguments for it */
 enum MHD_Result http_request_step(void *object, struct MHD_Connection *connection,
 				  const char *url, const char *method, const char *version,
 				  const char *piece, size_t *len, void **slot)

@@ -134,7 +134,7 @@ static int make_cgroup(void *object, struct hy_err *e)
 	struct vm *vm = object;
 	struct limit_work w = { &vm->host->cgroups, vm->rec.name, budget_need(&vm->rec) };
 	struct job_spec job = { .name = "lower the limit", .work = lower, .object = &w };
-	struct cgroup_usage u;
+	struct cgroup_usage u = { 0 };
 	int rc = cgroup_make(w.c, w.name, e);
 
 	if (rc == 0)

@@ -411,7 +411,7 @@ static void take_bad(void *object, const char *name, const struct hy_err *e)
 	hy_log_err(vms->host.log, HY_LOG_ERR, e);
 	if (!hy_name_valid(name) || !(b = calloc(1, sizeof(*b))))
 		return;
-	strcpy(b->name, name);
+	memcpy(b->name, name, strlen(name));	/* a valid one fits */
 	b->why = *e;
 	TAILQ_INSERT_TAIL(&vms->bad, b, next);
 }

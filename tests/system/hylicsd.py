@@ -93,20 +93,26 @@ class Hylicsd:
                 if line.split()[1].startswith(str(self.top))]
 
     def wait_for_worker(self):
-        """Until one VM has its keeper and the keeper its worker."""
-        wait_for(lambda: len(self.processes()) == 2, "a keeper and a worker")
+        """Until one VM has its keeper, and that its worker and nothing else."""
+        wait_for(lambda: sorted(self._programs().values()) == ["hylics-keeper", "hylics-worker"],
+                 "a keeper and a worker")
 
     def processes(self):
         """Keepers and workers that run."""
-        found = []
+        return sorted(self._programs())
+
+    def _programs(self):
+        """{process id: program} of what hylicsd has started, and what that has."""
+        found = {}
         for path in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 words = (path / "cmdline").read_bytes()
                 state = (path / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 continue
-            if str(self.top).encode() in words and b"hylicsd\0" not in words and state != "Z":
-                found.append(int(path.name))
+            program = pathlib.Path(words.split(b"\0")[0].decode()).name
+            if str(self.top).encode() in words and program != "hylicsd" and state != "Z":
+                found[int(path.name)] = program
         return found
 
     def nothing_left(self):

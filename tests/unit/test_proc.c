@@ -199,15 +199,15 @@ static void a_mark_that_is_none_finds_nobody(void **state)
 					     "1-2-3", "-1-5" };
 	struct world *w = *state;
 	struct hy_err e = { 0 };
-	char self[HY_OWNER_TEXT_MAX + 1];
+	char self[HY_OWNER_TEXT_MAX], more[HY_OWNER_TEXT_MAX + 1];
 
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		write_mark(w, marks[i]);
 		assert_int_equal(proc_take_over(&w->proc, &w->loop, w->dir, &e), 0);
 	}
 	assert_int_equal(hy_owner_self(self, &e), 0);
-	strcat(self, "x");
-	write_mark(w, self);
+	snprintf(more, sizeof(more), "%sx", self);
+	write_mark(w, more);
 	assert_int_equal(proc_take_over(&w->proc, &w->loop, w->dir, &e), 0);
 }
 
