@@ -88,8 +88,7 @@ static void show_sizes(const json_t *vm, const char *title, const char *limit, c
 
 void ask_show_vm(const json_t *vm)
 {
-	const json_t *nic;
-	size_t i;
+	const json_t *nics = json_object_get(vm, "nics");
 
 	show_text(vm, "name");
 	show_text(vm, "state");
@@ -101,8 +100,8 @@ void ask_show_vm(const json_t *vm)
 	show_text(vm, "cache");
 	show_text(vm, "keep");
 	show_text(vm, "domain");
-	json_array_foreach(json_object_get(vm, "nics"), i, nic)
-		printf("%-10s %s\n", "nic", json_string_value(nic));
+	for (size_t i = 0; i < json_array_size(nics); i++)
+		printf("%-10s %s\n", "nic", json_string_value(json_array_get(nics, i)));
 	printf("%-10s %s\n", "offload",
 	       json_is_true(json_object_get(vm, "offload")) ? "on" : "off");
 	show_text(vm, "share");

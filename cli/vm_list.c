@@ -25,12 +25,13 @@ static void cell(const json_t *vm, const char *key)
 
 static void show(const json_t *answer)
 {
-	const json_t *vm;
-	size_t i;
+	const json_t *vms = json_object_get(answer, "vms");
 
 	printf("%-20s %-10s %8s %8s %8s %8s  %s\n", "NAME", "STATE", "SIZE", "USED", "MEMORY",
 	       "RESIDENT", "GUEST");
-	json_array_foreach(json_object_get(answer, "vms"), i, vm) {
+	for (size_t i = 0; i < json_array_size(vms); i++) {
+		const json_t *vm = json_array_get(vms, i);
+
 		printf("%-20s %-10s", json_string_value(json_object_get(vm, "name")),
 		       json_string_value(json_object_get(vm, "state")));
 		cell(vm, "size");

@@ -13,13 +13,13 @@ const struct hy_opt why_options[] = { ASK_OPTIONS };
 
 static void show(const json_t *answer)
 {
-	const json_t *count;
-	const char *reason;
+	json_t *o = (json_t *)answer;		/* the iterator wants it so */
 
 	if (json_object_size(answer) == 0)
 		puts("no connection was refused");
-	json_object_foreach((json_t *)answer, reason, count)
-		printf("%10lld  %s\n", (long long)json_integer_value(count), reason);
+	for (void *at = json_object_iter(o); at; at = json_object_iter_next(o, at))
+		printf("%10lld  %s\n", (long long)json_integer_value(json_object_iter_value(at)),
+		       json_object_iter_key(at));
 }
 
 int why_run(const void *values, int argc, char **argv, struct hy_err *e)

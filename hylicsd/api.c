@@ -262,9 +262,9 @@ static int get_vms(void *object, const struct http_request *r, struct hy_err *e)
 	const struct vm *vm;
 
 	(void)e;
-	TAILQ_FOREACH(vm, &a->vms->list, next)
+	for (vm = TAILQ_FIRST(&a->vms->list); vm; vm = TAILQ_NEXT(vm, next))
 		json_array_append_new(list, vm_json(vm));
-	TAILQ_FOREACH(b, &a->vms->bad, next)
+	for (b = TAILQ_FIRST(&a->vms->bad); b; b = TAILQ_NEXT(b, next))
 		json_array_append_new(list, bad_json(b));
 	return http_reply(a->http, r->ref, 200, json_pack("{s:o}", "vms", list));
 }
@@ -361,22 +361,25 @@ static json_t *worker_counters(const struct vm *vm)
 	return n <= 0 ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
 }
 
+static void add_reason(json_t *o, const char *reason, json_t *count)
+{
+	if (json_is_integer(count) && strlen(reason) <= HY_NAME_MAX)
+		json_object_set(o, reason, count);
+}
+
 static int get_why(void *object, const struct http_request *r, struct hy_err *e)
 {
 	struct api *a = object;
 	struct vm *vm = vms_find(a->vms, r->param[0], e);
 	json_t *counters, *refused, *o;
-	const char *reason;
-	json_t *count;
 
 	if (!vm)
 		return -ENOENT;
 	o = json_object();
 	counters = worker_counters(vm);
 	refused = json_object_get(counters, "refused");
-	json_object_foreach(refused, reason, count)
-		if (json_is_integer(count) && strlen(reason) <= HY_NAME_MAX)
-			json_object_set(o, reason, count);
+	for (void *at = json_object_iter(refused); at; at = json_object_iter_next(refused, at))
+		add_reason(o, json_object_iter_key(at), json_object_iter_value(at));
 	json_decref(counters);
 	return http_reply(a->http, r->ref, 200, o);
 }

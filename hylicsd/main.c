@@ -32,6 +32,7 @@
 #define BACKLOG 512
 #define FILES_MAX 8192			/* a dozen for each VM, and the API's connections */
 #define NO_GROUP ((gid_t)-1)
+#define GROUP_ROOM 65536		/* for the names of all its members */
 
 struct values {
 	const char *config;
@@ -104,13 +105,14 @@ static int make_dir(const char *path, mode_t mode, struct hy_err *e)
 static gid_t group_of(const struct hylicsd *h)
 {
 	const char *name = h->vms.host.config.group;
-	const struct group *g = *name ? getgrnam(name) : NULL;
+	char room[GROUP_ROOM];
+	struct group g, *found = NULL;
 
-	if (*name && !g)
-		hy_log(&h->daemon.log, HY_LOG_INFO,
-		       "no group '%s': only root may use the API (groupadd --system %s)", name,
-		       name);
-	return g ? g->gr_gid : NO_GROUP;
+	if (*name && getgrnam_r(name, &g, room, sizeof(room), &found) == 0 && found)
+		return g.gr_gid;
+	hy_log(&h->daemon.log, HY_LOG_INFO,
+	       "no group '%s': only root may use the API (groupadd --system %s)", name, name);
+	return NO_GROUP;
 }
 
 /* -- the API -- */

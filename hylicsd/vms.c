@@ -38,7 +38,7 @@ struct vm *vms_find(struct vms *vms, const char *name, struct hy_err *e)
 {
 	struct vm *vm;
 
-	TAILQ_FOREACH(vm, &vms->list, next)
+	for (vm = TAILQ_FIRST(&vms->list); vm; vm = TAILQ_NEXT(vm, next))
 		if (strcmp(vm->rec.name, name) == 0)
 			return vm;
 	hy_err_set(e, ENOENT, "vm '%.64s'", name);
@@ -51,7 +51,7 @@ static void insert(struct vms *vms, struct vm *vm)
 
 	vms->n++;
 	uids_take(&vms->uids, (uid_t)vm->rec.uid);
-	TAILQ_FOREACH(other, &vms->list, next)
+	for (other = TAILQ_FIRST(&vms->list); other; other = TAILQ_NEXT(other, next))
 		if (strcmp(other->rec.name, vm->rec.name) > 0) {
 			TAILQ_INSERT_BEFORE(other, vm, next);
 			return;
@@ -71,7 +71,7 @@ static struct vms_bad *find_bad(struct vms *vms, const char *name)
 {
 	struct vms_bad *b;
 
-	TAILQ_FOREACH(b, &vms->bad, next)
+	for (b = TAILQ_FIRST(&vms->bad); b; b = TAILQ_NEXT(b, next))
 		if (strcmp(b->name, name) == 0)
 			return b;
 	return NULL;
@@ -82,7 +82,7 @@ struct budget vms_budget(const struct vms *vms, const struct vm *without)
 	struct budget b = { .limit = vms->budget.limit };
 	const struct vm *vm;
 
-	TAILQ_FOREACH(vm, &vms->list, next)
+	for (vm = TAILQ_FIRST(&vms->list); vm; vm = TAILQ_NEXT(vm, next))
 		if (vm != without)
 			budget_add(&b, &vm->rec);
 	return b;
@@ -131,7 +131,7 @@ static int check(struct vms *vms, const struct record *r, const struct vm *own, 
 		rc = check_keep(vms, r, e);
 	if (rc == 0)
 		rc = check_swap(r, own, e);
-	TAILQ_FOREACH(other, &vms->list, next)
+	for (other = TAILQ_FIRST(&vms->list); other; other = TAILQ_NEXT(other, next))
 		if (rc == 0 && other != own)
 			rc = record_clash(r, &other->rec, e);
 	return rc == 0 ? budget_check(&b, r, e) : rc;
@@ -340,7 +340,7 @@ static bool is_busy(const struct vms *vms)
 {
 	const struct vm *vm;
 
-	TAILQ_FOREACH(vm, &vms->list, next)
+	for (vm = TAILQ_FIRST(&vms->list); vm; vm = TAILQ_NEXT(vm, next))
 		if (vm->life.state == LIFE_MAKING || vm->life.state == LIFE_UNMAKING)
 			return true;
 	return false;
@@ -472,7 +472,7 @@ static void make_all(struct vms *vms)
 {
 	struct vm *vm;
 
-	TAILQ_FOREACH(vm, &vms->list, next)
+	for (vm = TAILQ_FIRST(&vms->list); vm; vm = TAILQ_NEXT(vm, next))
 		if (!vm->waits)
 			vm_make(vm, false, NULL);
 }

@@ -25,8 +25,8 @@ struct vms_bad {
 
 struct vms {
 	struct host host;
-	TAILQ_HEAD(, vm) list;		/* in the order of their names */
-	TAILQ_HEAD(, vms_bad) bad;
+	TAILQ_HEAD(vm_list, vm) list;		/* in the order of their names */
+	TAILQ_HEAD(bad_list, vms_bad) bad;
 	unsigned int n;
 	struct record_dir records;
 	struct uids uids;
