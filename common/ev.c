@@ -170,6 +170,7 @@ static void run_timers(struct ev_loop *l)
 		struct ev_timer *t = l->heap[1];
 
 		ev_timer_cancel(l, t);
+		l->acts++;
 		t->fn(t->object);
 	}
 }
@@ -320,6 +321,7 @@ static void serve(struct ev_loop *l, const struct epoll_event *ee)
 
 	if (!s.class || s.gen != ee->data.u64 >> 32)
 		return;		/* removed earlier in this batch */
+	l->acts++;
 	rc = s.class->handle(s.object, fd, ee->events);
 	if (rc < 0 && l->slots[fd].gen == s.gen)
 		s.class->drop(s.object, fd, rc);
@@ -335,6 +337,8 @@ int ev_round(struct ev_loop *l, int max_wait_ms, struct hy_err *e)
 	for (int i = 0; i < n; i++)
 		serve(l, &batch[i]);
 	run_timers(l);
+	if (l->after_round)
+		l->after_round(l->after_object);
 	return 0;
 }
 

@@ -62,6 +62,10 @@ struct ev_loop {
 	unsigned int n_slots;
 	struct ev_timer *heap[HY_EV_TIMERS_MAX + 1];
 	unsigned int n_timers;
+	uint64_t acts;			/* events and timers served so far */
+	/* Called behind each batch, if set by the owner. */
+	void (*after_round)(void *object);
+	void *after_object;
 	int sigfd;
 	void (*on_signal)(void *object, int signo);
 	void *signal_object;

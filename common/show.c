@@ -70,15 +70,27 @@ static void on_look(void *object)
 	if (now != s->shown || !s->written)
 		show(s);
 	s->shown = now;
-	ev_timer_set(s->loop, &s->timer, LOOK_MS);
+	s->acts = s->loop->acts;
+}
+
+/* Whatever changes a counter is an act of the loop. */
+static void after_round(void *object)
+{
+	struct hy_show *s = object;
+
+	if (!s->timer.pos && s->loop->acts != s->acts)
+		ev_timer_set(s->loop, &s->timer, LOOK_MS);
 }
 
 void hy_show_start(struct hy_show *s)
 {
 	s->timer = (struct ev_timer){ .fn = on_look, .object = s };
 	s->written = 0;
-	if (s->fd >= 0)
-		on_look(s);
+	if (s->fd < 0)
+		return;
+	on_look(s);
+	s->loop->after_round = after_round;
+	s->loop->after_object = s;
 }
 
 void hy_show_stop(struct hy_show *s)
@@ -86,6 +98,7 @@ void hy_show_stop(struct hy_show *s)
 	if (s->fd < 0 || !s->print)
 		return;
 	ev_timer_cancel(s->loop, &s->timer);
+	s->loop->after_round = NULL;
 	show(s);
 }
 

@@ -32,6 +32,7 @@ struct hy_show {
 	struct ev_timer timer;
 	struct hy_log_rate rate;
 	uint64_t shown;			/* what the sum was, so as to see a change */
+	uint64_t acts;			/* of the loop, when it was looked at */
 	size_t written;
 	char text[HY_SHOW_TEXT_MAX];
 };
@@ -45,7 +46,10 @@ struct hy_show {
  */
 int hy_show_open(const char *path, struct hy_err *e);
 
-/* Show the counters now, and within 20 ms of every change from here on. */
+/*
+ * Show the counters now, and within 20 ms of every change from here on. Takes the loop's
+ * after_round(): a loop that has nothing to do is not woken for it.
+ */
 void hy_show_start(struct hy_show *s);
 
 /* The last time: show them as they are, look no more. */

@@ -57,14 +57,21 @@ static int close_all(void **state)
 	return unlink(path);
 }
 
-/* Until so many texts were made, and a look beyond it. */
-static void look(uint64_t until)
+static void count_to(void *object)
 {
+	counter = *(uint64_t *)object;
+}
+
+/* The loop does something, which makes the counter this; then whatever follows from it. */
+static void act(uint64_t value)
+{
+	struct ev_timer t = { .fn = count_to, .object = &value };
 	struct hy_err e;
 
-	for (int i = 0; i < 200 && prints < until; i++)
-		ev_round(&loop, 100, &e);
-	ev_round(&loop, 100, &e);
+	assert_int_equal(ev_timer_set(&loop, &t, 0), 0);
+	do {
+		assert_int_equal(ev_round(&loop, -1, &e), 0);
+	} while (loop.n_timers);
 }
 
 static size_t shown(char *text, size_t size)
@@ -87,14 +94,29 @@ static void written_at_once_and_when_a_counter_changes(void **state)
 	hy_show_start(&show);
 	assert_int_equal(prints, 1);
 	assert_int_equal(shown(text, sizeof(text)), 4096);
-	look(1);
+	act(0);
 	assert_int_equal(prints, 1);
-	counter = 7;
-	look(2);
+	act(7);
 	assert_int_equal(prints, 2);
 	shown(text, sizeof(text));
 	assert_int_equal(strncmp(text, "{\"n\":7,\"x\":\"\"}\n ", 16), 0);
 	hy_show_stop(&show);
+}
+
+static void a_loop_with_nothing_to_do_is_not_woken(void **state)
+{
+	(void)state;
+	hy_show_start(&show);
+	for (uint64_t value = 1; value < 4; value++) {
+		act(value);
+		assert_int_equal(loop.n_timers, 0);
+	}
+	assert_int_equal(prints, 4);
+	assert_int_equal(ev_round(&loop, 0, NULL), 0);
+	assert_int_equal(loop.n_timers, 0);
+	hy_show_stop(&show);
+	act(9);
+	assert_int_equal(prints, 5);		/* the last one, when it was stopped */
 }
 
 static void a_shorter_text_leaves_nothing_of_a_longer_one(void **state)
@@ -146,6 +168,8 @@ static void names_and_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_loop_with_nothing_to_do_is_not_woken, open_all,
+						close_all),
 		cmocka_unit_test_setup_teardown(written_at_once_and_when_a_counter_changes,
 						open_all, close_all),
 		cmocka_unit_test_setup_teardown(a_shorter_text_leaves_nothing_of_a_longer_one,
