@@ -156,13 +156,16 @@ static void answer(void *object, struct vm *vm, int rc, const struct hy_err *e)
 	free(l);
 }
 
-static struct vms_asker later(struct api *a, const struct http_request *r, unsigned int status)
+static int later(struct api *a, const struct http_request *r, unsigned int status,
+		 struct vms_asker *asker, struct hy_err *e)
 {
 	struct later *l = malloc(sizeof(*l));
 
-	if (l)
-		*l = (struct later){ .api = a, .ref = r->ref, .status = status };
-	return (struct vms_asker){ .done = answer, .object = l };
+	if (!l)
+		return hy_err_set(e, ENOMEM, "a late answer");
+	*l = (struct later){ .api = a, .ref = r->ref, .status = status };
+	*asker = (struct vms_asker){ .done = answer, .object = l };
+	return 0;
 }
 
 /* What could not begin is answered by its return value. */
@@ -283,10 +286,9 @@ static int post_vm(void *object, const struct http_request *r, struct hy_err *e)
 		rc = record_init(&rec, w.name, e);
 	if (rc == 0)
 		rc = fill(&rec, r->body, add_members, &w, e);
-	if (rc < 0)
-		return rc;
-	asker = later(a, r, 201);
-	return begun(&asker, vms_add(a->vms, &rec, &asker, e));
+	if (rc == 0)
+		rc = later(a, r, 201, &asker, e);
+	return rc < 0 ? rc : begun(&asker, vms_add(a->vms, &rec, &asker, e));
 }
 
 static int get_vm(void *object, const struct http_request *r, struct hy_err *e)
@@ -300,9 +302,10 @@ static int get_vm(void *object, const struct http_request *r, struct hy_err *e)
 static int change(struct api *a, const struct http_request *r, struct vm *vm, struct record *rec,
 		  struct hy_err *e)
 {
-	struct vms_asker asker = later(a, r, 200);
+	struct vms_asker asker;
+	int rc = later(a, r, 200, &asker, e);
 
-	return begun(&asker, vms_set(a->vms, vm, rec, &asker, e));
+	return rc < 0 ? rc : begun(&asker, vms_set(a->vms, vm, rec, &asker, e));
 }
 
 static int patch_vm(void *object, const struct http_request *r, struct hy_err *e)
@@ -324,12 +327,14 @@ static int delete_vm(void *object, const struct http_request *r, struct hy_err *
 {
 	struct api *a = object;
 	struct vm *vm = vms_find(a->vms, r->param[0], e);
+	bool by_force = http_query(r, "force") != NULL;
 	struct vms_asker asker;
+	int rc;
 
 	if (!vm)
 		return -ENOENT;
-	asker = later(a, r, 204);
-	return begun(&asker, vms_remove(a->vms, vm, http_query(r, "force") != NULL, &asker, e));
+	rc = later(a, r, 204, &asker, e);
+	return rc < 0 ? rc : begun(&asker, vms_remove(a->vms, vm, by_force, &asker, e));
 }
 
 static int post_offload(void *object, const struct http_request *r, struct hy_err *e)
