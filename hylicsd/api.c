@@ -70,12 +70,11 @@ static json_t *nics_json(const struct record *r)
 
 static json_t *record_json(const struct record *r)
 {
-	static const char *const caches[] = { "auto", "none", "always" };
-
 	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:o}",
 			 "name", r->name, "uid", (json_int_t)r->uid, "size", (json_int_t)r->size,
 			 "memory", (json_int_t)record_memory(r),
-			 "inodes", (json_int_t)record_inodes(r), "cache", caches[r->cache],
+			 "inodes", (json_int_t)record_inodes(r),
+			 "cache", record_cache_words[r->cache],
 			 "offload", r->offload, "keep", r->keep, "domain", r->domain,
 			 "nics", nics_json(r));
 }

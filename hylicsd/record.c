@@ -21,7 +21,7 @@
 
 _Static_assert((int)RECORD_NIC_MAX <= (int)TWIN_NIC_TEXT_MAX, "the keeper takes what a record has");
 
-static const char *const cache_words[] = { "auto", "none", "always", NULL };
+const char *const record_cache_words[] = { "auto", "none", "always", NULL };
 
 static int check_nic(const char *text, char *why, size_t size)
 {
@@ -59,7 +59,7 @@ static const struct ini_key keys[] = {
 	  .min = HY_SHARE_INODES_MIN, .max = HY_SHARE_INODES_MAX,
 	  .help = "most files of the share (default: one per 4 KB of its size)" },
 	{ .name = "cache", .type = HY_OPT_CHOICE, KEY(cache), .arg = "MODE",
-	  .choices = cache_words,
+	  .choices = record_cache_words,
 	  .help = "auto, none or always: what of the share the guest may keep (default auto)" },
 	{ .name = "offload", .type = HY_OPT_FLAG, KEY(offload), .arg = "yes|no",
 	  .help = "whether connections are moved to the host (default yes)" },

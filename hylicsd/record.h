@@ -25,6 +25,7 @@
 #define RECORD_DOMAIN_MAX 128
 
 enum record_cache { RECORD_CACHE_AUTO, RECORD_CACHE_NONE, RECORD_CACHE_ALWAYS };
+extern const char *const record_cache_words[];	/* virtiofsd's words for them, ended by NULL */
 
 struct record {
 	char name[HY_NAME_MAX + 1];

@@ -383,13 +383,12 @@ static void export_changed(void *object, bool serving, int status)
 
 static int make_export(void *object, struct hy_err *e)
 {
-	static const char *const caches[] = { "auto", "none", "always" };
 	struct vm *vm = object;
 	const struct export_config cfg = {
 		.dir = vm->dir, .path = vm->socket_path, .program = vm->host->virtiofsd,
-		.share = vm->share_path, .cache = caches[vm->rec.cache], .enter = enter_cgroup,
-		.changed = export_changed, .object = vm, .loop = vm->host->loop,
-		.log = vm->host->log,
+		.share = vm->share_path, .cache = record_cache_words[vm->rec.cache],
+		.enter = enter_cgroup, .changed = export_changed, .object = vm,
+		.loop = vm->host->loop, .log = vm->host->log,
 	};
 
 	if (!cfg.program) {

@@ -79,7 +79,7 @@ static struct vms_bad *find_bad(struct vms *vms, const char *name)
 
 struct budget vms_budget(const struct vms *vms, const struct vm *without)
 {
-	struct budget b = { .limit = vms->budget.limit };
+	struct budget b = { .limit = vms->budget_limit };
 	const struct vm *vm;
 
 	for (vm = TAILQ_FIRST(&vms->list); vm; vm = TAILQ_NEXT(vm, next))
@@ -518,7 +518,7 @@ int vms_open(struct vms *vms, struct hy_err *e)
 	TAILQ_INIT(&vms->bad);
 	vms->host.vms = vms->records.fd = -1;
 	uids_open(&vms->uids, &c->uids);
-	vms->budget.limit = budget_limit(&c->budget, machine_memory());
+	vms->budget_limit = budget_limit(&c->budget, machine_memory());
 	find_virtiofsd(&vms->host);
 	rc = open_dirs(vms, e);
 	if (rc == 0)

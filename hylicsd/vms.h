@@ -30,7 +30,7 @@ struct vms {
 	unsigned int n;
 	struct record_dir records;
 	struct uids uids;
-	struct budget budget;		/* its limit; used is counted when it is asked */
+	uint64_t budget_limit;		/* bytes all VMs together may have */
 	void (*all_gone)(void *object);	/* after vms_stop() */
 	void *object;
 	bool stopping;
