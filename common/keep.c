@@ -162,7 +162,7 @@ static bool read_packet(struct keep *k)
 
 /* -- handing over: a packet whenever the child has made room, so that it is read meanwhile -- */
 
-#define FIRST_SLOT 2			/* behind the table and the tool */
+#define FIRST_SLOT 2			/* behind the table and the tools */
 
 static int hand_over_table(struct keep *k)
 {
@@ -172,14 +172,15 @@ static int hand_over_table(struct keep *k)
 	return send_packet(k->link, PACKET_KEPT, KEEP_TABLE, &fds, NULL, 0, MSG_DONTWAIT);
 }
 
-static int hand_over_tool(struct keep *k)
+static int hand_over_tools(struct keep *k)
 {
-	int tool = k->ops->tool ? k->ops->tool(k->object) : -1;
-	const struct hy_fds fds = { .n = 1, .fd = { tool } };
+	struct hy_fds fds = { 0 };
 
-	if (tool < 0)
+	if (k->ops->tools)
+		k->ops->tools(k->object, &fds);
+	if (!fds.n)
 		return 0;
-	return send_packet(k->link, PACKET_KEPT, KEEP_TOOL, &fds, NULL, 0, MSG_DONTWAIT);
+	return send_packet(k->link, PACKET_KEPT, KEEP_TOOLS, &fds, NULL, 0, MSG_DONTWAIT);
 }
 
 static int hand_over_slot(const struct keep *k, uint32_t slot)
@@ -195,7 +196,7 @@ static int hand_over_next(struct keep *k)
 	if (k->next == 0)
 		return hand_over_table(k);
 	if (k->next == 1)
-		return hand_over_tool(k);
+		return hand_over_tools(k);
 	if (k->next - FIRST_SLOT < k->n_slots)
 		return hand_over_slot(k, k->next - FIRST_SLOT);
 	return send_packet(k->link, PACKET_END, 0, NULL, NULL, 0, MSG_DONTWAIT);

@@ -99,6 +99,8 @@
 #define HY_HOMES_MAX 64
 /* How long it tries before it leaves the rest to the next worker. */
 #define HY_WORKER_LEAVE_MS 10000
+/* Until it asks whether its twin has no socket left: a little more than a TIME_WAIT. */
+#define HY_PRESENT_LOOK_MS 61000
 /* Copies that are restored one behind the other before each of them gets its first turn. */
 #define HY_FRESH_COPIES 4
 /* Sending before messages are looked at again: so many turns, or bytes, about two milliseconds. */

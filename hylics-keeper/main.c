@@ -111,12 +111,17 @@ static int hold_links(void *object)
 	return ends[1];
 }
 
-/* A worker may not load it, and freezes every connection that comes or goes. */
-static int freezer(void *object)
+/*
+ * A worker may not load a program, and freezes every connection that comes or goes. It alone knows
+ * which connections are in the twin. Without the first there is no second, they go by their order.
+ */
+static void tools(void *object, struct hy_fds *fds)
 {
 	const struct keeper *k = object;
 
-	return k->freezer;
+	if (k->freezer < 0)
+		return;
+	*fds = (struct hy_fds){ .n = 2, .fd = { k->freezer, k->twin.present } };
 }
 
 /* An interface that came again has other links than those the worker was given. */
@@ -159,7 +164,7 @@ static void worker_finished(void *object)
 static const struct keep_ops keep_ops = {
 	.child = worker_exec,
 	.hold = hold_links,
-	.tool = freezer,
+	.tools = tools,
 	.on_other = take_addresses,
 	.on_finished = worker_finished,
 };

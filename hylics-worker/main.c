@@ -92,7 +92,7 @@ static const char *const syscalls[] = {
 	"accept4", "bind", "brk", "clock_gettime", "clock_nanosleep", "close", "connect",
 	"epoll_ctl", "epoll_wait", "exit", "exit_group", "fcntl", "fstat", "futex", "getpeername",
 	"getpid", "getrandom", "getsockname", "getsockopt", "ioctl", "kill", "madvise", "mmap",
-	"mprotect", "munmap", "nanosleep", "newfstatat", "openat2", "pwrite64", "read", "recvfrom",
+	"mprotect", "munmap", "nanosleep", "newfstatat", "openat2", "pread64", "pwrite64", "read", "recvfrom",
 	"recvmsg", "rt_sigreturn", "sendfile", "sendmsg", "sendto", "setsockopt", "shutdown",
 	"socket", "uname", "unlink", "write", NULL,
 };

@@ -383,6 +383,7 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 	m->leave = (struct ev_timer){ .fn = on_patience_over, .object = m };
 	if (!m->cfg.alone_ms)
 		m->cfg.alone_ms = HY_ALONE_MS;
+	present_open(&m->present, m->loop);
 	rc = files_open(&m->files, cfg->share, e);
 	if (rc == 0)
 		rc = conns_open(&m->conns, e);
@@ -392,6 +393,8 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 		rc = resume_inherit(m, e);
 	if (rc == 0 && m->link >= 0)
 		rc = ev_add(m->loop, m->link, &link_class, m, EPOLLIN, e);
+	if (rc == 0)
+		present_look(&m->present);
 	if (rc == 0)
 		show_counters(m);
 	return rc;
@@ -413,5 +416,6 @@ void moves_close(struct moves *m)
 	files_close(&m->files);
 	conns_close(&m->conns);
 	close_areas(m);
+	present_close(&m->present);
 	table_unmap(&m->table);
 }

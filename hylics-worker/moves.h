@@ -17,6 +17,7 @@
 #include "hylics-worker/conn.h"
 #include "hylics-worker/count.h"
 #include "hylics-worker/files.h"
+#include "hylics-worker/present.h"
 #include "hylics-worker/table.h"
 
 struct moves_config {
@@ -49,6 +50,7 @@ struct moves {
 	struct areas areas;
 	void *queues;			/* the areas' memory */
 	struct table table;
+	struct present present;
 	struct counters *count;		/* in the table, as the stages */
 	struct stages *stages;
 	struct conn_list run, tell;

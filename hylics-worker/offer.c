@@ -65,7 +65,8 @@ static int set_linger(int sock, struct hy_err *e)
 	return 0;
 }
 
-static int restore(struct conn *c, const struct tcp_image *img, struct hy_err *e)
+static int restore(struct moves *m, struct conn *c, const struct tcp_image *img,
+		   struct hy_err *e)
 {
 	int rc = hy_fault(FAULT_MOVE_RESTORE);
 
@@ -74,6 +75,7 @@ static int restore(struct conn *c, const struct tcp_image *img, struct hy_err *e
 	c->sock = socket(img->rec.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->sock < 0)
 		return hy_err_set(e, errno, "copy: make a socket");
+	present_add(&m->present, &img->rec);
 	rc = tcp_restore(c->sock, img, e);
 	if (rc == 0)
 		rc = set_linger(c->sock, e);
@@ -170,7 +172,7 @@ static int adopt(struct moves *m, struct conn *c, const struct tcp_image *img)
 	t.collected = hy_clock_ns();
 	c->send_len = img->rec.send_len;
 	c->corked = img->rec.options.cork;
-	rc = restore(c, img, &e);
+	rc = restore(m, c, img, &e);
 	t.restored = hy_clock_ns();
 	if (rc == 0)
 		rc = conn_watch(m, c, &e);

@@ -17,15 +17,17 @@
  *	twin --> veth --> hy_from_twin
  *	                    | drops all but TCP from the guest's MAC and addresses
  *
- * Nothing is installed per connection: that the socket exists in the twin is the rule. What is not
+ * Nothing is installed per connection: that the socket exists in the twin is the rule, and whether
+ * it is worth while to look for one a hint (splice_map.h). What is not
  * redirected or dropped is handed on untouched (TC_ACT_UNSPEC), so that filters of others behind
  * ours see it. A frame that cannot be read to its ports is the guest's.
  *
  * DOC: next hops
  *
  * The twin has no neighbour table. Whom the guest itself sent its frames for a remote address to
- * is remembered, from its own frames: a neighbour cannot forge them. A connection of the twin keeps
- * a copy with its socket, out of the reach of those who fill the table by scanning. When the
+ * is remembered, from its own frames: a neighbour cannot forge them. While all of them go to one
+ * and the same, which is the rule, that one is remembered and no address. A connection of the twin
+ * keeps a copy with its socket, out of the reach of those who fill the table by scanning. When the
  * connection's frames begin to come from another MAC, the path has changed and the answer follows.
  */
 #include <linux/bpf.h>
@@ -43,7 +45,6 @@
 #include "twin/splice_map.h"
 #include "twin/splice_read.bpf.h"
 
-#define SEVERAL_HOPS (~0ULL)		/* of only_hop */
 #define MARK_FROM_TWIN 0x48795350	/* only between the redirect and the edge's own hook */
 
 const volatile __u32 edge_ifindex;
@@ -126,8 +127,21 @@ struct {
 	__type(value, __u64);
 } counts SEC(".maps");
 
-/* The next hop of all frames the guest ever sent here, SEVERAL_HOPS if there were more. */
-__u64 only_hop;
+/* What the twin's sockets may be of; one for all NICs of a guest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct splice_present);
+} present SEC(".maps");
+
+/*
+ * The next hop of the first frame the guest sent here, and whether there was ever another one. As
+ * long as there was not it is that of every address, so that none has to be remembered.
+ */
+__u64 first_hop;
+bool several_hops;
 
 static __always_inline void add_one(enum splice_count what)
 {
@@ -142,6 +156,17 @@ static __always_inline int drop(enum splice_count why)
 {
 	add_one(why);
 	return TC_ACT_SHOT;
+}
+
+/* Whether the twin may have a socket for a segment that came for it: false is certain. */
+static __always_inline bool may_have(const struct packet *p)
+{
+	__u32 bit = splice_present_bit(&p->from, p->from_port, p->to_port), key = 0;
+	const struct splice_present *known = bpf_map_lookup_elem(&present, &key);
+
+	if (listeners || !known || !known->kept)
+		return true;
+	return known->word[bit / 64 % (SPLICE_PRESENT_BITS / 64)] >> bit % 64 & 1;
 }
 
 /* The twin's socket for a segment that came for it; to be released. */
@@ -218,29 +243,39 @@ static __always_inline void learn(const struct splice_addr *remote, __u64 to, __
 /* The guest itself has sent a frame for @remote to @mac. */
 static __always_inline void learn_guests(const struct splice_addr *remote, __u64 mac)
 {
-	struct hop *hop = bpf_map_lookup_elem(&hops, remote);
+	struct hop *hop;
 
-	if (hop && hop->to == mac)
+	if (mac == first_hop && !several_hops)
 		return;
-	if (only_hop != mac)
-		only_hop = only_hop ? SEVERAL_HOPS : mac;
-	learn(remote, mac, hop ? hop->from : 0);
+	if (!first_hop)
+		first_hop = mac;
+	else if (first_hop != mac)
+		several_hops = true;
+	hop = bpf_map_lookup_elem(&hops, remote);
+	if (!hop || hop->to != mac)
+		learn(remote, mac, hop ? hop->from : 0);
+}
+
+/* Where the guest sends what is for an address, 0 if that is not known. */
+static __always_inline __u64 guests_hop(const struct hop *known)
+{
+	if (known && known->to)
+		return known->to;
+	return several_hops ? 0 : first_hop;
 }
 
 /* A frame for the twin has come from @mac; @hop is what is known of its connection. */
 static __always_inline void follow(struct hop *hop, const struct splice_addr *remote, __u64 mac)
 {
-	struct hop *known;
 	__u64 before = hop->from;
 
 	if (before == mac)
 		return;
 	hop->from = mac;
-	known = bpf_map_lookup_elem(&hops, remote);
-	if (before)
+	if (!before && !hop->to)
+		hop->to = guests_hop(bpf_map_lookup_elem(&hops, remote));
+	if (before || !hop->to)
 		hop->to = mac;
-	else if (!hop->to)
-		hop->to = known && known->to ? known->to : mac;
 	learn(remote, hop->to, mac);
 }
 
@@ -434,7 +469,7 @@ int hy_to_guest(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	switch (kind) {
 	case KIND_TCP:
-		if (is_for_twin(skb, &p))
+		if (may_have(&p) && is_for_twin(skb, &p))
 			return give_to_twin(skb, &p, SPLICE_TO_TWIN);
 		return TC_ACT_UNSPEC;
 	case KIND_ICMP:
@@ -453,8 +488,8 @@ int hy_to_guest(struct __sk_buff *skb)
 }
 
 /*
- * The next hop of a frame of the twin's, 0 if unknown. A guess is only made where it is none:
- * everything the guest ever sent went to one and the same router.
+ * The next hop of a frame of the twin's, 0 if the guest has sent nothing yet. What it sent to an
+ * address of which nothing is remembered went where its first frame did.
  */
 static __always_inline __u64 next_hop(struct __sk_buff *skb, const struct packet *p)
 {
@@ -467,10 +502,7 @@ static __always_inline __u64 next_hop(struct __sk_buff *skb, const struct packet
 		if (own)
 			begin_hop(own, p);
 		known = bpf_map_lookup_elem(&hops, &p->from);
-		if (known)
-			to = known->to;
-		else if (only_hop != SEVERAL_HOPS)
-			to = only_hop;
+		to = known && known->to ? known->to : first_hop;
 		if (own)
 			own->to = to;
 	}
@@ -518,7 +550,7 @@ int hy_from_guest(struct __sk_buff *skb)
 	if (splice_read(skb, edge_vlan, &p) != KIND_TCP)
 		return TC_ACT_UNSPEC;
 	turn_round(&p);
-	if (is_connected(skb, &p, p.syn))
+	if (may_have(&p) && is_connected(skb, &p, p.syn))
 		return drop(SPLICE_DROP_LATE);
 	if (is_behind_end(&p))
 		return drop(SPLICE_DROP_STRAY);

@@ -105,19 +105,20 @@ static void configure(struct splice_bpf *bpf, const struct splice_config *cfg)
  * handed on. Whoever only reads sends nothing that would teach it anew: he waits for data that
  * leaves the twin to nobody.
  *
- * hops, socket_hops, only_hop (.bss): MACs seen at the edge, by remote address and by connection.
+ * hops, socket_hops, .bss: MACs seen at the edge, by remote address and by connection.
  *	An interface made again in the same bridge has the same neighbours. In another network they
  *	are wrong until frames correct them: those of the guest what is known of an address, those
  *	of a connection, from another MAC than before, what its socket keeps. (Only one for which no
  *	frame had come since it was moved has no MAC to compare with, and ends by its time-out.)
- *	only_hop is about all the guest ever sent: that there were several must not be forgotten.
+ *	.bss has what the guest's first one was, and whether there were others: that is about all it
+ *	ever sent, and must not be forgotten.
  * reborn, closed: what became of connections whose TIME_WAIT is in the twin, or that have ended
  *	there. Without the one a connection of the guest's that goes on would lose its frames to the
  *	twin, without the other it would send the RSTs that are held back.
  * twin_pieces: the rest of a datagram may still come; a first piece decides about its number anew.
  *
  * Not handed on: addresses, the owner gives them to each splice, and some may have gone while there
- * was none; counts, they are one splice's; .rodata, its configuration.
+ * was none; counts, they are one splice's; .rodata and present, its configuration.
  */
 static int take_over(struct splice_bpf *bpf, const struct splice_bpf *earlier)
 {
@@ -139,6 +140,15 @@ static int take_over(struct splice_bpf *bpf, const struct splice_bpf *earlier)
 	return rc;
 }
 
+int splice_present_make(struct hy_err *e)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "present", sizeof(uint32_t),
+				sizeof(struct splice_present), 1, &opts);
+
+	return fd < 0 ? hy_err_set(e, -fd, "splice: a BPF map") : fd;
+}
+
 int splice_open(struct splice *s, const struct splice_config *cfg, const struct splice *earlier,
 		struct hy_err *e)
 {
@@ -157,6 +167,8 @@ int splice_open(struct splice *s, const struct splice_config *cfg, const struct 
 	if (s->bpf) {
 		configure(s->bpf, cfg);
 		rc = earlier && earlier->bpf ? take_over(s->bpf, earlier->bpf) : 0;
+		if (rc == 0 && cfg->present)
+			rc = bpf_map__reuse_fd(s->bpf->maps.present, cfg->present);
 		if (rc == 0)
 			rc = splice_bpf__load(s->bpf);
 	}

@@ -39,6 +39,7 @@ struct splice_config {
 	uint8_t guest_mac[ETH_ALEN];
 	uint16_t vlan;			/* the twin's tag at the edge, 1 to 4094; 0: untagged */
 	bool listeners;			/* new connections go to the twin's listening sockets */
+	int present;			/* from splice_present_make(); 0: nobody keeps it */
 	bool clsact;			/* as on a kernel without tcx links; for tests */
 	/* Told to splice_sweep(): who attached, for instance "PID-STARTTIME"; [A-Za-z0-9_.-] */
 	char owner[SPLICE_OWNER_MAX];
@@ -62,6 +63,17 @@ struct splice {
 	bool made_edge_qdisc;
 	bool made_veth_qdisc;
 };
+
+/**
+ * splice_present_make() - Make the map that tells which connections may be in a twin
+ * @e:	Error
+ *
+ * One for all splices of a twin, in their configuration, and for whoever makes the twin's sockets:
+ * it holds a struct splice_present, can be mapped and written with mmap(2), and nobody keeps it yet.
+ *
+ * Return: the descriptor, the caller's, or -errno
+ */
+int splice_present_make(struct hy_err *e);
 
 /**
  * splice_open() - Load the programs for one edge and one twin

@@ -36,4 +36,33 @@ struct splice_addr {
 	__u32 word[4];
 };
 
+/*
+ * DOC: Which connections may be in the twin
+ *
+ * Looking for a socket is most of what a frame costs that is none of the twin's, and nearly all
+ * are. Whoever makes the twin's sockets, the worker, sets a bit for a connection before there is a
+ * socket of it, and only takes bits back when the twin has none at all: no socket, nothing in
+ * TIME_WAIT. A clear bit says that there is none; behind a set one the socket is looked for.
+ *
+ * The worker may have been taken over by the guest: what it writes here decides about the frames of
+ * this guest alone, and lets none of them go anywhere new. Listeners are looked for always.
+ */
+#define SPLICE_PRESENT_BITS (1u << 16)
+
+struct splice_present {
+	__u32 kept;			/* 0: by nobody, every bit counts as set */
+	__u32 unused;
+	__u64 word[SPLICE_PRESENT_BITS / 64];
+};
+
+/* The bit of a connection; ports as on the wire. */
+static inline __u32 splice_present_bit(const struct splice_addr *remote, __u16 remote_port,
+				       __u16 local_port)
+{
+	__u32 mixed = remote->word[0] ^ remote->word[1] ^ remote->word[2] ^ remote->word[3];
+
+	mixed ^= (__u32)remote_port << 16 | local_port;
+	return (mixed * 0x9e3779b1u) >> 16;
+}
+
 #endif

@@ -43,6 +43,7 @@ static int fill_config(const struct twin *t, const struct twin_nic *nic,
 		.veth_ifindex = nic->host_index,
 		.vlan = (uint16_t)nic->spec.vlan,
 		.listeners = nic->spec.listeners,
+		.present = t->present,
 	};
 	memcpy(cfg->guest_mac, nic->spec.mac, sizeof(cfg->guest_mac));
 	rc = hy_owner_self(owner, e);
@@ -244,7 +245,7 @@ int twin_open(struct twin *t, const char *vm, struct ev_loop *loop, const struct
 {
 	int rc;
 
-	*t = (struct twin){ .log = log, .loop = loop, .watch = -1 };
+	*t = (struct twin){ .log = log, .loop = loop, .watch = -1, .present = -1 };
 	if (!is_vm_name(vm))
 		return hy_err_set(e, EINVAL, "'%s' is no name of a VM", vm);
 	snprintf(t->vm, sizeof(t->vm), "%s", vm);
@@ -253,9 +254,13 @@ int twin_open(struct twin *t, const char *vm, struct ev_loop *loop, const struct
 		return rc;
 	rc = verb_switches(&t->space, e);
 	if (rc == 0)
+		rc = t->present = splice_present_make(e);
+	if (rc >= 0)
 		rc = watch(t, e);
-	if (rc < 0)
+	if (rc < 0) {
+		hy_fd_close(&t->present);
 		space_close(&t->space);
+	}
 	return rc;
 }
 
@@ -398,6 +403,7 @@ void twin_close(struct twin *t)
 	for (unsigned int i = 0; i < t->n_nics; i++)
 		remove_nic(&t->nic[i]);
 	t->n_nics = 0;
+	hy_fd_close(&t->present);
 	space_close(&t->space);
 }
 

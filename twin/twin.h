@@ -69,6 +69,7 @@ struct twin {
 	/* the owner's, set after twin_open(): a NIC has new programs; NULL: not told */
 	void (*spliced)(void *object);
 	void *object;
+	int present;			/* of all NICs; from splice_present_make() */
 	int watch;			/* is told of links; -1 without a loop */
 	struct space space;
 	struct twin_nic nic[HY_TWIN_NICS_MAX];

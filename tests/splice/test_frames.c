@@ -6,37 +6,20 @@
  *	frames it is handed (BPF_PROG_TEST_RUN)
  * Reads from: no untrusted input
  */
-#include "tests/splice/world.h"
+#include "tests/splice/run.h"
 
 #include "common/limits.h"
 #include "twin/bpf/splice.skel.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/pkt_cls.h>
 #include <string.h>
 #include <unistd.h>
 
 #define MARK_FROM_TWIN 0x48795350
 #define NOTHING SPLICE_COUNTS		/* is counted */
-#define SCAN (3 * HY_SPLICE_HOPS_MAX)
-
-enum prog { TO_GUEST, FROM_GUEST, FROM_TWIN };
-enum verdict { PASS = TC_ACT_UNSPEC, DROP = TC_ACT_SHOT, SENT = TC_ACT_REDIRECT };
 
 static const char *const prog_words[] = { "to the guest", "of the guest", "of the twin" };
-
-/* A frame that was run through a program. */
-struct run {
-	uint8_t in[FRAME_MAX];
-	uint8_t out[FRAME_MAX];
-	size_t in_len;
-	size_t out_len;
-	uint32_t mark;			/* before and after */
-	int verdict;
-	uint64_t before[SPLICE_COUNTS];
-	uint64_t after[SPLICE_COUNTS];
-};
 
 struct row {
 	const char *what;
@@ -45,55 +28,6 @@ struct row {
 	enum splice_count count;
 	struct frame_spec frame;
 };
-
-static int prog_fd(const struct splice *s, enum prog prog)
-{
-	const struct bpf_program *progs[] = {
-		[TO_GUEST] = s->bpf->progs.hy_to_guest,
-		[FROM_GUEST] = s->bpf->progs.hy_from_guest,
-		[FROM_TWIN] = s->bpf->progs.hy_from_twin,
-	};
-
-	return bpf_program__fd(progs[prog]);
-}
-
-static void run_bytes(struct splice *s, enum prog prog, struct run *r)
-{
-	struct __sk_buff skb = { .mark = r->mark };
-	struct bpf_test_run_opts opts = {
-		.sz = sizeof(opts),
-		.data_in = r->in,
-		.data_size_in = (uint32_t)r->in_len,
-		.data_out = r->out,
-		.data_size_out = sizeof(r->out),
-		.ctx_in = &skb,
-		.ctx_size_in = sizeof(skb),
-		.ctx_out = &skb,
-		.ctx_size_out = sizeof(skb),
-		.repeat = 1,
-	};
-
-	PROBE_TRY(splice_counts(s, r->before));
-	PROBE_TRY(bpf_prog_test_run_opts(prog_fd(s, prog), &opts));
-	PROBE_TRY(splice_counts(s, r->after));
-	r->verdict = (int)opts.retval;
-	r->out_len = opts.data_size_out;
-	r->mark = skb.mark;
-}
-
-static void run(struct splice *s, enum prog prog, const struct frame_spec *f, struct run *r)
-{
-	r->in_len = frame_make(f, r->in);
-	run_bytes(s, prog, r);
-}
-
-static bool counted_only(const struct run *r, enum splice_count what)
-{
-	for (int i = 0; i < SPLICE_COUNTS; i++)
-		if (i != SPLICE_HOP_NEW && r->after[i] - r->before[i] != (i == (int)what))
-			return false;
-	return true;
-}
 
 /* Beside its verdict a program may change the receiver's MAC of what the twin sends, and tags. */
 static bool untouched(const struct run *r, const struct row *row)
@@ -109,8 +43,8 @@ static void check_row(struct splice *s, const struct row *row)
 {
 	struct run r = { 0 };
 
-	run(s, row->prog, &row->frame, &r);
-	probe_check(r.verdict == (int)row->verdict && counted_only(&r, row->count) &&
+	run_frame(s, row->prog, &row->frame, &r);
+	probe_check(r.verdict == (int)row->verdict && run_counted_only(&r, row->count) &&
 			    untouched(&r, row),
 		    "%s, IPv%d: %s: %s, counted %s", prog_words[row->prog],
 		    row->frame.ip6 ? 6 : 4, row->what,
@@ -376,19 +310,9 @@ static void show_hops(struct splice *s)
 	struct frame_spec f = { OUT, FREE };
 	struct run r = { 0 };
 
-	run(s, FROM_GUEST, &f, &r);
+	run_frame(s, FROM_GUEST, &f, &r);
 	f.ip6 = true;
-	run(s, FROM_GUEST, &f, &r);
-}
-
-/* The interface came again: the next splice takes over what this one has learnt. */
-static void renew(struct splice *s)
-{
-	struct splice next;
-
-	world_reopen(&next, &s->cfg, s);
-	splice_close(s);
-	*s = next;
+	run_frame(s, FROM_GUEST, &f, &r);
 }
 
 #define CHECK_ROWS(s, rows) check_rows(s, rows, sizeof(rows) / sizeof((rows)[0]), false)
@@ -398,7 +322,7 @@ static void check_rows(struct splice *s, const struct row *rows, size_t n, bool 
 {
 	for (size_t i = 0; i < n; i++) {
 		if (renewed)
-			renew(s);
+			run_renew(s);
 		check_row(s, &rows[i]);
 	}
 }
@@ -440,7 +364,7 @@ static void check_vlan(struct world *w)
 	cfg.vlan = 7;
 	world_open(&s, &cfg);
 	CHECK_ROWS(&s, in_vlan_rows);
-	run(&s, TO_GUEST, &tagged, &r);
+	run_frame(&s, TO_GUEST, &tagged, &r);
 	len = frame_make(&bare, want);
 	probe_check(r.out_len == len && !memcmp(r.out, want, len),
 		    "to the guest, tag 7: the twin gets the frame without the tag");
@@ -456,15 +380,15 @@ static void check_mark(struct world *w)
 
 	world_open(&s, &cfg);
 	show_hops(&s);
-	run(&s, FROM_TWIN, &f, &r);
+	run_frame(&s, FROM_TWIN, &f, &r);
 	probe_check(r.verdict == SENT && r.mark == MARK_FROM_TWIN,
 		    "of the twin: leaves with the mark");
-	run(&s, FROM_GUEST, &f, &r);
-	probe_check(r.verdict == PASS && r.mark == 0 && counted_only(&r, SPLICE_ENTERED),
+	run_frame(&s, FROM_GUEST, &f, &r);
+	probe_check(r.verdict == PASS && r.mark == 0 && run_counted_only(&r, SPLICE_ENTERED),
 		    "at the edge: with the mark it enters, without the mark");
 	r.mark = MARK_FROM_TWIN ^ 1;
-	run(&s, FROM_GUEST, &f, &r);
-	probe_check(r.verdict == DROP && counted_only(&r, SPLICE_DROP_LATE),
+	run_frame(&s, FROM_GUEST, &f, &r);
+	probe_check(r.verdict == DROP && run_counted_only(&r, SPLICE_DROP_LATE),
 		    "at the edge: another mark is none of ours");
 	splice_close(&s);
 }
@@ -499,126 +423,9 @@ static void check_end(struct world *w)
 	PROBE_TRY(bpf_map__update_elem(s.bpf->maps.closed, &ends, sizeof(ends), &end, sizeof(end),
 				       BPF_ANY));
 	CHECK_ROWS(&s, rows);
-	renew(&s);
+	run_renew(&s);
 	check_row(&s, &rows[0]);
 	splice_close(&s);
-}
-
-/* Where the twin's next frame to the client would go, NULL if nowhere. */
-static const uint8_t *twins_hop(struct splice *s, struct run *r, const struct frame_spec *f)
-{
-	run(s, FROM_TWIN, f, r);
-	return r->verdict == SENT ? r->out : NULL;
-}
-
-static bool goes_to(struct splice *s, uint16_t port, const uint8_t *mac)
-{
-	struct frame_spec f = { OUT, .guest_port = port };
-	struct run r = { 0 };
-	const uint8_t *hop = twins_hop(s, &r, &f);
-
-	return mac ? hop && !memcmp(hop, mac, ETH_ALEN) :
-		     !hop && counted_only(&r, SPLICE_DROP_NO_HOP);
-}
-
-static void guest_sends(struct splice *s, const uint8_t *to_mac)
-{
-	struct frame_spec f = { OUT, FREE, .to_mac = to_mac };
-	struct run r = { 0 };
-
-	run(s, FROM_GUEST, &f, &r);
-}
-
-/* The guest answers more clients, by another router, than next hops are remembered. */
-static void guest_is_scanned(struct splice *s)
-{
-	static const struct frame_spec f = { OUT, FREE, .to_mac = mac_other };
-	struct run r = { 0 };
-	const size_t dest = ETH_HLEN + 16;
-
-	r.in_len = frame_make(&f, r.in);
-	for (uint32_t i = 0; i < SCAN; i++) {
-		uint32_t addr = htonl(0xc0000000u + i);
-
-		memcpy(r.in + dest, &addr, sizeof(addr));
-		run_bytes(s, FROM_GUEST, &r);
-	}
-}
-
-static void check_hops_of_guest(struct world *w)
-{
-	struct splice_config cfg = world_config(w);
-	struct frame_spec forged = { FREE, .from_mac = mac_other };
-	struct frame_spec alien = { OUT, FREE, .from_mac = mac_other, .to_mac = mac_other };
-	struct splice s;
-	struct run r = { 0 };
-
-	world_open(&s, &cfg);
-	probe_check(goes_to(&s, CONN_PORT, NULL), "next hop: nobody has shown one, so dropped");
-	run(&s, FROM_GUEST, &alien, &r);
-	probe_check(goes_to(&s, CONN_PORT, NULL),
-		    "next hop: frames with another MAC than the guest's do not show one");
-	guest_sends(&s, mac_router);
-	probe_check(goes_to(&s, FREE_PORT, mac_router), "next hop: the one the guest uses");
-	guest_sends(&s, mac_router);
-	run(&s, TO_GUEST, &forged, &r);
-	probe_check(r.after[SPLICE_HOP_NEW] == 1 && goes_to(&s, FREE_PORT, mac_router),
-		    "next hop: the same again is not written, nor what comes for the guest");
-	guest_sends(&s, mac_other);
-	renew(&s);
-	probe_check(goes_to(&s, FREE_PORT, mac_other), "next hop: changes when the guest's does");
-	splice_close(&s);
-}
-
-static void check_hops_scanned(struct world *w)
-{
-	struct splice_config cfg = world_config(w);
-	struct frame_spec once = { OUT, FREE, .foreign_dest = true };
-	struct splice s;
-	struct run r = { 0 };
-	const uint8_t *hop;
-
-	world_open(&s, &cfg);
-	guest_sends(&s, mac_router);
-	hop = twins_hop(&s, &r, &once);
-	probe_check(hop && !memcmp(hop, mac_router, ETH_ALEN),
-		    "next hop: all of the guest's go one way, so an unknown client's does");
-	run(&s, FROM_GUEST, &once, &r);
-	probe_check(goes_to(&s, CONN_PORT, mac_router), "next hop: known to a connection");
-	guest_is_scanned(&s);
-	renew(&s);
-	guest_sends(&s, mac_other);
-	probe_check(goes_to(&s, CONN_PORT, mac_router),
-		    "next hop: still known after %d other clients", SCAN);
-	probe_check(!twins_hop(&s, &r, &once) && counted_only(&r, SPLICE_DROP_NO_HOP),
-		    "next hop: of a client seen once before them forgotten, and not guessed");
-	splice_close(&s);
-}
-
-static void check_hops_of_clients(struct world *w)
-{
-	struct splice_config cfg = world_config(w);
-	struct frame_spec f = { 0 };
-	struct splice s;
-	struct run r = { 0 };
-	/* sockets keep what they know for each splice of its own, but these come from one world */
-	int fd = world_established(w, false, CONN_PORT + 100);
-
-	world_open(&s, &cfg);
-	f.guest_port = CONN_PORT + 100;
-	run(&s, TO_GUEST, &f, &r);
-	probe_check(goes_to(&s, f.guest_port, mac_router),
-		    "next hop: shown by the client's frames if by nothing else");
-	guest_sends(&s, mac_other);
-	run(&s, TO_GUEST, &f, &r);
-	probe_check(goes_to(&s, f.guest_port, mac_router) && r.after[SPLICE_HOP_NEW] == 2,
-		    "next hop: of a connection stays, and is not written again");
-	f.from_mac = mac_other;
-	run(&s, TO_GUEST, &f, &r);
-	probe_check(goes_to(&s, f.guest_port, mac_other),
-		    "next hop: follows when the client's frames come another way");
-	splice_close(&s);
-	close(fd);
 }
 
 static void check_addresses(struct world *w)
@@ -630,7 +437,7 @@ static void check_addresses(struct world *w)
 	int added = 0;
 
 	world_open(&s, &cfg);
-	guest_sends(&s, mac_router);
+	run_guest_sends(&s, mac_router);
 	probe_check(splice_add_address(&s, AF_INET, addrs.guest[0], &e) == 0,
 		    "addresses: one that is there may be added again");
 	while (added <= HY_TWIN_ADDRS_MAX && splice_add_address(&s, AF_INET, more, &e) == 0)
@@ -640,7 +447,7 @@ static void check_addresses(struct world *w)
 	world_try(splice_del_address(&s, AF_INET, addrs.guest[0], &e), &e);
 	probe_check(splice_del_address(&s, AF_INET, addrs.guest[0], &e) == -ENOENT,
 		    "addresses: removed once");
-	probe_check(!goes_to(&s, CONN_PORT, mac_router), "addresses: what is removed is dropped");
+	probe_check(!run_goes_to(&s, CONN_PORT, mac_router), "addresses: what is removed is dropped");
 	probe_check(splice_add_address(&s, AF_UNIX, more, &e) == -EAFNOSUPPORT,
 		    "addresses: of a family that is none of TCP's are refused");
 	splice_close(&s);
@@ -688,9 +495,6 @@ int main(void)
 	check_vlan(&w);
 	check_mark(&w);
 	check_end(&w);
-	check_hops_of_guest(&w);
-	check_hops_scanned(&w);
-	check_hops_of_clients(&w);
 	check_addresses(&w);
 	check_config(&w);
 	world_drop(&w);

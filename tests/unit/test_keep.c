@@ -83,8 +83,8 @@ static int take_all(int link, struct table **t)
 		pause();
 	}
 	hy_fds_close(&fds);
-	if (keep_take(link, &slot, &fds, &e) != 1 || slot != KEEP_TOOL || fds.n != 1 ||
-	    !is_numbered(fds.fd[0], KEEP_TOOL))
+	if (keep_take(link, &slot, &fds, &e) != 1 || slot != KEEP_TOOLS || fds.n != 2 ||
+	    !is_numbered(fds.fd[0], KEEP_TOOLS) || !is_numbered(fds.fd[1], KEEP_TOOLS))
 		return -1;
 	hy_fds_close(&fds);
 	while ((rc = keep_take(link, &slot, &fds, &e)) == 1) {
@@ -150,20 +150,20 @@ static int hold(void *object)
 }
 
 /* The same one every time: nobody closes it in between. */
-static int tool(void *object)
+static void tools(void *object, struct hy_fds *fds)
 {
 	static int fd = -1;
 
 	(void)object;
 	if (fd < 0)
-		fd = numbered_file(KEEP_TOOL);
-	return fd;
+		fd = numbered_file(KEEP_TOOLS);
+	*fds = (struct hy_fds){ .n = 2, .fd = { fd, fd } };
 }
 
 static const struct keep_ops ops = {
 	.child = child_main,
 	.hold = hold,
-	.tool = tool,
+	.tools = tools,
 	.on_other = on_other,
 	.on_start = on_start,
 	.on_finished = on_finished,
