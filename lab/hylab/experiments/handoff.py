@@ -17,11 +17,12 @@ from hylab.plot import size_label
 from hylab.sample import Sampler
 
 GB = 1e9
-FILE_BYTES = 64 << 20
+FILE_BYTES = 1 << 30
 PORTS = {"plain": 8080, "hylics": 8081, "host": 8082}
 # Response size, connections at once, and whether a connection is kept for the next request.
-LOADS = ((16 << 10, 1, True), (128 << 10, 1, True), (1 << 20, 1, True), (1 << 20, 50, True),
-         (1 << 20, 1, False), (64 << 20, 1, True), (64 << 20, 8, True))
+LOADS = ((4 << 10, 1, True), (16 << 10, 1, True), (128 << 10, 1, True), (1 << 20, 1, True),
+         (1 << 20, 50, True), (1 << 20, 200, True), (1 << 20, 1, False), (64 << 20, 1, True),
+         (64 << 20, 8, True), (1 << 30, 1, True))
 # Promised of the throughput: against the host's own, and against plain.
 OF_HOST, OF_PLAIN = 0.9, 0.97
 BULK_FROM = 64 << 20
