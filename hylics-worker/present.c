@@ -35,12 +35,14 @@ void present_open(struct present *p, struct ev_loop *loop)
 		p->count[i] = open(count_paths[i], O_RDONLY | O_CLOEXEC);
 }
 
-void present_map(struct present *p, int fd)
+int present_map(struct present *p, int fd, struct hy_err *e)
 {
 	void *at = mmap(NULL, sizeof(*p->at), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	/* then they look for every connection, as before */
-	p->at = at == MAP_FAILED ? NULL : at;
+	if (at == MAP_FAILED)
+		return hy_err_set(e, errno, "mapping which connections are in the twin");
+	p->at = at;
+	return 0;
 }
 
 static void later(struct present *p)

@@ -33,8 +33,13 @@ struct present {
  */
 void present_open(struct present *p, struct ev_loop *loop);
 
-/* Tell whoever reads @fd, from splice_present_make() and still the caller's. */
-void present_map(struct present *p, int fd);
+/**
+ * present_map() - From here on tell those who read a map
+ * @p:		From present_open()
+ * @fd:		From splice_present_make(), still the caller's
+ * @e:		Error. An earlier worker may have begun to keep it, so no copy may be restored then
+ */
+int present_map(struct present *p, int fd, struct hy_err *e);
 
 /* There will be a socket of this connection: before it exists. */
 void present_add(struct present *p, const struct tcp_record *rec);

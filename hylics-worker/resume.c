@@ -206,21 +206,23 @@ static int take_sockets(struct moves *m, int *sock, int *table, struct hy_err *e
 {
 	__attribute__((cleanup(hy_fds_close))) struct hy_fds fds = { 0 };
 	uint32_t slot;
-	int rc;
+	int rc, mapped = 0;
 
-	while ((rc = keep_take(m->link, &slot, &fds, e)) > 0) {
+	while (mapped == 0 && (rc = keep_take(m->link, &slot, &fds, e)) > 0) {
 		if (slot == KEEP_TABLE && fds.n && *table < 0) {
 			*table = hy_fd_steal(&fds.fd[0]);
 			m->held = fds.n > 1 ? hy_fd_steal(&fds.fd[1]) : -1;
 		} else if (slot == KEEP_TOOLS && fds.n == 2 && m->freezer < 0) {
 			m->freezer = hy_fd_steal(&fds.fd[0]);
 			tcp_freeze_use(m->freezer);
-			present_map(&m->present, fds.fd[1]);
+			mapped = present_map(&m->present, fds.fd[1], e);
 		} else if (slot < HY_CONNS_MAX && fds.n && sock[slot] < 0) {
 			sock[slot] = hy_fd_steal(&fds.fd[0]);
 		}
 		hy_fds_close(&fds);
 	}
+	if (mapped < 0)
+		return mapped;
 	if (rc == 0 && *table < 0)
 		return hy_err_set(e, EPROTO, "the keeper gave no table");
 	return rc;
