@@ -47,6 +47,7 @@ void present_add(struct present *p, const struct tcp_record *rec);
 /* Take the bits back if the twin has no socket; else, or if there will be some, look again later. */
 void present_look(struct present *p);
 
+/* Let go of the map; harmless on one that has none. */
 void present_close(struct present *p);
 
 #endif
