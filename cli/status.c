@@ -15,6 +15,7 @@ const struct hy_opt status_options[] = { ASK_OPTIONS };
 static void show(const json_t *host)
 {
 	const char *virtiofsd = json_string_value(json_object_get(host, "virtiofsd"));
+	const char *why = json_string_value(json_object_get(host, "swap_why"));
 	char limit[32], used[32], swap[32];
 
 	ask_size_text((uint64_t)json_integer_value(json_object_get(host, "budget")), limit,
@@ -26,7 +27,7 @@ static void show(const json_t *host)
 	printf("hylicsd %s\n", json_string_value(json_object_get(host, "version")));
 	printf("VMs        %lld\n", (long long)json_integer_value(json_object_get(host, "vms")));
 	printf("memory     %s of %s promised\n", used, limit);
-	printf("swap       %s free\n", swap);
+	printf("swap       %s free%s%s\n", swap, why ? "; " : "", why ? why : "");
 	printf("virtiofsd  %s\n", virtiofsd ? virtiofsd : "none: shares cannot be exported");
 }
 

@@ -233,6 +233,18 @@ static int fill(struct record *r, json_t *body, const struct take_member *member
 
 /* -- routes -- */
 
+static void add_swap_file(json_t *o, const struct vms *vms)
+{
+	char why[HY_ERR_MESSAGE_MAX];
+
+	if (vms->swap.state == SWAP_TIER_ON)
+		json_object_set_new(o, "swap_file", json_string(vms->host.config.swap_file));
+	if (vms->swap.state != SWAP_TIER_FAILED)
+		return;
+	hy_err_message(&vms->swap.why, why);
+	json_object_set_new(o, "swap_why", json_string(why));
+}
+
 static int get_host(void *object, const struct http_request *r, struct hy_err *e)
 {
 	struct api *a = object;
@@ -245,6 +257,7 @@ static int get_host(void *object, const struct http_request *r, struct hy_err *e
 	o = json_pack("{s:s, s:i, s:I, s:I, s:I}", "version", HY_VERSION, "vms", (int)a->vms->n,
 		      "budget", (json_int_t)b.limit, "budget_used", (json_int_t)b.used,
 		      "swap_free", (json_int_t)swap);
+	add_swap_file(o, a->vms);
 	if (a->vms->host.virtiofsd)
 		json_object_set_new(o, "virtiofsd", json_string(a->vms->host.virtiofsd));
 	return http_reply(a->http, r->ref, 200, o);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
@@ -107,6 +108,9 @@ static int switch_on(int fd, const char *path, struct hy_err *e)
 	if (errno == EINVAL)
 		return hy_err_set(e, EINVAL, "swap file '%s': this file system cannot hold one",
 				  path);
+	if (errno == EPERM)
+		return hy_err_set(e, EPERM, "swap file '%s': needs CAP_SYS_ADMIN on the host "
+				  "itself, no container's", path);
 	return hy_err_set(e, errno, "swap file '%s': swapon", path);
 }
 
@@ -137,8 +141,18 @@ static void forbid_copies(int fd)
 		return;			/* then swapon() has the last word */
 }
 
+/* Asked first: a file that does not fit would fill the disk before it fails. */
+static bool has_room(int fd, uint64_t bytes)
+{
+	struct statvfs at;
+
+	return fstatvfs(fd, &at) < 0 || bytes / at.f_frsize <= at.f_bavail;
+}
+
 static int allocate(int fd, uint64_t bytes)
 {
+	if (!has_room(fd, bytes))
+		return -ENOSPC;
 	forbid_copies(fd);
 	if (fallocate(fd, 0, 0, (off_t)bytes) == 0)
 		return 0;
@@ -184,7 +198,8 @@ static int make_file(int dir, const char *name, const char *path, uint64_t bytes
 	int rc;
 
 	if (fd < 0)
-		return hy_err_set(e, errno, "swap file '%s': make a file there", path);
+		return hy_err_set(e, errno, "swap file '%s': make a file without a name beside it",
+				  path);
 	rc = fchmod(fd, FILE_MODE) < 0 ? -errno : allocate(fd, bytes);
 	if (rc == 0)
 		rc = write_header(fd, bytes);
@@ -221,7 +236,13 @@ static int take_away(int dir, const char *name, const char *path, int fd, struct
 	return rc;
 }
 
-int swap_make(const char *path, uint64_t bytes, struct hy_err *e)
+static int other_size(const char *path, const struct stat *st, struct hy_err *e)
+{
+	return hy_err_set(e, EBUSY, "swap file '%s': keeps its size of %" PRIu64 " bytes "
+			  "while a VM needs it", path, (uint64_t)st->st_size);
+}
+
+int swap_make(const char *path, uint64_t bytes, bool as_it_is, struct hy_err *e)
 {
 	const char *name = NULL;
 	hy_autofd dir = -1;
@@ -241,8 +262,10 @@ int swap_make(const char *path, uint64_t bytes, struct hy_err *e)
 		return make_file(dir, name, path, bytes, e);
 	if (fd < 0)
 		return fd;
-	if ((uint64_t)st.st_size == bytes)
-		return switch_on(fd, path, e);
+	if ((uint64_t)st.st_size == bytes || as_it_is) {
+		rc = switch_on(fd, path, e);
+		return rc == 0 && (uint64_t)st.st_size != bytes ? other_size(path, &st, e) : rc;
+	}
 	rc = take_away(dir, name, path, fd, e);
 	return rc == 0 ? make_file(dir, name, path, bytes, e) : rc;
 }

@@ -11,6 +11,7 @@
 #ifndef HY_SWAP_H
 #define HY_SWAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -26,13 +27,15 @@ int swap_free(uint64_t *bytes, struct hy_err *e);
  * swap_make() - Have a swap file of this size, in use
  * @path:	Absolute; its directory exists
  * @bytes:	Size; cut to whole pages
- * @e:		Error; EEXIST if something that is not ours is there
+ * @as_it_is:	One of ours with another size is not to be taken out of use
+ * @e:		Error; EEXIST if something that is not ours is there, EBUSY if one of another size
+ *		is now in use and was to stay
  *
  * One of ours is kept, whether in use or not, if it has that size; else it is taken out of use and
  * made anew. Writes nothing but the header where the file system can allocate; taking out of use
  * may take long: for a process that may block. On failure no file stays that was not there.
  */
-int swap_make(const char *path, uint64_t bytes, struct hy_err *e);
+int swap_make(const char *path, uint64_t bytes, bool as_it_is, struct hy_err *e);
 
 /**
  * swap_unmake() - Take the swap file out of use and remove it

@@ -106,19 +106,57 @@ static uint64_t beyond_memory(const struct record *r)
 	return r->size - record_memory(r);
 }
 
-/* Without swap a share that is larger than its memory ends in the kernel killing its virtiofsd. */
-static int check_swap(const struct record *r, const struct vm *own, struct hy_err *e)
+/* Of that, what is not there yet: the machine counts it as free. */
+static uint64_t beyond_swapped(const struct host *h, const struct record *r)
 {
-	uint64_t wanted = beyond_memory(r), has = own ? beyond_memory(&own->rec) : 0, left = 0;
-	int rc = wanted > has ? swap_free(&left, e) : 0;
+	struct cgroup_usage u = { 0 };
+	uint64_t bytes = beyond_memory(r);
 
-	if (rc < 0 || wanted <= has || wanted - has <= left)
-		return rc;
+	if (!bytes || cgroup_usage(&h->cgroups, r->name, &u, NULL) < 0)
+		return bytes;
+	return bytes > u.swap_bytes ? bytes - u.swap_bytes : 0;
+}
+
+static uint64_t swap_promised(const struct vms *vms, const struct vm *without)
+{
+	uint64_t bytes = 0;
+	const struct vm *vm;
+
+	for (vm = TAILQ_FIRST(&vms->list); vm; vm = TAILQ_NEXT(vm, next))
+		if (vm != without)
+			bytes += beyond_swapped(&vms->host, &vm->rec);
+	return bytes;
+}
+
+static int no_swap(const struct vms *vms, const struct record *r, uint64_t left, struct hy_err *e)
+{
+	unsigned long long of[3] = { r->size >> 20, record_memory(r) >> 20, left >> 20 };
+	const struct hy_err *why = &vms->swap.why;
+
+	if (vms->swap.state == SWAP_TIER_MAKING)
+		return hy_err_set(e, EBUSY, "the swap file is being made");
 	hy_err_set(e, EDQUOT, "size %lluM with memory %lluM: the rest is for swap, of which %lluM "
-		   "are free; add swap, or leave memory out", (unsigned long long)(r->size >> 20),
-		   (unsigned long long)(record_memory(r) >> 20), (unsigned long long)(left >> 20));
+		   "are free and not promised; add swap, or leave memory out%s%s", of[0], of[1],
+		   of[2], why->num ? "; " : "", why->text);
 	snprintf(e->field, sizeof(e->field), "memory");
 	return -EDQUOT;
+}
+
+/* Without swap a share that is larger than its memory ends in the kernel killing its virtiofsd. */
+static int check_swap(const struct vms *vms, const struct record *r, const struct vm *own,
+		      struct hy_err *e)
+{
+	uint64_t promised, wanted = beyond_memory(r), left = 0;
+	int rc;
+
+	if (wanted <= (own ? beyond_memory(&own->rec) : 0))
+		return 0;
+	rc = swap_free(&left, e);
+	if (rc < 0)
+		return rc;
+	promised = swap_promised(vms, own);
+	left = left > promised ? left - promised : 0;
+	return beyond_swapped(&vms->host, r) <= left ? 0 : no_swap(vms, r, left, e);
 }
 
 static int check(struct vms *vms, const struct record *r, const struct vm *own, struct hy_err *e)
@@ -130,7 +168,7 @@ static int check(struct vms *vms, const struct record *r, const struct vm *own, 
 	if (rc == 0)
 		rc = check_keep(vms, r, e);
 	if (rc == 0)
-		rc = check_swap(r, own, e);
+		rc = check_swap(vms, r, own, e);
 	for (other = TAILQ_FIRST(&vms->list); other; other = TAILQ_NEXT(other, next))
 		if (rc == 0 && other != own)
 			rc = record_clash(r, &other->rec, e);
@@ -346,6 +384,23 @@ static bool is_busy(const struct vms *vms)
 	return false;
 }
 
+/* Whether a share may be there that has content in swap. */
+static bool needs_swap(const struct vms *vms, bool at_start)
+{
+	const struct vm *vm;
+
+	for (vm = TAILQ_FIRST(&vms->list); vm; vm = TAILQ_NEXT(vm, next))
+		if (beyond_memory(&vm->rec) && (at_start || vm->life.state != LIFE_ABSENT))
+			return true;
+	return !TAILQ_EMPTY(&vms->bad);
+}
+
+static void gone(struct vms *vms)
+{
+	if (needs_swap(vms, false) || !swap_tier_end(&vms->swap))
+		vms->all_gone(vms->object);
+}
+
 static void went(void *object, struct vm *vm, int rc, const struct hy_err *e)
 {
 	struct errand *errand = object;
@@ -355,7 +410,7 @@ static void went(void *object, struct vm *vm, int rc, const struct hy_err *e)
 		log_vm(vms, vm, e, "stays");
 	free(errand);
 	if (vms->stopping && !is_busy(vms))
-		vms->all_gone(vms->object);
+		gone(vms);
 }
 
 static void stop_one(struct vms *vms, struct vm *vm)
@@ -386,7 +441,7 @@ void vms_stop(struct vms *vms)
 	}
 	vms->stopping = true;
 	if (!is_busy(vms))
-		vms->all_gone(vms->object);
+		gone(vms);
 }
 
 /* -- start -- */
@@ -477,6 +532,26 @@ static void make_all(struct vms *vms)
 			vm_make(vm, false, NULL);
 }
 
+static void swap_settled(void *object)
+{
+	struct vms *vms = object;
+
+	if (vms->stopping)
+		vms->all_gone(vms->object);
+	else
+		make_all(vms);
+}
+
+/* What is loaded into a share may need swap at once, so that comes first. */
+static void begin_making(struct vms *vms)
+{
+	vms->swap = (struct swap_tier){ .loop = vms->host.loop, .log = vms->host.log,
+					.config = &vms->host.config, .settled = swap_settled,
+					.object = vms };
+	if (!swap_tier_open(&vms->swap, needs_swap(vms, true)))
+		make_all(vms);
+}
+
 static int open_dirs(struct vms *vms, struct hy_err *e)
 {
 	const struct config *c = &vms->host.config;
@@ -528,7 +603,7 @@ int vms_open(struct vms *vms, struct hy_err *e)
 	if (rc == 0)
 		rc = sweep(vms, e);
 	if (rc == 0)
-		make_all(vms);
+		begin_making(vms);
 	return rc;
 }
 
@@ -545,6 +620,7 @@ void vms_close(struct vms *vms)
 		TAILQ_REMOVE(&vms->bad, b, next);
 		free(b);
 	}
+	swap_tier_close(&vms->swap);
 	cgroup_close(&vms->host.cgroups);
 	record_dir_close(&vms->records);
 	hy_fd_close(&vms->host.vms);

@@ -13,6 +13,7 @@
 #define HYLICSD_VMS_H
 
 #include "hylicsd/budget.h"
+#include "hylicsd/swap_tier.h"
 #include "hylicsd/uids.h"
 #include "hylicsd/vm.h"
 
@@ -31,6 +32,7 @@ struct vms {
 	struct record_dir records;
 	struct uids uids;
 	uint64_t budget_limit;		/* bytes all VMs together may have */
+	struct swap_tier swap;
 	void (*all_gone)(void *object);	/* after vms_stop() */
 	void *object;
 	bool stopping;

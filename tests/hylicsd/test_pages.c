@@ -133,7 +133,7 @@ static bool make_swap(void)
 	snprintf(swap_file, sizeof(swap_file), "%s/hylicsd-pages-%d", dir, getpid());
 	main_pid = getpid();
 	atexit(at_exit);
-	if (swap_make(swap_file, SWAP_BYTES, &e) == 0)
+	if (swap_make(swap_file, SWAP_BYTES, false, &e) == 0)
 		return true;
 	swap_file[0] = '\0';
 	probe_skip("pages: out and in", "%s: %s", e.text, strerror(e.num));

@@ -69,6 +69,11 @@ static bool in_use(uint64_t bytes)
 	return is < bytes && is > bytes - bytes / 8;
 }
 
+static int make_at(const char *where, uint64_t bytes, struct hy_err *e)
+{
+	return swap_make(where, bytes, false, e);
+}
+
 static void check_make(void)
 {
 	struct hy_err e = { 0 };
@@ -76,7 +81,7 @@ static void check_make(void)
 	uint64_t before = 0, after = 0;
 
 	ground_try(swap_free(&before, &e), &e);
-	if (swap_make(path, SIZE, &e) < 0) {
+	if (make_at(path, SIZE, &e) < 0) {
 		if (e.num == EPERM || e.num == EINVAL || e.num == EOPNOTSUPP)
 			probe_skip_all("no swap here: %s: %s", e.text, strerror(e.num));
 		ground_try(-1, &e);
@@ -87,13 +92,18 @@ static void check_make(void)
 		    "make: it is in use, and so much more is free: %" PRIu64, after - before);
 	probe_check((st.st_mode & 07777) == 0600 && (uint64_t)st.st_blocks * 512 >= SIZE,
 		    "make: mode 0600, no holes");
-	probe_check(swap_make(path, SIZE, &e) == 0 && in_use(SIZE),
+	probe_check(make_at(path, SIZE, &e) == 0 && in_use(SIZE),
 		    "make: again is harmless");
 	PROBE_TRY(swapoff(path));
-	probe_check(swap_make(path, SIZE, &e) == 0 && in_use(SIZE),
+	probe_check(make_at(path, SIZE, &e) == 0 && in_use(SIZE),
 		    "make: one that is not in use is used again");
-	probe_check(swap_make(path, 2 * SIZE, &e) == 0 && in_use(2 * SIZE),
+	probe_check(make_at(path, 2 * SIZE, &e) == 0 && in_use(2 * SIZE),
 		    "make: with another size");
+	probe_check(swap_make(path, SIZE, true, &e) == -EBUSY && in_use(2 * SIZE) &&
+		    swap_make(path, 2 * SIZE, true, &e) == 0, "make: not another size when needed");
+	PROBE_TRY(swapoff(path));
+	probe_check(swap_make(path, SIZE, true, &e) == -EBUSY && in_use(2 * SIZE),
+		    "make: one that is needed is used again, whatever its size");
 	probe_check(swap_unmake(path, &e) == 0 && swap_size() == 0 && stat(path, &st) < 0,
 		    "unmake: it is gone");
 	probe_check(swap_unmake(path, &e) == 0, "unmake: again is harmless");
@@ -105,7 +115,7 @@ static bool left_alone(void)
 	struct stat before, after;
 
 	PROBE_TRY(lstat(path, &before));
-	return swap_make(path, SIZE, &e) == -EEXIST && swap_unmake(path, &e) == -EEXIST &&
+	return make_at(path, SIZE, &e) == -EEXIST && swap_unmake(path, &e) == -EEXIST &&
 	       lstat(path, &after) == 0 && before.st_ino == after.st_ino &&
 	       before.st_size == after.st_size && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec;
 }
@@ -124,7 +134,7 @@ static void check_foreign(void)
 	PROBE_TRY(mkdir(path, 0700));
 	probe_check(left_alone(), "foreign: and a directory");
 	PROBE_TRY(rmdir(path));
-	ground_try(swap_make(path, SIZE, &e), &e);
+	ground_try(make_at(path, SIZE, &e), &e);
 	PROBE_TRY(swapoff(path));
 	PROBE_TRY(chmod(path, 0644));
 	probe_check(left_alone(), "foreign: one like ours that others may read");
@@ -145,17 +155,17 @@ static void check_refused(void)
 	struct hy_err e = { 0 };
 	struct stat st;
 
-	probe_check(swap_make("swap", SIZE, &e) == -EINVAL && swap_make("/", SIZE, &e) == -EINVAL &&
-		    swap_make("/tmp/..", SIZE, &e) == -EINVAL &&
-		    swap_make("/no/such/dir", SIZE, &e) == -ENOENT, "refused: paths");
-	probe_check(swap_make(path, 0, &e) == -EINVAL && swap_make(path, 4096, &e) == -EINVAL &&
-		    swap_make(path, UINT64_MAX, &e) == -EINVAL, "refused: sizes");
-	probe_check(swap_make(path, (uint64_t)1 << 43, &e) < 0 && stat(path, &st) < 0,
+	probe_check(make_at("swap", SIZE, &e) == -EINVAL && make_at("/", SIZE, &e) == -EINVAL &&
+		    make_at("/tmp/..", SIZE, &e) == -EINVAL &&
+		    make_at("/no/such/dir", SIZE, &e) == -ENOENT, "refused: paths");
+	probe_check(make_at(path, 0, &e) == -EINVAL && make_at(path, 4096, &e) == -EINVAL &&
+		    make_at(path, UINT64_MAX, &e) == -EINVAL, "refused: sizes");
+	probe_check(make_at(path, (uint64_t)1 << 43, &e) < 0 && stat(path, &st) < 0,
 		    "refused: more than the disk has, and nothing stays: %s", e.text);
 	ground_private();
 	close(ground_make());
 	strcpy(path, "/mnt/swap");
-	probe_check(swap_make(path, SIZE, &e) == -EINVAL && stat(path, &st) < 0,
+	probe_check(make_at(path, SIZE, &e) == -EINVAL && stat(path, &st) < 0,
 		    "refused: on a tmpfs, and nothing stays: %s", e.text);
 }
 
