@@ -6,6 +6,7 @@
  * Reads from: the operator's command line
  */
 #include "cli/verbs.h"
+#include "common/limits.h"
 
 #define ASKS(word) .options = word##_options, .values_size = sizeof(struct ask_values), \
 	.run = word##_run
@@ -51,6 +52,14 @@ static const struct hy_cmd vm_commands[] = {
 	  .summary = "let a VM's connections move to the host, or bring them all home",
 	  .min_args = 2, .max_args = 2,
 	  ASKS(vm_offload) },
+	{ .name = "pages",
+	  .args = "NAME out|in PATH...",
+	  .summary = "put files of a VM's share out of memory, or bring them back",
+	  .details = "Paths are those in the share; regular files only, and no symlinks. Without "
+		     "swap nothing goes out. Tells how much of each is in memory then, and was "
+		     "before.",
+	  .min_args = 3, .max_args = 2 + HY_PAGES_FILES_MAX,
+	  ASKS(vm_pages) },
 	{ .name = "qemu-args",
 	  .summary = "print the QEMU command line of a VM",
 	  .details = "Prints one line for a shell, or with --json an object with the words as a "

@@ -193,6 +193,9 @@
  * virtiofsd together about as much again, page tables and sockets' buffers the rest.
  */
 #define HY_VM_OVERHEAD (32u << 20)
+/* Files of a share put out or brought back by one request, and ms for all of them. */
+#define HY_PAGES_FILES_MAX 16
+#define HY_PAGES_MS 60000
 /* VMs of a host: hylicsd has three timers and a dozen descriptors for each. */
 #define HY_VMS_MAX 256
 /* User ids in the range for VMs: a bit each in hylicsd. */

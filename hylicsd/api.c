@@ -57,6 +57,19 @@ static const struct take_member offload_members[] = {
 	{ .name = NULL }
 };
 
+struct pages_wish {
+	const char *to;
+	struct take_list paths;
+};
+
+static const struct take_member pages_members[] = {
+	{ .name = "to", .type = TAKE_STRING, .offset = offsetof(struct pages_wish, to),
+	  .min = 2, .max = 3, .required = true },
+	{ .name = "paths", .type = TAKE_LIST, .offset = offsetof(struct pages_wish, paths),
+	  .min = 1, .max = HY_PAGES_FILES_MAX, .required = true },
+	{ .name = NULL }
+};
+
 /* -- what a VM looks like -- */
 
 static json_t *nics_json(const struct record *r)
@@ -349,6 +362,73 @@ static int delete_vm(void *object, const struct http_request *r, struct hy_err *
 	return rc < 0 ? rc : begun(&asker, vms_remove(a->vms, vm, by_force, &asker, e));
 }
 
+static json_t *file_json(const struct pages_file *f)
+{
+	char message[HY_ERR_MESSAGE_MAX];
+
+	if (!f->e.num)
+		return json_pack("{s:s, s:I, s:I, s:I}", "path", f->path,
+				 "size", (json_int_t)f->after.size_bytes,
+				 "before", (json_int_t)f->before.memory_bytes,
+				 "after", (json_int_t)f->after.memory_bytes);
+	hy_err_message(&f->e, message);
+	return json_pack("{s:s, s:{s:s, s:s}}", "path", f->path, "error",
+			 "code", hy_err_code(&f->e), "message", message);
+}
+
+static void answer_pages(void *object, const struct pages_board *board, int rc,
+			 const struct hy_err *e)
+{
+	struct later *l = object;
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; board && i < board->n; i++)
+		json_array_append_new(list, file_json(&board->file[i]));
+	if (rc < 0)
+		http_fail(l->api->http, l->ref, e);
+	else
+		http_reply(l->api->http, l->ref, l->status, json_pack("{s:O}", "files", list));
+	json_decref(list);
+	free(l);
+}
+
+static int fill_pages(struct pages_board *b, const struct pages_wish *w, struct hy_err *e)
+{
+	b->in = strcmp(w->to, "in") == 0;
+	if (!b->in && strcmp(w->to, "out") != 0)
+		return hy_err_usage(e, "to", "to '%s': in or out", w->to);
+	for (b->n = 0; b->n < w->paths.n; b->n++) {
+		char *path = b->file[b->n].path;
+
+		if (snprintf(path, HY_PATH_MAX + 1, "%s", w->paths.item[b->n]) > HY_PATH_MAX)
+			return hy_err_usage(e, "paths", "path '%.64s...': longer than %d bytes",
+					    path, HY_PATH_MAX);
+	}
+	return 0;
+}
+
+static int post_pages(void *object, const struct http_request *r, struct hy_err *e)
+{
+	struct api *a = object;
+	struct vm *vm = vms_find(a->vms, r->param[0], e);
+	hy_autofree struct pages_board *board = NULL;
+	struct pages_wish w = { 0 };
+	struct vms_asker asker = { 0 };
+	int rc;
+
+	if (!vm)
+		return -ENOENT;
+	rc = take_object(r->body, pages_members, &w, NULL, e);
+	if (rc < 0)
+		return rc;
+	board = calloc(1, sizeof(*board));
+	rc = board ? fill_pages(board, &w, e) : hy_err_set(e, ENOMEM, "pages");
+	if (rc == 0)
+		rc = later(a, r, 200, &asker, e);
+	return rc < 0 ? rc : begun(&asker, vm_pages_start(vm, board, answer_pages, asker.object,
+							  e));
+}
+
 static int post_offload(void *object, const struct http_request *r, struct hy_err *e)
 {
 	struct api *a = object;
@@ -422,6 +502,8 @@ const struct http_route api_routes[] = {
 	{ "DELETE", VM, HTTP_BODY_NONE, NULL, force, "remove a VM", delete_vm },
 	{ "POST", VM "/offload", HTTP_BODY_MUST, offload_members, NULL,
 	  "switch the moving of a VM's connections on or off", post_offload },
+	{ "POST", VM "/pages", HTTP_BODY_MUST, pages_members, NULL,
+	  "put files of a VM's share out of memory, or bring them back", post_pages },
 	{ "GET", VM "/why", HTTP_BODY_NONE, NULL, NULL, "why connections of a VM were not moved",
 	  get_why },
 	{ "GET", "/v1/events", HTTP_BODY_NONE, NULL, NULL, "changes, as a stream without end",

@@ -14,7 +14,7 @@
 
 #include "common/ev.h"
 
-#define JOB_FDS_MAX 4
+#define JOB_FDS_MAX 6
 
 struct job {
 	struct ev_child child;		/* pid 0: none runs */

@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/clock.h"
+#include "common/fault.h"
 #include "common/own.h"
 #include "hylicsd/regular.h"
 
@@ -28,6 +30,7 @@
 struct job {
 	int (*piece)(char *map, size_t len, void *arg);
 	void *arg;
+	uint64_t until_ms;
 };
 
 int pages_open(int share, const char *path, struct hy_err *e)
@@ -54,9 +57,12 @@ static int each_piece(const struct job *job, char *map, size_t len)
 {
 	int rc = 0;
 
-	for (size_t at = 0; at < len && rc == 0; at += PIECE_BYTES)
+	for (size_t at = 0; at < len && rc == 0; at += PIECE_BYTES) {
+		if (hy_clock_ms() >= job->until_ms)
+			return -ETIMEDOUT;
 		rc = job->piece(map + at, len - at < PIECE_BYTES ? len - at : PIECE_BYTES,
 				job->arg);
+	}
 	return rc;
 }
 
@@ -122,10 +128,10 @@ static int count_piece(char *map, size_t len, void *arg)
 	return 0;
 }
 
-int pages_count(int fd, struct pages_count *c, struct hy_err *e)
+int pages_count(int fd, uint64_t until_ms, struct pages_count *c, struct hy_err *e)
 {
 	uint64_t bytes = 0;
-	const struct job job = { count_piece, &bytes };
+	const struct job job = { count_piece, &bytes, until_ms };
 	off_t size = 0;
 	int rc = run(fd, &job, &size);
 
@@ -159,25 +165,26 @@ static int out_piece(char *map, size_t len, void *arg)
 	return madvise(map, len, MADV_PAGEOUT) < 0 ? -errno : 0;
 }
 
-int pages_out(int fd, struct hy_err *e)
+int pages_out(int fd, uint64_t until_ms, struct hy_err *e)
 {
-	const struct job job = { out_piece, NULL };
+	const struct job job = { out_piece, NULL, until_ms };
 	off_t size;
 	int rc = run(fd, &job, &size);
 
 	return rc < 0 ? hy_err_set(e, -rc, "put pages out") : 0;
 }
 
-int pages_in(int fd, struct hy_err *e)
+int pages_in(int fd, uint64_t until_ms, struct hy_err *e)
 {
-	const struct job job = { touch_piece, NULL };
+	const struct job job = { touch_piece, NULL, until_ms };
 	off_t size;
 	int rc = run(fd, &job, &size);
 
 	return rc < 0 ? hy_err_set(e, -rc, "bring pages back") : 0;
 }
 
-int pages_squeeze(const struct cgroups *c, const char *name, uint64_t bytes, struct hy_err *e)
+int pages_squeeze(const struct cgroups *c, const char *name, uint64_t bytes, uint64_t until_ms,
+		  struct hy_err *e)
 {
 	struct cgroup_usage u;
 	uint64_t limit;
@@ -186,7 +193,7 @@ int pages_squeeze(const struct cgroups *c, const char *name, uint64_t bytes, str
 	if (rc < 0)
 		return rc;
 	limit = u.memory_bytes < u.limit_bytes ? u.memory_bytes : u.limit_bytes;
-	while (bytes > 0 && limit > STEP_BYTES && rc == 0) {
+	while (bytes > 0 && limit > STEP_BYTES && rc == 0 && hy_clock_ms() < until_ms) {
 		uint64_t step = bytes < STEP_BYTES ? bytes : STEP_BYTES;
 
 		bytes -= step;
@@ -195,5 +202,7 @@ int pages_squeeze(const struct cgroups *c, const char *name, uint64_t bytes, str
 	}
 	if (rc < 0 && rc != -EBUSY)
 		return hy_err_set(e, -rc, "cgroup '%s': squeeze", name);
+	if (hy_fault(FAULT_VM_PAGES) < 0)
+		return hy_err_set(e, EIO, "a fault step");
 	return cgroup_limit(c, name, u.limit_bytes, e);
 }

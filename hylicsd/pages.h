@@ -40,37 +40,43 @@ int pages_open(int share, const char *path, struct hy_err *e);
 /**
  * pages_count() - How much of the file is in memory
  * @fd:		From pages_open()
+ * @until_ms:	By hy_clock_ms(), for this and the calls below; a guest can make a file that takes
+ *		hours to walk
  * @c:		Filled on success
- * @e:		Error
+ * @e:		Error; ETIMEDOUT: what has been done stays done
  */
-int pages_count(int fd, struct pages_count *c, struct hy_err *e);
+int pages_count(int fd, uint64_t until_ms, struct pages_count *c, struct hy_err *e);
 
 /**
  * pages_out() - Write the file to swap
  * @fd:		From pages_open()
+ * @until_ms:	As for pages_count()
  * @e:		Error
  *
  * Without swap, or when it is full, nothing happens, which is no error: pages_count() tells.
  */
-int pages_out(int fd, struct hy_err *e);
+int pages_out(int fd, uint64_t until_ms, struct hy_err *e);
 
 /**
  * pages_in() - Bring the file back into memory
  * @fd:		From pages_open()
+ * @until_ms:	As for pages_count()
  * @e:		Error
  */
-int pages_in(int fd, struct hy_err *e);
+int pages_in(int fd, uint64_t until_ms, struct hy_err *e);
 
 /**
  * pages_squeeze() - Have the kernel take memory from a cgroup now: copies that are in swap first
  * @c:		From cgroup_open()
  * @name:	Of the VM's cgroup
  * @bytes:	How much; less if it cannot give more up
+ * @until_ms:	As for pages_count(); then it is enough
  * @e:		Error
  *
  * The limit is afterwards what it was before; if this process is killed on the way it is too low,
  * so whoever ran it sets the limit again.
  */
-int pages_squeeze(const struct cgroups *c, const char *name, uint64_t bytes, struct hy_err *e);
+int pages_squeeze(const struct cgroups *c, const char *name, uint64_t bytes, uint64_t until_ms,
+		  struct hy_err *e);
 
 #endif

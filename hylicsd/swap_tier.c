@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fault.h"
 #include "common/own.h"
 #include "hylicsd/swap.h"
 
@@ -98,6 +99,8 @@ static int make(void *object, struct hy_err *e)
 
 	if (dir < 0)
 		return dir;
+	if (hy_fault(FAULT_HOST_SWAP) < 0)
+		return hy_err_set(e, EIO, "a fault step");
 	rc = put_aside(t, dir, e);
 	if (rc == 0)
 		rc = make_new(t, dir, e);
@@ -116,6 +119,8 @@ static int unmake(void *object, struct hy_err *e)
 
 	if (dir < 0)
 		return dir;
+	if (hy_fault(FAULT_HOST_SWAP) < 0)
+		return hy_err_set(e, EIO, "a fault step");
 	rc = drop(dir, LINK, e);
 	if (drop(dir, OLD_LINK, &old) < 0)
 		hy_log_err(t->log, HY_LOG_WARN, &old);

@@ -98,6 +98,7 @@ void vm_close(struct vm *vm)
 	if (vm->export.cfg.loop)
 		export_leave(&vm->export);
 	proc_forget(&vm->keeper);
+	vm_pages_close(vm);
 	if (job_runs(&vm->job))
 		ev_child_forget(&vm->job.child);
 	hy_fd_close(&vm->job.hear);

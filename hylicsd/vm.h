@@ -18,6 +18,7 @@
 #include "hylicsd/job.h"
 #include "hylicsd/life.h"
 #include "hylicsd/record.h"
+#include "hylicsd/vm_pages.h"
 
 #define VM_PATH_MAX 108			/* of a socket, with the NUL */
 #define VM_DIR_MAX (VM_PATH_MAX - sizeof("/virtiofs.sock") + 1)
@@ -50,6 +51,7 @@ struct vm {
 	struct proc keeper;
 	bool keeper_stops;		/* it was told to; its end is not a loss */
 	struct job job;
+	struct vm_pages pages;
 	struct ev_timer again;		/* tries a degraded one again */
 	struct ev_timer patience;	/* of what is being taken away */
 	uint64_t pause_ms, ready_ms, patience_ms;

@@ -135,8 +135,11 @@ static int make_cgroup(void *object, struct hy_err *e)
 	struct limit_work w = { &vm->host->cgroups, vm->rec.name, budget_need(&vm->rec) };
 	struct job_spec job = { .name = "lower the limit", .work = lower, .object = &w };
 	struct cgroup_usage u = { 0 };
-	int rc = cgroup_make(w.c, w.name, e);
+	int rc;
 
+	if (vm_pages_stop(vm, make_cgroup))
+		return LIFE_LATER;
+	rc = cgroup_make(w.c, w.name, e);
 	if (rc == 0)
 		rc = cgroup_usage(w.c, w.name, &u, e);
 	if (rc < 0)
@@ -213,11 +216,17 @@ static int make_share(void *object, struct hy_err *e)
 	return share_resize(vm->dir, SHARE, bytes, inodes, e);
 }
 
-static int unmake_share(void *object, bool force, struct hy_err *e)
+static int take_share(void *object, struct hy_err *e)
 {
 	struct vm *vm = object;
 
-	return vm->dir < 0 ? 0 : share_unmake(vm->dir, SHARE, force, e);
+	return vm->dir < 0 ? 0 : share_unmake(vm->dir, SHARE, vm->life.force, e);
+}
+
+static int unmake_share(void *object, bool force, struct hy_err *e)
+{
+	(void)force;
+	return vm_pages_stop(object, take_share) ? LIFE_LATER : take_share(object, e);
 }
 
 /* -- content -- */

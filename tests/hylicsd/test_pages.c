@@ -49,7 +49,7 @@ static uint64_t in_memory(int fd)
 	struct pages_count c = { 0 };
 	struct hy_err e = { 0 };
 
-	ground_try(pages_count(fd, &c, &e), &e);
+	ground_try(pages_count(fd, UINT64_MAX, &c, &e), &e);
 	return c.memory_bytes;
 }
 
@@ -113,9 +113,9 @@ static void check_holes(int dir, int share)
 	ground_try(share_find(dir, "share", &before, &e), &e);
 	hole = pages_open(share, "sparse", &e);
 	ground_try(hole, &e);
-	ground_try(pages_in(hole, &e), &e);
-	ground_try(pages_out(hole, &e), &e);
-	ground_try(pages_count(hole, &c, &e), &e);
+	ground_try(pages_in(hole, UINT64_MAX, &e), &e);
+	ground_try(pages_out(hole, UINT64_MAX, &e), &e);
+	ground_try(pages_count(hole, UINT64_MAX, &c, &e), &e);
 	ground_try(share_find(dir, "share", &after, &e), &e);
 	probe_check(before.used_bytes == after.used_bytes && c.size_bytes == (uint64_t)1 << 40 &&
 		    c.memory_bytes <= 65536, "holes: a terabyte of nothing stays nothing");
@@ -181,11 +181,11 @@ static void check_out_and_in(const struct cgroups *c, int share)
 
 	probe_check(in_memory(cold) >= MOST && in_memory(warm) >= MOST, "out: at first all is in");
 	ground_try(swap_free(&before, &e), &e);
-	ground_try(pages_out(cold, &e), &e);
+	ground_try(pages_out(cold, UINT64_MAX, &e), &e);
 	ground_try(swap_free(&after, &e), &e);
 	probe_check(before >= after + MOST, "out: %" PRIu64 " KiB go to swap",
 		    (before - after) / 1024);
-	ground_try(pages_squeeze(c, "vm1", FILE_BYTES, &e), &e);
+	ground_try(pages_squeeze(c, "vm1", FILE_BYTES, UINT64_MAX, &e), &e);
 	ground_try(cgroup_usage(c, "vm1", &u, &e), &e);
 	probe_check(u.limit_bytes == LIMIT, "out: the limit is what it was");
 	probe_check(in_memory(cold) <= FILE_BYTES / 8,
@@ -193,8 +193,10 @@ static void check_out_and_in(const struct cgroups *c, int share)
 		    FILE_BYTES / 1024);
 	probe_check(in_memory(warm) >= MOST, "out: of the file beside it %" PRIu64 " KiB",
 		    in_memory(warm) / 1024);
-	ground_try(pages_in(cold, &e), &e);
+	ground_try(pages_in(cold, UINT64_MAX, &e), &e);
 	probe_check(in_memory(cold) >= MOST, "in: %" PRIu64 " KiB", in_memory(cold) / 1024);
+	probe_check(pages_in(cold, 1, &e) == -ETIMEDOUT && pages_out(cold, 1, &e) == -ETIMEDOUT,
+		    "late: nothing takes longer than it may");
 	probe_check(same_bytes(cold, 1) && same_bytes(warm, 2), "in: all bytes are right");
 }
 
