@@ -50,7 +50,7 @@
 	X(FAULT_VM_MAKE, "vm.make", "before a piece of a VM is made")                              \
 	X(FAULT_VM_UNMAKE, "vm.unmake", "before a piece of a VM is taken away")                    \
 	X(FAULT_VM_RECORD, "vm.record", "before a VM's record is written or removed")              \
-	X(FAULT_VM_PAGES, "vm.pages", "in a job: before a file goes out or in, or the limit rises") \
+	X(FAULT_VM_PAGES, "vm.pages", "in a job: before a file goes out or in, or a limit rises") \
 	X(FAULT_HOST_SWAP, "host.swap", "in a job: before the swap file is made or removed")
 
 #define X(step, name, what) step,
