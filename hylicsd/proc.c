@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,14 +70,23 @@ static int become(const struct proc *p, const struct proc_spec *s, struct hy_err
 		rc = write_mark(p, s->dir, e);
 	if (rc < 0)
 		return rc;
+	prctl(PR_SET_PDEATHSIG, 0);
 	execv(s->argv[0], s->argv);
 	return hy_err_set(e, errno, "'%s'", s->argv[0]);
 }
 
-static _Noreturn void be_process(const struct proc *p, const struct proc_spec *s, int tell)
+/*
+ * Until its mark is there it dies with its starter: else the next one would not know of it, start
+ * another one, and have that one's mark written over.
+ */
+static _Noreturn void be_process(const struct proc *p, const struct proc_spec *s, int tell,
+				 pid_t starter)
 {
 	struct hy_err e = { 0 };
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != starter)
+		_exit(1);
 	become(p, s, &e);
 	if (write(tell, &e, sizeof(e)) != sizeof(e))
 		_exit(2);
@@ -126,13 +136,13 @@ static int hear(int fd, struct hy_err *e)
 int proc_start(struct proc *p, struct ev_loop *loop, const struct proc_spec *s, struct hy_err *e)
 {
 	int ends[2], rc;
-	pid_t pid;
+	pid_t pid, self = getpid();
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return hy_err_set(e, errno, "%s: pipe", p->name);
 	pid = fork();
 	if (pid == 0)
-		be_process(p, s, ends[1]);
+		be_process(p, s, ends[1], self);
 	close(ends[1]);
 	rc = pid < 0 ? hy_err_set(e, errno, "fork") : hear(ends[0], e);
 	close(ends[0]);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -224,6 +225,51 @@ static void one_that_is_forgotten_runs_on(void **state)
 	wait_for_end(w);
 }
 
+/* Tells that it has come here, and stays. */
+static int enter_and_stay(void *object, struct hy_err *e)
+{
+	const int *pipe_end = object;
+
+	if (write(*pipe_end, "x", 1) != 1)
+		return hy_err_set(e, errno, "tell");
+	alarm(30);		/* should it not die, this program is to end all the same */
+	for (;;)
+		pause();
+}
+
+static _Noreturn void be_starter(struct world *w, int tell)
+{
+	const struct proc_spec spec = { .dir = w->dir, .argv = sleeper, .enter = enter_and_stay,
+					.object = &tell };
+
+	proc_start(&w->proc, &w->loop, &spec, NULL);
+	_exit(1);
+}
+
+/* One without its mark is known to nobody but its starter. */
+static void one_without_a_mark_dies_with_its_starter(void **state)
+{
+	struct world *w = *state;
+	struct pollfd ended_fd;
+	int ends[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0)
+		be_starter(w, ends[1]);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &c, 1), 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	ended_fd = (struct pollfd){ .fd = ends[0], .events = POLLIN };
+	assert_int_equal(poll(&ended_fd, 1, 10000), 1);
+	assert_int_equal(read(ends[0], &c, 1), 0);	/* nobody has the other end any more */
+	close(ends[0]);
+	assert_int_equal(faccessat(w->dir, "sleeper.owner", F_OK, 0), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +284,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_mark_that_is_none_finds_nobody, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(one_that_is_forgotten_runs_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_without_a_mark_dies_with_its_starter, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
