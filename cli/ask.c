@@ -86,6 +86,25 @@ static void show_sizes(const json_t *vm, const char *title, const char *limit, c
 		printf("%-10s %s\n", title, of);
 }
 
+const char *ask_offload_text(const json_t *vm)
+{
+	if (!json_is_true(json_object_get(vm, "offload")))
+		return "off: new connections stay in the guest (off-by-operator)";
+	if (json_is_true(json_object_get(vm, "draining")))
+		return "on, but draining: new connections stay in the guest until it is switched "
+		       "on again";
+	return "on";
+}
+
+static void show_offload(const json_t *vm)
+{
+	const json_t *away = json_object_get(vm, "away");
+
+	printf("%-10s %s\n", "offload", ask_offload_text(vm));
+	if (away)
+		printf("%-10s %lld connections\n", "away", (long long)json_integer_value(away));
+}
+
 void ask_show_vm(const json_t *vm)
 {
 	const json_t *nics = json_object_get(vm, "nics");
@@ -102,8 +121,7 @@ void ask_show_vm(const json_t *vm)
 	show_text(vm, "domain");
 	for (size_t i = 0; i < json_array_size(nics); i++)
 		printf("%-10s %s\n", "nic", json_string_value(json_array_get(nics, i)));
-	printf("%-10s %s\n", "offload",
-	       json_is_true(json_object_get(vm, "offload")) ? "on" : "off");
+	show_offload(vm);
 	show_text(vm, "share");
 	show_text(vm, "virtiofs");
 	show_text(vm, "channel");

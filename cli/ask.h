@@ -52,6 +52,9 @@ int ask_show(const struct ask_values *v, json_t *answer, void (*people)(const js
 /* One VM, a line each for what it has. */
 void ask_show_vm(const json_t *vm);
 
+/* Whether its connections move, as a sentence that begins with "on" or "off"; a literal. */
+const char *ask_offload_text(const json_t *vm);
+
 /* 67108864 as "64M", 5000 as "4.9K". */
 void ask_size_text(uint64_t bytes, char *text, size_t size);
 

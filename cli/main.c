@@ -5,6 +5,7 @@
  * Runs in: hylics
  * Reads from: the operator's command line
  */
+#include "cli/home.h"
 #include "cli/verbs.h"
 #include "common/limits.h"
 
@@ -47,11 +48,25 @@ static const struct hy_cmd vm_commands[] = {
 	  .values_size = sizeof(struct vm_remove_values),
 	  .min_args = 1, .max_args = 1,
 	  .run = vm_remove_run },
+	{ .name = "drain",
+	  .args = "NAME",
+	  .summary = "bring all of a VM's connections home, before a migration or an upgrade",
+	  .details = "New ones stay in the guest until 'hylics vm offload NAME on'. The VM's "
+		     "keeper and worker run on.",
+	  .options = vm_drain_options,
+	  .values_size = sizeof(struct home_values),
+	  .defaults = &home_defaults,
+	  .min_args = 1, .max_args = 1,
+	  .run = vm_drain_run },
 	{ .name = "offload",
 	  .args = "NAME on|off",
 	  .summary = "let a VM's connections move to the host, or bring them all home",
+	  .details = "It is part of the VM's record. on also ends a drain.",
+	  .options = vm_offload_options,
+	  .values_size = sizeof(struct home_values),
+	  .defaults = &home_defaults,
 	  .min_args = 2, .max_args = 2,
-	  ASKS(vm_offload) },
+	  .run = vm_offload_run },
 	{ .name = "pages",
 	  .args = "NAME out|in PATH...",
 	  .summary = "put files of a VM's share out of memory, or bring them back",

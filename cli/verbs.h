@@ -63,16 +63,18 @@ extern const struct vm_qemu_args_values vm_qemu_args_defaults;
 /* The run() of each verb, as struct hy_cmd says. */
 int vm_qemu_args_run(const void *values, int argc, char **argv, struct hy_err *e);
 
-/* Those whose values are a struct ask_values but for add and remove. */
+/* Those whose values are a struct ask_values but for add, remove, drain and offload. */
 extern const struct hy_opt vm_add_options[], vm_list_options[], vm_show_options[];
 extern const struct hy_opt vm_set_options[], vm_remove_options[], vm_offload_options[];
 extern const struct hy_opt vm_pages_options[];
+extern const struct hy_opt vm_drain_options[];
 extern const struct hy_opt why_options[], status_options[];
 int vm_add_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_list_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_show_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_set_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_remove_run(const void *values, int argc, char **argv, struct hy_err *e);
+int vm_drain_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_offload_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_pages_run(const void *values, int argc, char **argv, struct hy_err *e);
 int why_run(const void *values, int argc, char **argv, struct hy_err *e);

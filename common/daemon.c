@@ -18,6 +18,10 @@ static void on_signal(void *object, int signo)
 {
 	struct hy_daemon *d = object;
 
+	if (signo == SIGURG) {
+		d->on_look(d->object);
+		return;
+	}
 	hy_log(&d->log, HY_LOG_INFO, "stopping on signal %d", signo);
 	if (signo == SIGUSR1)
 		d->on_leave(d->object);
@@ -30,7 +34,8 @@ static void on_signal(void *object, int signo)
 int hy_daemon_open(struct hy_daemon *d, const struct hy_log *log, unsigned int max_fds,
 		   int keep_fd, struct hy_err *e)
 {
-	const int stops[] = { SIGTERM, SIGINT, d->on_leave ? SIGUSR1 : 0, 0 };
+	const int signals[] = { SIGTERM, SIGINT, d->on_leave ? SIGUSR1 : SIGTERM,
+				d->on_look ? SIGURG : SIGTERM, 0 };
 	const char *wrong = hy_fault_init();
 	int rc;
 
@@ -43,7 +48,7 @@ int hy_daemon_open(struct hy_daemon *d, const struct hy_log *log, unsigned int m
 	rc = ev_open(&d->loop, max_fds, e);
 	if (rc < 0)
 		return rc;
-	rc = ev_signals(&d->loop, stops, on_signal, d, e);
+	rc = ev_signals(&d->loop, signals, on_signal, d, e);
 	if (rc < 0)
 		ev_close(&d->loop);
 	return rc;

@@ -17,6 +17,7 @@ struct hy_daemon {
 	/* what SIGTERM and SIGINT do; NULL: stop the loop at once with exit code 0 */
 	void (*on_stop)(void *object);
 	void (*on_leave)(void *object);	/* what SIGUSR1 does; NULL when opened: ends the process */
+	void (*on_look)(void *object);	/* what SIGURG does; NULL when opened: nothing */
 	void *object;
 };
 

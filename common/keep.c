@@ -28,7 +28,7 @@
 #define HAND_OVER_MS 5000		/* a new child that does not read what is kept is stuck */
 
 enum packet_type { PACKET_KEPT = 1, PACKET_END, PACKET_PUT, PACKET_DROP, PACKET_OTHER,
-		   PACKET_HOLD };
+		   PACKET_HOLD, PACKET_TOLD };
 
 static int send_packet(int link, enum packet_type type, uint32_t slot, const struct hy_fds *fds,
 		       const void *payload, size_t len, int flags)
@@ -68,19 +68,24 @@ int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e)
 	return type == PACKET_KEPT;
 }
 
-int keep_take_held(int link)
+int keep_take_later(int link, uint32_t *word)
 {
 	struct hy_fds fds;
 	uint8_t packet[PACKET_LEN];
 	struct hy_rd r = { .p = packet, .left = sizeof(packet) };
 	ssize_t n = hy_fds_recv(link, packet, sizeof(packet), &fds, 1, MSG_DONTWAIT);
+	uint32_t type;
 
 	if (n < 0)
 		return (int)n;
-	if (n == PACKET_LEN && fds.n == 1 && hy_rd_le32(&r) == PACKET_HOLD)
+	type = n == PACKET_LEN ? hy_rd_le32(&r) : 0;
+	if (type == PACKET_HOLD && fds.n == 1)
 		return fds.fd[0];
 	hy_fds_close(&fds);
-	return -EPIPE;
+	if (type != PACKET_TOLD)
+		return -EPIPE;
+	*word = hy_rd_le32(&r);
+	return -ENOMSG;
 }
 
 int keep_put(int link, uint32_t slot, const struct hy_fds *fds)
@@ -222,6 +227,14 @@ static int hand_over_held(struct keep *k)
 	return rc;
 }
 
+static int hand_over_word(struct keep *k)
+{
+	int rc = send_packet(k->link, PACKET_TOLD, k->word, NULL, NULL, 0, MSG_DONTWAIT);
+
+	k->tell_again = rc == -EAGAIN;
+	return rc;
+}
+
 static void hand_over(struct keep *k)
 {
 	unsigned int end = FIRST_SLOT + k->n_slots + 1;
@@ -233,6 +246,8 @@ static void hand_over(struct keep *k)
 	}
 	if (rc == 0 && k->hold_again)
 		rc = hand_over_held(k);
+	if (rc == 0 && k->tell_again)
+		rc = hand_over_word(k);
 	if (rc == -EAGAIN) {
 		(void)ev_timer_set(k->loop, &k->patience, HAND_OVER_MS);
 		(void)ev_mod(k->loop, k->link, EPOLLIN | EPOLLOUT);
@@ -324,6 +339,7 @@ static int start_child(struct keep *k, struct hy_err *e)
 		k->ops->on_start(k->object, pid);
 	k->next = 0;
 	k->hold_again = false;
+	k->tell_again = k->word != 0;
 	hand_over(k);
 	return 0;
 }
@@ -405,6 +421,15 @@ void keep_hold_again(struct keep *k)
 	if (!k->slots || k->link < 0)
 		return;			/* the next child gets it with the table */
 	k->hold_again = true;
+	hand_over(k);
+}
+
+void keep_tell(struct keep *k, uint32_t word)
+{
+	k->word = word;
+	if (!k->slots || k->link < 0)
+		return;			/* the next child gets it */
+	k->tell_again = true;
 	hand_over(k);
 }
 

@@ -14,7 +14,7 @@
  *	parent to child, once, at its start	TABLE + memfd (+ what hold() gave), TOOLS +
  *						descriptors if there are any, KEPT slot +
  *						descriptors ..., END
- *	parent to child, any time later		HOLD + what hold() gives now
+ *	parent to child, any time later		HOLD + what hold() gives now, TOLD + a word
  *	child to parent, any time		PUT slot + descriptors, DROP slot
  *	child to parent, as the owner wants	OTHER + payload: handed to on_other()
  *
@@ -74,6 +74,8 @@ struct keep {
 	struct ev_timer again, patience;
 	unsigned int next;		/* to hand over: 0: the table, then the slots, the end */
 	bool hold_again;		/* and behind that, what is to be held now */
+	bool tell_again;		/* and the last word of keep_tell() */
+	uint32_t word;			/* 0: what a child begins with */
 	uint64_t pause_ms, started_ms;
 	bool stopping;
 	unsigned int restarts;
@@ -100,6 +102,9 @@ int keep_open(struct keep *k, const struct keep_config *cfg, struct hy_err *e);
 /* What hold() gives is another now: the child gets it. Nothing happens before keep_open(). */
 void keep_hold_again(struct keep *k);
 
+/* Tell the child a word of the owner's, and each later child too; the last one counts. */
+void keep_tell(struct keep *k, uint32_t word);
+
 /* Ask the child to end (SIGTERM); on_finished() follows when it has. No other is started. */
 void keep_stop(struct keep *k);
 
@@ -123,13 +128,14 @@ int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e);
 #define KEEP_TOOLS (UINT32_MAX - 1)
 
 /**
- * keep_take_held() - In the child, once it serves and the link is readable
+ * keep_take_later() - In the child, once it serves and the link is readable
  * @link:	From the parent
+ * @word:	Set if the parent has told one
  *
- * Return: what it is to hold from here on, instead of what it held; -EAGAIN: nothing now, else
- * -errno: the parent is gone
+ * Return: what it is to hold from here on, instead of what it held; -ENOMSG: a word; -EAGAIN:
+ * nothing now, else -errno: the parent is gone
  */
-int keep_take_held(int link);
+int keep_take_later(int link, uint32_t *word);
 
 /**
  * keep_put() - In the child: keep duplicates of these; what was in the slot is closed

@@ -9,7 +9,8 @@
  *
  * start	sweep what a killed keeper left, make the twin, start the worker inside it
  * serve	keep what the worker puts, start it again when it dies, give the twin's NICs the
- *		addresses the guest tells, follow the VM's interfaces as they come and go
+ *		addresses the guest tells, follow the VM's interfaces as they come and go, tell
+ *		the worker whether connections may move (common/moving.h)
  * stop		SIGTERM: tell the worker, which brings every connection home and ends; then remove
  *		the twin. A second SIGTERM does not wait for the worker.
  *
@@ -24,6 +25,7 @@
 
 #include "common/daemon.h"
 #include "common/keep.h"
+#include "common/moving.h"
 #include "common/opt.h"
 #include "common/own.h"
 #include "hylics-keeper/nic.h"
@@ -39,6 +41,7 @@
 struct values {
 	const char *vm;
 	struct hy_opt_list nics;
+	const char *moving;
 	int log_level;
 };
 
@@ -52,6 +55,8 @@ static const struct hy_opt options[] = {
 	{ .name = "nic", .type = HY_OPT_LIST, .offset = OPTION(nics),
 	  .arg = "EDGE,MAC[,ADDRESS...]",
 	  .help = "a NIC: its interface here, its MAC; addresses, else the guest tells them" },
+	{ .name = "moving", .type = HY_OPT_STRING, .offset = OPTION(moving), .arg = "FILE",
+	  .help = "says on, drain or off; read at the start and on SIGURG" },
 	{ .name = "log-level", .type = HY_OPT_CHOICE, .offset = OPTION(log_level), .arg = "LEVEL",
 	  .help = "error, warning, info or debug (default info)", .choices = hy_log_words },
 	{ 0 },
@@ -64,6 +69,7 @@ struct keeper {
 	bool fixed[HY_TWIN_NICS_MAX];	/* addresses by the operator: the guest's are ignored */
 	char **worker;			/* its command line */
 	int freezer;			/* from tcp_freeze_load() */
+	const char *moving;		/* file that says whether connections may; NULL: they may */
 	struct hy_log_rate rate;
 };
 
@@ -169,6 +175,21 @@ static const struct keep_ops keep_ops = {
 	.on_finished = worker_finished,
 };
 
+/* What cannot be read changes nothing. */
+static void on_look(void *object)
+{
+	struct keeper *k = object;
+	struct hy_err e = { 0 };
+	enum hy_moving m;
+
+	if (!k->moving)
+		return;
+	if (hy_moving_read(AT_FDCWD, k->moving, &m, &e) == 0)
+		keep_tell(&k->keep, m);
+	else if (e.num != ENOENT)
+		hy_log_err(&k->daemon.log, HY_LOG_WARN, &e);
+}
+
 static void on_stop(void *object)
 {
 	struct keeper *k = object;
@@ -221,6 +242,7 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 	if (rc == 0)
 		rc = start_worker(k, e);
 	if (rc == 0) {
+		on_look(k);
 		rc = ev_run(&k->daemon.loop, e);
 		keep_close(&k->keep);
 	}
@@ -242,7 +264,9 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 		return HY_EXIT_USAGE;
 	}
 	k.worker = argv;
+	k.moving = v->moving;
 	k.daemon.on_stop = on_stop;
+	k.daemon.on_look = on_look;
 	k.daemon.object = &k;
 	if (hy_daemon_open(&k.daemon, &log, HY_EV_FDS_MAX, -1, e) < 0)
 		return hy_err_exit(e);

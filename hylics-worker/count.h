@@ -30,6 +30,7 @@
 	X(reset_by_us, "reset because nothing else was right")                                     \
 	X(live, "there now")                                                                       \
 	X(coming, "there now, their queues on the way")                                            \
+	X(moving, "0: they may come; else all go home: 1 for a while, 2 the operator wants none")  \
 	X(files, "files open now")                                                                 \
 	X(files_opened, "files opened")                                                            \
 	X(files_refused, "files that could not be opened")                                         \

@@ -52,6 +52,7 @@ static void stays(struct moves *m, struct conn *c, const char *why)
 void home_cancel(struct moves *m, struct conn *c)
 {
 	conn_settle(m, c);
+	m->leave_next = 0;		/* asked again, should all go home */
 	c->up_ready = !c->up_out && !c->up_wait && !c->fin_told;
 	moves_tell(m, c);
 	moves_run(m, c);
@@ -284,10 +285,10 @@ static bool waits_for(const struct conn *c)
 
 void home_leave(struct moves *m)
 {
-	if (!m->leaving || m->left)
+	if (m->left || (!m->leaving && m->moving == HY_MOVING_ON))
 		return;
 	ask_more(m);
-	if (m->n_draining || m->n_homing)
+	if (!m->leaving || m->n_draining || m->n_homing)
 		return;
 	for (uint32_t i = 0; i < m->conns.top; i++) {
 		if (waits_for(&m->conns.at[i]))
@@ -295,4 +296,12 @@ void home_leave(struct moves *m)
 	}
 	m->left = true;
 	m->cfg.left(m->cfg.object, m->count->live == 0);
+}
+
+void home_all(struct moves *m)
+{
+	m->leave_next = 0;
+	for (uint32_t i = 0; i < m->conns.top; i++)
+		m->conns.at[i].stays = false;
+	home_leave(m);
 }

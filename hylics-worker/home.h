@@ -11,6 +11,10 @@
  * and ends with code 0. It waits for the guest if it has no session, but not longer than
  * HY_WORKER_LEAVE_MS in all. What cannot go home then (the guest refuses, the connection is half
  * closed, nobody there) is left to whoever keeps duplicates, and the code is not 0.
+ *
+ * A worker that is told to move nothing (common/moving.h) does the same and goes on: what is
+ * offered is refused, what would not go home is asked again when it is told once more, or in the
+ * next session.
  */
 #ifndef WORKER_HOME_H
 #define WORKER_HOME_H
@@ -34,7 +38,10 @@ void home_undo(struct moves *m, struct conn *c);
 /* Look after all that drain: the timer, or the channel has room again. */
 void home_look(struct moves *m);
 
-/* See whether leaving is over, and ask more connections. */
+/* If all are to go home: ask more connections, and see whether leaving is over. */
 void home_leave(struct moves *m);
+
+/* Likewise, and from the first one on, also those that stayed. */
+void home_all(struct moves *m);
 
 #endif

@@ -280,21 +280,37 @@ void moves_leave(struct moves *m)
 	home_leave(m);
 }
 
+/* Also the same once more: what would not go home is asked again. */
+static void set_moving(struct moves *m, uint32_t word)
+{
+	if (word > HY_MOVING_OFF)
+		return;
+	if (m->moving != word)
+		hy_log(m->log, HY_LOG_INFO, "moving: %s", hy_moving_words[word]);
+	m->moving = (enum hy_moving)word;
+	m->count->moving = word;
+	home_all(m);
+}
+
 /*
- * All the keeper says once its worker serves is what to hold from here on. Else it is the link's
- * end: nobody will take over from here, nor look after the twin, so all go home while they can.
+ * All the keeper says once its worker serves is what to hold from here on, and whether to move.
+ * Else it is the link's end: nobody will take over from here, nor look after the twin, so all go
+ * home while they can.
  */
 static int link_handle(void *object, int fd, uint32_t events)
 {
 	struct moves *m = object;
-	int held = keep_take_held(fd);
+	uint32_t word;
+	int held = keep_take_later(fd, &word);
 
 	(void)events;
 	if (held >= 0) {
 		hy_fd_close(&m->held);
 		m->held = held;
 	}
-	if (held >= 0 || held == -EAGAIN)
+	if (held == -ENOMSG)
+		set_moving(m, word);
+	if (held >= 0 || held == -EAGAIN || held == -ENOMSG)
 		return 0;
 	ev_del(m->loop, fd);
 	m->link = -1;

@@ -13,6 +13,7 @@
 #include "channel/area.h"
 #include "channel/chan.h"
 #include "common/log.h"
+#include "common/moving.h"
 #include "common/show.h"
 #include "hylics-worker/conn.h"
 #include "hylics-worker/count.h"
@@ -43,6 +44,7 @@ struct moves {
 	int freezer;			/* from the keeper, for tcp_freeze_use(); -1 */
 	bool session;			/* the channel is up */
 	bool leaving, left;		/* everything is to go home; left() was called */
+	enum hy_moving moving;		/* told by the keeper; but for ON, likewise, and we stay */
 	uint32_t leave_next;		/* row to be asked next */
 	uint32_t n_draining, n_homing;
 	struct conns conns;

@@ -227,6 +227,14 @@ static bool clear_number(struct moves *m, uint32_t id)
 	return true;
 }
 
+/* Whether nobody may come, and why. */
+static enum move_reason closed(const struct moves *m)
+{
+	if (m->moving == HY_MOVING_OFF)
+		return MOVE_OFF_BY_OPERATOR;
+	return m->leaving || m->moving == HY_MOVING_DRAIN ? MOVE_DRAINING : MOVE_DONE;
+}
+
 int offer_take(struct moves *m, const struct message *msg)
 {
 	uint64_t now = hy_clock_ns();
@@ -242,8 +250,8 @@ int offer_take(struct moves *m, const struct message *msg)
 	m->count->offered++;
 	if (!clear_number(m, msg->id))
 		return refuse(m, msg->id, MOVE_ERROR);
-	if (m->leaving)
-		return refuse(m, msg->id, MOVE_DRAINING);
+	if (closed(m) != MOVE_DONE)
+		return refuse(m, msg->id, closed(m));
 	c = conn_new(m, msg->id);
 	if (!c)
 		return refuse(m, msg->id, MOVE_LIMIT_CONNECTIONS);

@@ -246,7 +246,7 @@ int resume_inherit(struct moves *m, struct hy_err *e)
 		return rc;
 	m->count = m->table.count;
 	m->stages = m->table.stages;
-	m->count->live = m->count->coming = m->count->files = 0;
+	m->count->live = m->count->coming = m->count->files = m->count->moving = 0;
 	inherit_all(m, sock);
 	resume_look(m);
 	return 0;

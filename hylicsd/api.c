@@ -114,6 +114,34 @@ static void add_use(json_t *o, const struct vm *vm)
 	}
 }
 
+/* The worker's word is the guest's: numbers below names of ours are all that is taken of it. */
+static json_t *worker_counters(const struct vm *vm)
+{
+	hy_autofd fd = vm->dir < 0 ? -1 : openat(vm->dir, "worker.json",
+						  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char text[HY_SHOW_TEXT_MAX];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	return n <= 0 ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+}
+
+/*
+ * How many connections are at the host: not known before the worker has heard what holds now. It
+ * may lie, which is its own guest's loss.
+ */
+static void add_away(json_t *o, const struct vm *vm)
+{
+	json_t *c = worker_counters(vm);
+	json_t *live = json_object_get(c, "live"), *coming = json_object_get(c, "coming");
+	json_t *moving = json_object_get(c, "moving");
+
+	if (json_is_integer(live) && json_is_integer(coming) && json_is_integer(moving) &&
+	    json_integer_value(moving) == vm_moving(vm))
+		add_number(o, "away", (uint64_t)json_integer_value(live) +
+			   (uint64_t)json_integer_value(coming));
+	json_decref(c);
+}
+
 static void add_state(json_t *o, const struct vm *vm)
 {
 	const char *piece = life_piece_name(&vm->life);
@@ -127,6 +155,7 @@ static void add_state(json_t *o, const struct vm *vm)
 		json_object_set_new(o, "why", json_string(why));
 	}
 	json_object_set_new(o, "guest", json_boolean(export_serves(&vm->export)));
+	json_object_set_new(o, "draining", json_boolean(vm_moving(vm) == HY_MOVING_DRAIN));
 }
 
 static json_t *vm_json(const struct vm *vm)
@@ -135,6 +164,7 @@ static json_t *vm_json(const struct vm *vm)
 
 	add_state(o, vm);
 	add_use(o, vm);
+	add_away(o, vm);
 	json_object_set_new(o, "share", json_string(vm->share_path));
 	json_object_set_new(o, "virtiofs", json_string(vm->socket_path));
 	json_object_set_new(o, "channel", json_sprintf("%s/channel.sock", vm->path));
@@ -435,6 +465,7 @@ static int post_offload(void *object, const struct http_request *r, struct hy_er
 	struct vm *vm = vms_find(a->vms, r->param[0], e);
 	struct wish w = { 0 };
 	struct record rec;
+	bool was;
 	int rc;
 
 	if (!vm)
@@ -442,20 +473,23 @@ static int post_offload(void *object, const struct http_request *r, struct hy_er
 	rc = take_object(r->body, offload_members, &w, NULL, e);
 	if (rc < 0)
 		return rc;
+	was = vm->draining;
 	rec = vm->rec;
 	rec.offload = w.offload;
-	return change(a, r, vm, &rec, e);
+	vm->draining = was && !w.offload;
+	rc = change(a, r, vm, &rec, e);
+	if (rc < 0)
+		vm->draining = was;
+	return rc;
 }
 
-/* The worker's word is the guest's: numbers below names of ours are all that is taken of it. */
-static json_t *worker_counters(const struct vm *vm)
+static int post_drain(void *object, const struct http_request *r, struct hy_err *e)
 {
-	hy_autofd fd = vm->dir < 0 ? -1 : openat(vm->dir, "worker.json",
-						  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char text[HY_SHOW_TEXT_MAX];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	struct api *a = object;
+	struct vm *vm = vms_find(a->vms, r->param[0], e);
+	int rc = vm ? vms_drain(a->vms, vm, e) : -ENOENT;
 
-	return n <= 0 ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	return rc < 0 ? rc : http_reply(a->http, r->ref, 200, vm_json(vm));
 }
 
 static void add_reason(json_t *o, const char *reason, json_t *count)
@@ -504,6 +538,9 @@ const struct http_route api_routes[] = {
 	  "switch the moving of a VM's connections on or off", post_offload },
 	{ "POST", VM "/pages", HTTP_BODY_MUST, pages_members, NULL,
 	  "put files of a VM's share out of memory, or bring them back", post_pages },
+	{ "POST", VM "/drain", HTTP_BODY_NONE, NULL, NULL,
+	  "bring a VM's connections home, and let none move until offload is on again",
+	  post_drain },
 	{ "GET", VM "/why", HTTP_BODY_NONE, NULL, NULL, "why connections of a VM were not moved",
 	  get_why },
 	{ "GET", "/v1/events", HTTP_BODY_NONE, NULL, NULL, "changes, as a stream without end",

@@ -50,6 +50,7 @@ int keeper_words(struct keeper_words *w, const struct config *c, const struct re
 	add(w, "--log-level=%s", level);
 	for (unsigned int i = 0; i < r->n_nics; i++)
 		add(w, "--nic=%s", r->nic[i]);
+	add(w, "--moving=%s", p->moving);
 	add(w, "--");
 	add(w, "%s/hylics-worker", c->libexec_dir);
 	add(w, "--vm=%s", r->name);

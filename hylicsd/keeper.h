@@ -29,6 +29,7 @@ struct keeper_places {
 	const char *channel;		/* socket that QEMU makes */
 	const char *share;
 	const char *stats;		/* file for the worker's counters */
+	const char *moving;		/* see common/moving.h */
 };
 
 /**

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "common/cgroup.h"
+#include "common/moving.h"
 #include "hylicsd/config.h"
 #include "hylicsd/export.h"
 #include "hylicsd/job.h"
@@ -50,6 +51,7 @@ struct vm {
 	struct export export;
 	struct proc keeper;
 	bool keeper_stops;		/* it was told to; its end is not a loss */
+	bool draining;			/* no connection is to move, until offload is on again */
 	struct job job;
 	struct vm_pages pages;
 	struct ev_timer again;		/* tries a degraded one again */
@@ -97,6 +99,18 @@ int vm_unmake(struct vm *vm, bool force, struct hy_err *e);
  * @e:	How
  */
 void vm_lost(struct vm *vm, const struct hy_err *e);
+
+/* What holds now for its connections. */
+enum hy_moving vm_moving(const struct vm *vm);
+
+/**
+ * vm_tell_moving() - Let the VM's keeper know whether connections may move, now and when it begins
+ * @vm:		By its record and @vm->draining
+ * @e:		Error: it could not be written down
+ *
+ * No directory: nothing happens, it is told when the VM is made.
+ */
+int vm_tell_moving(const struct vm *vm, struct hy_err *e);
 
 /* Open its directory, if it has one of ours. */
 int vm_find_dir(struct vm *vm, struct hy_err *e);

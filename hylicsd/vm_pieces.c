@@ -27,14 +27,15 @@
 #define LOADED "loaded"			/* the content of keep=DIR is in the share */
 #define STATS "worker.json"
 #define CHANNEL "channel.sock"
+#define MOVING "moving"
 #define KEEPER_STOP_MS 15000		/* its worker has 10 s to bring connections home */
 #define REMOVE_PAUSE_MS 5
 #define REMOVE_MS 5000
 
 /* What may lie in a VM's directory; anything else keeps it there, with a word. */
 static const char *const leavings[] = {
-	LOADED, STATS, CHANNEL, "keeper.owner", "keeper.words", "virtiofs.sock",
-	"virtiofsd.owner", NULL,
+	LOADED, STATS, CHANNEL, MOVING, MOVING ".new", "keeper.owner", "keeper.words",
+	"virtiofs.sock", "virtiofsd.owner", NULL,
 };
 
 /* A step that said "later" is over. */
@@ -59,6 +60,7 @@ static int check_dir(int fd, const char *name, struct hy_err *e)
 
 int vm_find_dir(struct vm *vm, struct hy_err *e)
 {
+	enum hy_moving m;
 	hy_autofd fd = -1;
 	int rc;
 
@@ -68,9 +70,11 @@ int vm_find_dir(struct vm *vm, struct hy_err *e)
 	if (fd < 0)
 		return hy_err_set(e, errno, "'%s'", vm->path);
 	rc = check_dir(fd, vm->path, e);
-	if (rc == 0)
-		vm->dir = hy_fd_steal(&fd);
-	return rc;
+	if (rc < 0)
+		return rc;
+	vm->dir = hy_fd_steal(&fd);
+	vm->draining = hy_moving_read(vm->dir, MOVING, &m, NULL) == 0 && m == HY_MOVING_DRAIN;
+	return 0;
 }
 
 static int make_dir(void *object, struct hy_err *e)
@@ -420,11 +424,12 @@ static int unmake_export(void *object, bool force, struct hy_err *e)
 
 static int words_of(struct vm *vm, struct keeper_words *w, struct hy_err *e)
 {
-	char channel[VM_PATH_MAX + 32], stats[VM_PATH_MAX + 32];
-	const struct keeper_places p = { channel, vm->share_path, stats };
+	char channel[VM_PATH_MAX + 32], stats[VM_PATH_MAX + 32], moving[VM_PATH_MAX + 32];
+	const struct keeper_places p = { channel, vm->share_path, stats, moving };
 
 	snprintf(channel, sizeof(channel), "%s/%s", vm->path, CHANNEL);
 	snprintf(stats, sizeof(stats), "%s/%s", vm->path, STATS);
+	snprintf(moving, sizeof(moving), "%s/%s", vm->path, MOVING);
 	return keeper_words(w, &vm->host->config, &vm->rec, &p, e);
 }
 
@@ -459,7 +464,7 @@ static void keeper_ended(void *object, struct proc *p, int status)
 	(void)p;
 	if (vm->keeper_stops) {
 		vm->keeper_stops = false;
-		if (vm->life.state == LIFE_MAKING && vm->rec.offload)
+		if (vm->life.state == LIFE_MAKING)
 			rc = start_keeper(vm, &e);
 		done(vm, rc, &e);
 		return;
@@ -494,20 +499,39 @@ static int find_keeper(struct vm *vm, struct hy_err *e)
 	return vm->dir < 0 ? 0 : proc_take_over(&vm->keeper, vm->host->loop, vm->dir, e);
 }
 
+enum hy_moving vm_moving(const struct vm *vm)
+{
+	if (!vm->rec.offload)
+		return HY_MOVING_OFF;
+	return vm->draining ? HY_MOVING_DRAIN : HY_MOVING_ON;
+}
+
+int vm_tell_moving(const struct vm *vm, struct hy_err *e)
+{
+	int rc;
+
+	if (vm->dir < 0)
+		return 0;
+	rc = hy_moving_write(vm->dir, MOVING, vm_moving(vm), e);
+	if (rc == 0)
+		proc_signal(&vm->keeper, SIGURG);
+	return rc;
+}
+
 static int make_keeper(void *object, struct hy_err *e)
 {
 	static struct keeper_words w;
 	struct vm *vm = object;
-	int runs = find_keeper(vm, e), rc;
+	int runs = find_keeper(vm, e), rc = runs < 0 ? runs : vm_tell_moving(vm, e);
 
-	if (runs < 0)
-		return runs;
+	if (rc < 0)
+		return rc;
 	if (!runs)
-		return vm->rec.offload ? start_keeper(vm, e) : 0;
+		return start_keeper(vm, e);
 	rc = words_of(vm, &w, e);
 	if (rc < 0)
 		return rc;
-	return vm->rec.offload && keeper_same(&w, vm->dir) ? 0 : stop_keeper(vm);
+	return keeper_same(&w, vm->dir) ? 0 : stop_keeper(vm);
 }
 
 static int unmake_keeper(void *object, bool force, struct hy_err *e)

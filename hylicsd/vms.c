@@ -333,9 +333,26 @@ int vms_set(struct vms *vms, struct vm *vm, struct record *rec, const struct vms
 	rc = save_record(vms, rec, e);
 	if (rc < 0)
 		return forget(vm, rc);
+	if (rec->offload && !vm->rec.offload)
+		vm->draining = false;
 	vm->rec = *rec;
+	(void)vm_tell_moving(vm, NULL);		/* even if a piece before the keeper fails */
 	rc = vm_make(vm, false, e);
 	return rc < 0 ? forget(vm, rc) : 0;
+}
+
+int vms_drain(struct vms *vms, struct vm *vm, struct hy_err *e)
+{
+	bool was = vm->draining;
+	int rc;
+
+	vm->draining = true;
+	rc = vm_tell_moving(vm, e);
+	if (rc < 0)
+		vm->draining = was;
+	else
+		vms->host.changed(vms->host.object, vm);
+	return rc;
 }
 
 /* -- remove -- */

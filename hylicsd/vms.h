@@ -85,6 +85,16 @@ int vms_set(struct vms *vms, struct vm *vm, struct record *rec, const struct vms
 	    struct hy_err *e);
 
 /**
+ * vms_drain() - Bring a VM's connections home, and let none move until offload is on again
+ * @vms:	VMs
+ * @vm:		One of them, in whatever state
+ * @e:		Error: it could not be written down
+ *
+ * Nothing is waited for. It outlives hylicsd, not the VM's directory.
+ */
+int vms_drain(struct vms *vms, struct vm *vm, struct hy_err *e);
+
+/**
  * vms_remove() - Take a VM away, and then its record
  * @vms:	VMs
  * @vm:		One of them

@@ -5,6 +5,7 @@ Like QEMU's chardev and the guest's port: when one end dies, the other is not to
 dead one wrote is still delivered, also half a frame.
 """
 
+import pathlib
 import selectors
 import socket
 import threading
@@ -13,12 +14,12 @@ import threading
 class Port:
     """Listens at `host` for a worker and at `guest` for an agent, and carries bytes both ways."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, host=None):
         self.directory = directory
-        self.host = f"serial:{directory}/host.sock"
+        paths = {"host": host or f"{directory}/host.sock", "guest": f"{directory}/guest.sock"}
+        self.host = f"serial:{paths['host']}"
         self.guest = f"unix:{directory}/guest.sock"
-        self._listeners = {side: self._listen(f"{directory}/{side}.sock")
-                           for side in ("host", "guest")}
+        self._listeners = {side: self._listen(path) for side, path in paths.items()}
         self._ends = {"host": None, "guest": None}
         self._waiting = {"host": b"", "guest": b""}     # bytes for that side
         self._stop, self._stopped = socket.socketpair()
@@ -28,6 +29,7 @@ class Port:
     @staticmethod
     def _listen(path):
         listener = socket.socket(socket.AF_UNIX)
+        pathlib.Path(path).unlink(missing_ok=True)
         listener.bind(path)
         listener.listen(1)
         return listener

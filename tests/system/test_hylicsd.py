@@ -105,10 +105,10 @@ def test_nics_make_another_keeper(host):
     second = host.keeper("web1")
     assert second != first and first not in host.processes()
     assert host.json("vm", "set", "web1", "nic=")["nics"] == []
-    host.ask("vm", "offload", "web1", "off")
-    assert not host.processes()
-    host.ask("vm", "offload", "web1", "on")
-    host.wait_for_worker()
+    keeper = host.keeper("web1")
+    assert not host.json("vm", "offload", "web1", "off")["offload"]
+    assert host.json("vm", "offload", "web1", "on")["offload"]
+    assert host.keeper("web1") == keeper
     assert host.ask("vm", "offload", "web1", "maybe", check=False).returncode == 2
 
 

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -330,6 +331,50 @@ static void closing_kills(void **state)
 	assert_int_equal(errno, ESRCH);
 }
 
+static int wait_for_word(int link)
+{
+	struct pollfd p = { .fd = link, .events = POLLIN };
+	uint32_t word = 0;
+
+	return poll(&p, 1, PATIENCE_MS) == 1 && keep_take_later(link, &word) == -ENOMSG ?
+	       (int)word : -1;
+}
+
+/* The first hears one word and dies, the second hears that one, and then another. */
+static int listens(struct table *t, int link)
+{
+	t->taken = wait_for_word(link);
+	keep_other(link, "heard", 5);
+	if (t->children == 1) {
+		kill(getpid(), SIGKILL);
+		return 0;
+	}
+	t->drops = wait_for_word(link);
+	return 0;
+}
+
+static void each_child_hears_the_last_word(void **state)
+{
+	const struct table *t;
+	struct world w;
+
+	(void)state;
+	begin(&w, listens);
+	keep_tell(&w.keep, 7);
+	serve_until(&w, &w.others, 2);
+	keep_tell(&w.keep, 9);
+	serve_until(&w, &w.finished, 1);
+	t = map_table(w.keep.table);
+	assert_non_null(t);
+	if (!t)
+		return;
+	assert_int_equal(t->children, 2);
+	assert_int_equal(t->taken, 7);
+	assert_int_equal(t->drops, 9);
+	munmap((void *)(uintptr_t)t, TABLE_BYTES);
+	end(&w);
+}
+
 static int sends_nonsense(struct table *t, int link)
 {
 	static const uint8_t zeros[KEEP_OTHER_MAX];
@@ -399,6 +444,7 @@ int main(void)
 		cmocka_unit_test(last_words_count),
 		cmocka_unit_test(stopped_is_finished),
 		cmocka_unit_test(closing_kills),
+		cmocka_unit_test(each_child_hears_the_last_word),
 		cmocka_unit_test(nonsense_is_survived),
 		cmocka_unit_test(replaced_is_closed),
 	};
