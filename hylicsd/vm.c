@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/own.h"
@@ -26,11 +27,57 @@ static void try_later(struct vm *vm)
 	ev_timer_set(vm->host->loop, &vm->again, vm->pause_ms);
 }
 
+static void degrade(struct vm *vm, const struct hy_err *e)
+{
+	life_lost(&vm->life, e);
+	if (vm->life.state == LIFE_DEGRADED)
+		try_later(vm);
+	vm->host->changed(vm->host->object, vm);
+}
+
+/* The loss is over when the QEMU that had it is seen to be gone. */
+static bool share_is_lost(struct vm *vm)
+{
+	if (!vm->share_lost.num)
+		return false;
+	if (!vm->qemu_seen || vm_qemu_listens(vm))
+		return true;
+	vm->share_lost.num = 0;
+	unlinkat(vm->dir, VM_VIRTIOFSD_MARK, 0);
+	return false;
+}
+
 static void try_again(void *object)
 {
 	struct vm *vm = object;
+	bool lost = share_is_lost(vm);
 
-	(void)vm_make(vm, false, NULL);		/* busy: that one's end decides */
+	if (lost && vm->life.state == LIFE_READY) {
+		vm->share_only = true;
+		degrade(vm, &vm->share_lost);
+	} else if (lost && vm->share_only) {
+		try_later(vm);
+	} else if (vm->life.state != LIFE_READY) {
+		(void)vm_make(vm, false, NULL);		/* busy: that one's end decides */
+	}
+}
+
+void vm_share_lost(struct vm *vm, const struct hy_err *e, uint64_t wait_ms)
+{
+	vm->share_lost = *e;
+	vm->qemu_seen = vm_qemu_listens(vm);
+	vm->pause_ms = 0;
+	if (vm->life.state == LIFE_READY && wait_ms)
+		ev_timer_set(vm->host->loop, &vm->again, wait_ms);
+	else if (vm->life.state == LIFE_READY)
+		try_again(vm);
+}
+
+void vm_share_found(struct vm *vm)
+{
+	vm->share_lost.num = 0;
+	if (vm->share_only)
+		(void)vm_make(vm, false, NULL);
 }
 
 static void settled(void *object, int rc, const struct hy_err *e)
@@ -40,6 +87,9 @@ static void settled(void *object, int rc, const struct hy_err *e)
 
 	if (vm->life.state == LIFE_READY)
 		vm->ready_ms = hy_clock_ms();
+	vm->share_only = vm->life.state == LIFE_READY && share_is_lost(vm);
+	if (vm->share_only)
+		life_lost(&vm->life, &vm->share_lost);
 	if (vm->life.state == LIFE_DEGRADED)
 		try_later(vm);
 	vm->host->changed(vm->host->object, vm);
@@ -53,10 +103,8 @@ void vm_lost(struct vm *vm, const struct hy_err *e)
 {
 	if (hy_clock_ms() - vm->ready_ms >= STEADY_MS)
 		vm->pause_ms = 0;
-	life_lost(&vm->life, e);
-	if (vm->life.state == LIFE_DEGRADED)
-		try_later(vm);
-	vm->host->changed(vm->host->object, vm);
+	vm->share_only = false;
+	degrade(vm, e);
 }
 
 static int set_paths(struct vm *vm, struct hy_err *e)

@@ -22,6 +22,7 @@
 #include "hylicsd/vm_pages.h"
 
 #define VM_PATH_MAX 108			/* of a socket, with the NUL */
+#define VM_VIRTIOFSD_MARK "virtiofsd.owner"
 #define VM_DIR_MAX (VM_PATH_MAX - sizeof("/virtiofs.sock") + 1)
 
 struct vm;
@@ -52,6 +53,9 @@ struct vm {
 	struct proc keeper;
 	bool keeper_stops;		/* it was told to; its end is not a loss */
 	bool draining;			/* no connection is to move, until offload is on again */
+	struct hy_err share_lost;	/* num is not 0: its guest has lost the share, and how */
+	bool qemu_seen;			/* that guest's QEMU listened at the channel's socket then */
+	bool share_only;		/* and nothing else makes it degraded */
 	struct job job;
 	struct vm_pages pages;
 	struct ev_timer again;		/* tries a degraded one again */
@@ -111,6 +115,22 @@ enum hy_moving vm_moving(const struct vm *vm);
  * No directory: nothing happens, it is told when the VM is made.
  */
 int vm_tell_moving(const struct vm *vm, struct hy_err *e);
+
+/**
+ * vm_share_lost() - Its virtiofsd has died under its guest, as far as anybody can tell
+ * @vm:		VM
+ * @e:		How
+ * @wait_ms:	Until then it may still turn out that QEMU has gone, too
+ *
+ * It is degraded from then on, until the guest's QEMU is gone or another one has come.
+ */
+void vm_share_lost(struct vm *vm, const struct hy_err *e, uint64_t wait_ms);
+
+/* A guest has the share again. */
+void vm_share_found(struct vm *vm);
+
+/* Whether a QEMU has made the channel's socket and lives. */
+bool vm_qemu_listens(const struct vm *vm);
 
 /* Open its directory, if it has one of ours. */
 int vm_find_dir(struct vm *vm, struct hy_err *e);

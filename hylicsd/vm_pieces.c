@@ -19,6 +19,7 @@
 #include "hylicsd/budget.h"
 #include "hylicsd/content.h"
 #include "hylicsd/keeper.h"
+#include "hylicsd/listens.h"
 #include "hylicsd/share.h"
 #include "hylicsd/vm.h"
 
@@ -28,6 +29,7 @@
 #define STATS "worker.json"
 #define CHANNEL "channel.sock"
 #define MOVING "moving"
+#define QEMU_GOES_MS 500		/* from its virtiofsd's end to its own, when it ends */
 #define KEEPER_STOP_MS 15000		/* its worker has 10 s to bring connections home */
 #define REMOVE_PAUSE_MS 5
 #define REMOVE_MS 5000
@@ -35,7 +37,7 @@
 /* What may lie in a VM's directory; anything else keeps it there, with a word. */
 static const char *const leavings[] = {
 	LOADED, STATS, CHANNEL, MOVING, MOVING ".new", "keeper.owner", "keeper.words",
-	"virtiofs.sock", "virtiofsd.owner", NULL,
+	"virtiofs.sock", VM_VIRTIOFSD_MARK, NULL,
 };
 
 /* A step that said "later" is over. */
@@ -379,6 +381,42 @@ static int enter_cgroup(void *object, struct hy_err *e)
 	return rc < 0 ? hy_err_set(e, -rc, "enter the VM's cgroup") : 0;
 }
 
+bool vm_qemu_listens(const struct vm *vm)
+{
+	char path[VM_PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", vm->path, CHANNEL);
+	return listens_at("/proc/net/unix", path);
+}
+
+static int lose(const char *how, int number, struct hy_err *e)
+{
+	return hy_err_set(e, EPIPE, "virtiofsd: %s %d; the guest has lost the share until its QEMU "
+			  "is started again (QEMU does not connect a second time)", how, number);
+}
+
+/*
+ * It ends with code 0 when QEMU goes. The end of one that was taken over is told to nobody: then a
+ * QEMU that is there a moment later has lost it. A mark of a dead one tells the next hylicsd.
+ */
+static void virtiofsd_ended(struct vm *vm, int status)
+{
+	struct hy_err e = { 0 };
+
+	if (status == 0 || (status == EV_CHILD_UNKNOWN && !vm_qemu_listens(vm))) {
+		unlinkat(vm->dir, VM_VIRTIOFSD_MARK, 0);
+		return;
+	}
+	if (status == EV_CHILD_UNKNOWN)
+		hy_err_set(&e, EPIPE, "virtiofsd: ended; the guest has lost the share until its "
+			   "QEMU is started again (QEMU does not connect a second time)");
+	else if (WIFSIGNALED(status))
+		lose("killed by signal", WTERMSIG(status), &e);
+	else
+		lose("ended with exit code", WEXITSTATUS(status), &e);
+	vm_share_lost(vm, &e, status == EV_CHILD_UNKNOWN ? QEMU_GOES_MS : 0);
+}
+
 static void export_changed(void *object, bool serving, int status)
 {
 	struct vm *vm = object;
@@ -387,11 +425,20 @@ static void export_changed(void *object, bool serving, int status)
 		done(vm, 0, NULL);
 		return;
 	}
-	if (!serving && status != 0)
-		hy_log(vm->host->log, HY_LOG_WARN, "vm '%s': its virtiofsd has ended; a guest "
-		       "that has the share mounted loses it until it is started again",
-		       vm->rec.name);
-	vm->host->changed(vm->host->object, vm);
+	if (serving)
+		vm_share_found(vm);
+	else
+		virtiofsd_ended(vm, status);
+	if (!vm->share_only)
+		vm->host->changed(vm->host->object, vm);
+}
+
+/* The export has just been opened, and no virtiofsd runs: was there one when hylicsd was away? */
+static void find_loss(struct vm *vm)
+{
+	if (!export_serves(&vm->export) &&
+	    faccessat(vm->dir, VM_VIRTIOFSD_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		virtiofsd_ended(vm, EV_CHILD_UNKNOWN);
 }
 
 static int make_export(void *object, struct hy_err *e)
@@ -404,11 +451,17 @@ static int make_export(void *object, struct hy_err *e)
 		.loop = vm->host->loop, .log = vm->host->log,
 	};
 
+	bool is_new = vm->export.listener < 0;
+	int rc;
+
 	if (!cfg.program) {
 		*e = vm->host->no_virtiofsd;
 		return -e->num;
 	}
-	return export_open(&vm->export, &cfg, e);
+	rc = export_open(&vm->export, &cfg, e);
+	if (rc == 0 && is_new)
+		find_loss(vm);
+	return rc;
 }
 
 static int unmake_export(void *object, bool force, struct hy_err *e)

@@ -5,11 +5,13 @@ import json
 import os
 import pathlib
 import signal
+import socket
+import struct
 import subprocess
 
 import pytest
 from hylicsd import Hylicsd
-from moving import REPEATS, VM_STEPS, wait_for
+from moving import REPEATS, VM_STEPS, Ends, wait_for
 
 MB = 1 << 20
 PIECES = 6
@@ -135,6 +137,106 @@ def test_killed_keeper_is_started_again(host):
     wait_for(lambda: host.keeper("web1") != keeper, "another keeper")
     host.wait_for_state("web1", "ready")
     assert host.keeper("web1") in host.processes()
+
+
+class Qemu:
+    """What hylicsd sees of one: it listens for the worker, and has come for the share."""
+
+    def __init__(self, vm):
+        self._channel = socket.socket(socket.AF_UNIX)
+        pathlib.Path(vm["channel"]).unlink(missing_ok=True)
+        self._channel.bind(vm["channel"])
+        self._channel.listen(1)
+        self._share = socket.socket(socket.AF_UNIX)
+        self._share.connect(vm["virtiofs"])
+        # vhost-user's first question; what answers it has taken the connection
+        self._share.sendall(struct.pack("<III", 1, 1, 0))
+        assert self._share.recv(20, socket.MSG_WAITALL)[:4] == b"\1\0\0\0"
+
+    def close(self):
+        """Its end."""
+        self._share.close()
+        self._channel.close()
+
+
+def virtiofsd_of(host, name):
+    """Its process id."""
+    mark = host.run / "vm" / name / "virtiofsd.owner"
+    return int(mark.read_text().split("-")[0])
+
+
+def kill_virtiofsd(host, name):
+    """As a crash does."""
+    os.kill(virtiofsd_of(host, name), signal.SIGKILL)
+
+
+def lost(host, name):
+    """Its guest has lost the share, and that is all there is to complain of."""
+    host.wait_for_state(name, "degraded")
+    why = host.vm(name)["why"]
+    assert "virtiofsd" in why and "started again" in why, why
+
+
+def test_a_guest_that_lost_its_share_is_told(host):
+    vm = host.json("vm", "add", "web1", "--share", "64M")
+    guest = Qemu(vm)
+    kill_virtiofsd(host, "web1")
+    lost(host, "web1")
+    assert "signal 9" in host.vm("web1")["why"]
+    # what else the VM has is kept, changed and drained as ever
+    assert host.json("vm", "set", "web1", "size=32M")["size"] == 32 * MB
+    lost(host, "web1")
+    keeper = host.keeper("web1")
+    os.kill(keeper, signal.SIGKILL)
+    wait_for(lambda: host.keeper("web1") != keeper, "another keeper")
+    lost(host, "web1")
+    host.kill()
+    host.start()
+    lost(host, "web1")
+    guest.close()
+    host.wait_for_state("web1", "ready")
+    again = Qemu(vm)
+    kill_virtiofsd(host, "web1")
+    lost(host, "web1")
+    third = Qemu(vm)                    # it was started again faster than hylicsd looked
+    host.wait_for_state("web1", "ready")
+    assert host.vm("web1")["guest"]
+    again.close()
+    third.close()
+    wait_for(lambda: not host.vm("web1")["guest"], "it has gone with its QEMU")
+    assert host.vm("web1")["state"] == "ready"
+    host.ask("vm", "remove", "web1")
+    assert host.nothing_left()
+
+
+def test_a_loss_nobody_saw_is_found(host):
+    vm = host.json("vm", "add", "web1", "--share", "64M")
+    guest = Qemu(vm)
+    host.kill()
+    pid = virtiofsd_of(host, "web1")
+    with Ends([pid]):
+        os.kill(pid, signal.SIGKILL)
+    host.start()
+    lost(host, "web1")
+    guest.close()
+    host.wait_for_state("web1", "ready")
+    # one that is taken over, and dies
+    guest = Qemu(vm)
+    host.kill()
+    host.start()
+    kill_virtiofsd(host, "web1")
+    lost(host, "web1")
+    guest.close()
+    host.wait_for_state("web1", "ready")
+    # one that ends with its guest while nobody is there
+    guest = Qemu(vm)
+    host.kill()
+    with Ends([virtiofsd_of(host, "web1")]):
+        guest.close()
+    host.start()
+    host.wait_for_state("web1", "ready")
+    assert not host.vm("web1")["guest"]
+    assert not (host.run / "vm" / "web1" / "virtiofsd.owner").exists()
 
 
 def test_what_has_no_record_is_swept(host):

@@ -123,7 +123,9 @@ def test_the_next_boot_finds_the_share_as_it_was(host, guest):
         assert run(again, "cat /hylics/kept") == "kept\n"
         virtiofsd = int((host.run / "vm" / NAME / "virtiofsd.owner").read_text().split("-")[0])
         os.kill(virtiofsd, signal.SIGKILL)
-        wait_for(lambda: not host.vm(NAME)["guest"], "it is told")
+        host.wait_for_state(NAME, "degraded")
+        assert "signal 9" in host.vm(NAME)["why"]
         assert run(again, "echo the VM runs on") == "the VM runs on\n"
+    host.wait_for_state(NAME, "ready")
     host.ask("vm", "remove", NAME)
     wait_for(host.nothing_left, "nothing is left")
