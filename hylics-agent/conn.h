@@ -77,6 +77,7 @@ enum conn_owes {
 struct item {
 	uint64_t pos, len;		/* an end has no length */
 	uint8_t kind;			/* enum move_item_kind */
+	bool tells;			/* a slice whose program waits until it has gone */
 	uint64_t offset;		/* in the file */
 	struct file *file;		/* NULL: the descriptor is this item's own */
 	int fd;				/* the item's own, or -1 */

@@ -141,6 +141,7 @@ static void close_read(const struct conn *c, struct item *it)
 static int take_marker(struct agent *a, struct conn *c, struct pair_look *look)
 {
 	struct item it = { .pos = c->down_next, .len = look->marker.len, .kind = ITEM_SLICE,
+			   .tells = look->marker.flags & LOCAL_MARK_TELL,
 			   .offset = look->marker.offset, .fd = -1 };
 	int fd = hy_fd_steal(&look->file);
 	int rc = file_use(a, fd, &it.file);
@@ -302,7 +303,7 @@ static int take_first(struct agent *a, struct conn *c)
 
 	if (n == 0)
 		return 0;
-	if (pair_take(a, c, n, it->kind == ITEM_SLICE) < 0)
+	if (pair_take(a, c, n, it->kind == ITEM_SLICE ? it : NULL) < 0)
 		return -EPROTO;
 	if (n == it->len) {
 		conn_drop_item(a, c);

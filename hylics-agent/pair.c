@@ -184,20 +184,27 @@ static void tell(int fd)
 	(void)pair_alarm(false);
 }
 
-static int take_out_marker(struct conn *c)
+/*
+ * The marker at the pair's head has gone. Its program may run before us from here on, so this is
+ * not done while the row is busy. Told and not taken out it is told again, by the next agent: then
+ * the program waits once less than it wanted.
+ */
+static void tell_program(struct conn *c)
 {
 	__attribute__((cleanup(hy_fds_close))) struct hy_fds fds = { 0 };
 	uint8_t bytes[LOCAL_MARKER_LEN];
-	ssize_t n = hy_fds_recv(c->pair.fd, bytes, sizeof(bytes), &fds, 2, MSG_DONTWAIT);
+	ssize_t n = look_from(c, 0);
 
-	if (n != sizeof(bytes) || fds.n == 0)
-		return -EPROTO;
+	if (n == 0)
+		n = hy_fds_recv(c->pair.fd, bytes, sizeof(bytes), &fds, 2,
+				MSG_PEEK | MSG_DONTWAIT);
+	c->peek_off = n > 0 ? (int)n : -1;
 	if (fds.n == 2)
 		tell(fds.fd[1]);
-	return 0;
 }
 
-static int take_out_plain(struct agent *a, struct conn *c, uint64_t left)
+/* The kernel closes a marker's descriptors if nobody wants them. */
+static int take_out_bytes(struct agent *a, struct conn *c, uint64_t left)
 {
 	while (left) {
 		size_t want = left < sizeof(a->scratch) ? (size_t)left : sizeof(a->scratch);
@@ -210,14 +217,16 @@ static int take_out_plain(struct agent *a, struct conn *c, uint64_t left)
 	return 0;
 }
 
-int pair_take(struct agent *a, struct conn *c, uint64_t bytes, bool marker)
+int pair_take(struct agent *a, struct conn *c, uint64_t bytes, const struct item *marker)
 {
 	uint32_t in_pair = marker ? LOCAL_MARKER_LEN : (uint32_t)bytes;
 	int rc;
 
+	if (marker && marker->tells)
+		tell_program(c);
 	hy_fault(FAULT_PAIR_TAKE);
 	table_busy(a, c, true);
-	rc = marker ? take_out_marker(c) : take_out_plain(a, c, bytes);
+	rc = take_out_bytes(a, c, in_pair);
 	if (rc < 0)
 		return rc;
 	c->down_taken += bytes;

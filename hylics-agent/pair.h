@@ -46,11 +46,11 @@ enum pair_found pair_look(struct agent *a, struct conn *c, uint32_t plain_max,
  * @a:		Agent
  * @c:		Connection
  * @bytes:	How many in the stream; of a marker its whole length
- * @marker:	Whether it is one
+ * @marker:	It, NULL for plain bytes
  *
  * Return: 0, -EPROTO: what stands there is not what was seen there
  */
-int pair_take(struct agent *a, struct conn *c, uint64_t bytes, bool marker);
+int pair_take(struct agent *a, struct conn *c, uint64_t bytes, const struct item *marker);
 
 /**
  * pair_deliver() - Give the program bytes of the client's

@@ -12,8 +12,9 @@
  * connection that was rebuilt and is not awake, in its area.
  *
  * A byte is taken out of the pair, or put into it, in two steps, the call and the note of it. In
- * between the row is busy. A successor that finds a row busy cannot know whether the call was
- * made, and resets the connection, if need be by the host: a visible end, never a wrong byte.
+ * between the row is busy, and nobody is woken who might run in the agent's place. A successor that
+ * finds a row busy cannot know whether the call was made, and resets the connection, if need be by
+ * the host: a visible end, never a wrong byte.
  *
  * Rows are written so that a process killed between any two stores leaves a row that is right: the
  * state goes last when a row is filled, and first when it is freed.

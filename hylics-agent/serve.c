@@ -72,7 +72,8 @@ static enum went push(struct conn *c)
 	return WENT_NOWHERE;
 }
 
-static enum went take_out(struct agent *a, struct conn *c, uint64_t bytes, bool marker)
+static enum went take_out(struct agent *a, struct conn *c, uint64_t bytes,
+			  const struct item *marker)
 {
 	if (pair_take(a, c, bytes, marker) < 0)
 		return reset(a, c, "the pair is not what it was");
@@ -95,7 +96,7 @@ static enum went send_plain(struct agent *a, struct conn *c, const struct pair_l
 		skip += (uint32_t)n;
 		a->count.plain_bytes += (uint64_t)n;
 	}
-	if (skip && take_out(a, c, skip, false) == WENT_AWAY)
+	if (skip && take_out(a, c, skip, NULL) == WENT_AWAY)
 		return WENT_AWAY;
 	return skip == l->plain_len ? WENT_ON : WENT_NOWHERE;
 }
@@ -103,6 +104,7 @@ static enum went send_plain(struct agent *a, struct conn *c, const struct pair_l
 static enum went hold_marker(struct agent *a, struct conn *c, struct pair_look *l)
 {
 	struct item it = { .pos = c->down_taken, .len = l->marker.len, .kind = ITEM_SLICE,
+			   .tells = l->marker.flags & LOCAL_MARK_TELL,
 			   .offset = l->marker.offset, .fd = -1 };
 	int fd = hy_fd_steal(&l->file);
 
@@ -186,6 +188,7 @@ static enum went send_slice(struct agent *a, struct conn *c, size_t *budget)
 	uint64_t had = c->down_sent - it->pos;
 	size_t want = it->len - had < *budget ? (size_t)(it->len - had) : *budget;
 	off_t offset = (off_t)(it->offset + had);
+	struct item gone;
 	ssize_t n = 0;
 
 	if (want)
@@ -204,8 +207,9 @@ static enum went send_slice(struct agent *a, struct conn *c, size_t *budget)
 		return WENT_ON;
 	a->count.slices++;
 	conn_pace(c, it->len);
+	gone = *it;
 	conn_drop_item(a, c);
-	return take_out(a, c, c->down_sent - c->down_taken, true);
+	return take_out(a, c, c->down_sent - c->down_taken, &gone);
 }
 
 static enum went serve_down(struct agent *a, struct conn *c)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <linux/sockios.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -178,12 +179,43 @@ static void kill_at(const struct step *s)
 	scene_stop();
 }
 
+/*
+ * The program that waits for its slice runs as soon as it is told, and the agent perhaps no more:
+ * by then nothing may be half done.
+ */
+static void kill_when_told(void)
+{
+	int told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint64_t times = 0;
+	unsigned int before;
+
+	scene_start("pair.take:kill", NULL);
+	scene_join();
+	scene.closes = true;
+	before = scene.ups;
+	p = &scene.player[0];
+	c = copy_of(0);
+	player_open(0);
+	player_give(0);
+	(void)player_slice(0, body, 0, SLICE, told);
+	UNTIL(scene.ups > before || dead());
+	probe_check(read(told, &times, sizeof(times)) == sizeof(times),
+		    "the program is told before its marker is taken out");
+	player_plain(0, 3000);
+	UNTIL(dead() || heard());
+	probe_check(!dead() && heard(), "killed right then: all bytes came");
+	close(told);
+	player_close(0);
+	scene_stop();
+}
+
 int main(int argc, char **argv)
 {
 	scene_open(100, argc > 1 ? argv[1] : "hylics-agent");
 	body = scene_file("body", O_RDONLY);
 	for (unsigned int i = 0; i < STEPS; i++)
 		kill_at(&steps[i]);
+	kill_when_told();
 	scene_close();
 	return probe_end("killed at any of %zu steps, no byte is lost and no end is false", STEPS);
 }

@@ -38,7 +38,8 @@ def start(stack, build=Net.bridge_uplink, wire=False, **options):
 
 def good(verdict):
     """Whether the client found nothing wrong; the verdict is shown if not."""
-    assert verdict["good"], {k: v for k, v in verdict.items() if v and not isinstance(v, dict)}
+    if not verdict["good"]:
+        pytest.fail(str({k: v for k, v in verdict.items() if v and not isinstance(v, dict)}))
     return verdict
 
 
