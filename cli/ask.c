@@ -107,15 +107,17 @@ static void show_offload(const json_t *vm)
 
 void ask_show_vm(const json_t *vm)
 {
-	const json_t *nics = json_object_get(vm, "nics");
+	const json_t *nics = json_object_get(vm, "nics"), *guest = json_object_get(vm, "guest");
 
 	show_text(vm, "name");
 	show_text(vm, "state");
 	show_text(vm, "why");
-	printf("%-10s %s\n", "guest",
-	       json_is_true(json_object_get(vm, "guest")) ? "has the share mounted" : "none yet");
+	if (guest)
+		printf("%-10s %s\n", "guest",
+		       json_is_true(guest) ? "has the share mounted" : "none yet");
 	show_sizes(vm, "size", "size", "used");
 	show_sizes(vm, "memory", "memory", "resident");
+	show_text(vm, "export");
 	show_text(vm, "cache");
 	show_text(vm, "keep");
 	show_text(vm, "domain");

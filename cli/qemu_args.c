@@ -313,13 +313,17 @@ static int check_share(const char *option, const char *what, const struct hy_opt
 	return 0;
 }
 
+/*
+ * Passthrough: a file's owner and mode are the same on both sides, as over virtiofs, and a chown
+ * that QEMU has no right to fails. "none" lets it seem to work.
+ */
 static void add_9p(struct qemu_args *args, const char *id, const char *tag, int tag_chars,
 		   const char *dir, bool readonly)
 {
 	char before[96];
 
-	snprintf(before, sizeof(before), "local,id=%s,security_model=none,multidevs=remap,%spath=",
-		 id, readonly ? "readonly=on," : "");
+	snprintf(before, sizeof(before), "local,id=%s,security_model=%s,multidevs=remap,%spath=",
+		 id, readonly ? "none" : "passthrough", readonly ? "readonly=on," : "");
 	add(args, "-fsdev");
 	add_escaped(args, before, dir);
 	add(args, "-device");

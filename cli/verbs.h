@@ -32,7 +32,7 @@ struct vm_add_values {
 	int64_t inodes;
 	struct hy_opt_list taps;
 	const char *keep, *domain;
-	int cache;
+	int cache, export;
 };
 
 struct vm_remove_values {

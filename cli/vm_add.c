@@ -14,6 +14,7 @@
 #define AT(member) .offset = offsetof(struct vm_add_values, member)
 
 static const char *const caches[] = { "auto", "none", "always", NULL };
+static const char *const exports[] = { "auto", "virtiofs", "9p", NULL };
 
 const struct hy_opt vm_add_options[] = {
 	{ .name = "share", .letter = 's', .type = HY_OPT_SIZE, AT(share), .arg = "SIZE",
@@ -31,6 +32,9 @@ const struct hy_opt vm_add_options[] = {
 	  .help = "save the content there when the share ends, load it when it begins" },
 	{ .name = "cache", .type = HY_OPT_CHOICE, AT(cache), .arg = "MODE",
 	  .help = "what of the share the guest may keep (default auto)", .choices = caches },
+	{ .name = "export", .type = HY_OPT_CHOICE, AT(export), .arg = "HOW",
+	  .help = "how the guest gets it: virtiofs, 9p; auto: 9p where there is no virtiofsd",
+	  .choices = exports },
 	{ .name = "domain", .type = HY_OPT_STRING, AT(domain), .arg = "NAME",
 	  .help = "libvirt's name of the VM" },
 	ASK_OPTIONS
@@ -55,6 +59,8 @@ static json_t *wish(const struct vm_add_values *v, const char *name)
 			      "cache", caches[v->cache]);
 	json_t *nics = json_array();
 
+	if (v->export)
+		add_text(o, "export", exports[v->export]);
 	add_number(o, "memory", v->memory);
 	add_number(o, "inodes", (uint64_t)v->inodes);
 	add_text(o, "keep", v->keep);

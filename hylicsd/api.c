@@ -22,7 +22,7 @@
 
 /* What a client wants a VM to have; a member that was not given leaves it as it is. */
 struct wish {
-	const char *name, *cache, *keep, *domain;
+	const char *name, *cache, *export, *keep, *domain;
 	uint64_t size, memory, inodes;
 	struct take_list nics;
 	bool offload;
@@ -33,6 +33,7 @@ struct wish {
 	{ .name = "memory", .type = TAKE_SIZE, AT(memory), .max = HY_SHARE_MAX }, \
 	{ .name = "inodes", .type = TAKE_SIZE, AT(inodes), .max = HY_SHARE_INODES_MAX }, \
 	{ .name = "cache", .type = TAKE_STRING, AT(cache), .min = 1, .max = 16 }, \
+	{ .name = "export", .type = TAKE_STRING, AT(export), .min = 1, .max = 16 }, \
 	{ .name = "keep", .type = TAKE_STRING, AT(keep), .max = HY_PATH_MAX }, \
 	{ .name = "domain", .type = TAKE_STRING, AT(domain), .max = RECORD_DOMAIN_MAX - 1 }, \
 	{ .name = "nics", .type = TAKE_LIST, AT(nics), .max = HY_TWIN_NICS_MAX }, \
@@ -83,11 +84,12 @@ static json_t *nics_json(const struct record *r)
 
 static json_t *record_json(const struct record *r)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:b, s:s, s:s, s:o}",
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",
 			 "name", r->name, "uid", (json_int_t)r->uid, "size", (json_int_t)r->size,
 			 "memory", (json_int_t)record_memory(r),
 			 "inodes", (json_int_t)record_inodes(r),
 			 "cache", record_cache_words[r->cache],
+			 "export", record_export_words[r->export],
 			 "offload", r->offload, "keep", r->keep, "domain", r->domain,
 			 "nics", nics_json(r));
 }
@@ -154,7 +156,9 @@ static void add_state(json_t *o, const struct vm *vm)
 		hy_err_message(&vm->life.why, why);
 		json_object_set_new(o, "why", json_string(why));
 	}
-	json_object_set_new(o, "guest", json_boolean(export_serves(&vm->export)));
+	/* who has opened the share's directory, nobody tells us */
+	if (vm->rec.export == RECORD_EXPORT_VIRTIOFS)
+		json_object_set_new(o, "guest", json_boolean(export_serves(&vm->export)));
 	json_object_set_new(o, "draining", json_boolean(vm_moving(vm) == HY_MOVING_DRAIN));
 }
 
@@ -166,7 +170,8 @@ static json_t *vm_json(const struct vm *vm)
 	add_use(o, vm);
 	add_away(o, vm);
 	json_object_set_new(o, "share", json_string(vm->share_path));
-	json_object_set_new(o, "virtiofs", json_string(vm->socket_path));
+	if (vm->rec.export == RECORD_EXPORT_VIRTIOFS)
+		json_object_set_new(o, "virtiofs", json_string(vm->socket_path));
 	json_object_set_new(o, "channel", json_sprintf("%s/channel.sock", vm->path));
 	return o;
 }
@@ -242,6 +247,8 @@ static int fill_texts(struct record *r, const struct wish *w, struct hy_err *e)
 
 	if (w->cache)
 		rc = set_text(r, "cache", w->cache, e);
+	if (w->export && rc == 0)
+		rc = set_text(r, "export", w->export, e);
 	if (w->keep && rc == 0) {
 		r->keep[0] = '\0';
 		rc = *w->keep ? set_text(r, "keep", w->keep, e) : 0;
@@ -341,6 +348,8 @@ static int post_vm(void *object, const struct http_request *r, struct hy_err *e)
 		rc = record_init(&rec, w.name, e);
 	if (rc == 0)
 		rc = fill(&rec, r->body, add_members, &w, e);
+	if (rc == 0 && !w.export)
+		rec.export = vms_export(a->vms, &rec);
 	if (rc == 0)
 		rc = later(a, r, 201, &asker, e);
 	return rc < 0 ? rc : begun(&asker, vms_add(a->vms, &rec, &asker, e));

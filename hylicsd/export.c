@@ -125,8 +125,10 @@ int export_open(struct export *x, const struct export_config *cfg, struct hy_err
 {
 	int rc;
 
-	if (x->listener >= 0)
+	if (x->listener >= 0) {
+		x->cfg.cache = cfg->cache;
 		return 0;
+	}
 	*x = (struct export){ .cfg = *cfg, .listener = -1 };
 	x->proc = (struct proc){ .name = "virtiofsd", .ended = ended, .object = x };
 	x->rest = (struct ev_timer){ .fn = rested, .object = x };

@@ -52,7 +52,7 @@ struct export {
  * @cfg:	Copied
  * @e:		Error: EADDRINUSE if somebody else listens there
  *
- * Open already: nothing happens.
+ * Open already: the next virtiofsd gets the cache mode of @cfg, and nothing else happens.
  */
 int export_open(struct export *x, const struct export_config *cfg, struct hy_err *e);
 

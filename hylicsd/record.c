@@ -22,6 +22,7 @@
 _Static_assert((int)RECORD_NIC_MAX <= (int)TWIN_NIC_TEXT_MAX, "the keeper takes what a record has");
 
 const char *const record_cache_words[] = { "auto", "none", "always", NULL };
+const char *const record_export_words[] = { "virtiofs", "9p", NULL };
 
 static int check_nic(const char *text, char *why, size_t size)
 {
@@ -61,6 +62,9 @@ static const struct ini_key keys[] = {
 	{ .name = "cache", .type = HY_OPT_CHOICE, KEY(cache), .arg = "MODE",
 	  .choices = record_cache_words,
 	  .help = "auto, none or always: what of the share the guest may keep (default auto)" },
+	{ .name = "export", .type = HY_OPT_CHOICE, KEY(export), .arg = "HOW",
+	  .choices = record_export_words,
+	  .help = "virtiofs, or 9p by QEMU itself, which has to be root (default virtiofs)" },
 	{ .name = "offload", .type = HY_OPT_FLAG, KEY(offload), .arg = "yes|no",
 	  .help = "whether connections are moved to the host (default yes)" },
 	{ .name = "keep", .type = HY_OPT_STRING, KEY(keep), ROOM(keep), .arg = "DIR",
@@ -98,6 +102,7 @@ int record_init(struct record *r, const char *name, struct hy_err *e)
 	memset(r, 0, sizeof(*r));
 	memcpy(r->name, name, strlen(name));
 	r->cache = RECORD_CACHE_AUTO;
+	r->export = RECORD_EXPORT_VIRTIOFS;
 	r->offload = true;
 	r->version = RECORD_VERSION;
 	return 0;
@@ -157,6 +162,10 @@ int record_check(const struct record *r, struct hy_err *e)
 		return hy_err_usage(e, "uid", "uid %" PRId64 ": is not for VMs", r->uid);
 	if (r->memory > r->size)
 		return hy_err_usage(e, "memory", "memory: is more than the size of the share");
+	if (r->export == RECORD_EXPORT_9P && record_memory(r) < r->size)
+		return hy_err_usage(e, "memory", "memory: over 9p what is in the share is charged "
+				    "to QEMU, so no less than the size can be held; leave memory "
+				    "out, or use virtiofs");
 	return check_nics(r, e);
 }
 

@@ -27,6 +27,10 @@
 enum record_cache { RECORD_CACHE_AUTO, RECORD_CACHE_NONE, RECORD_CACHE_ALWAYS };
 extern const char *const record_cache_words[];	/* virtiofsd's words for them, ended by NULL */
 
+/* Who gives the guest its share: a virtiofsd of ours, or its QEMU over 9p (docs/share.md). */
+enum record_export { RECORD_EXPORT_VIRTIOFS, RECORD_EXPORT_9P };
+extern const char *const record_export_words[];	/* as mount(8) in the guest says them */
+
 struct record {
 	char name[HY_NAME_MAX + 1];
 	int64_t uid;
@@ -34,6 +38,7 @@ struct record {
 	uint64_t memory;			/* 0: as much as its size; see record_memory() */
 	int64_t inodes;				/* 0: by its size; see record_inodes() */
 	int cache;				/* enum record_cache */
+	int export;				/* enum record_export */
 	bool offload;
 	char keep[HY_PATH_MAX + 1];		/* "": the content goes with the share */
 	char domain[RECORD_DOMAIN_MAX];		/* "": none of libvirt's */

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/own.h"
 
@@ -80,8 +81,20 @@ char *virtiofs_find(const char *const *places, struct hy_err *e)
 			return found;
 		last = *places;
 	}
-	hy_err_set(e, ENOENT, "virtiofsd: no file in '%s' has the type 'fs'; install virtiofsd, or "
+	hy_err_set(e, ENOPKG, "virtiofsd: no file in '%s' has the type 'fs'; install virtiofsd, or "
 		   "on Debian 12 qemu-system-common, or name one (virtiofsd = PATH)", last);
+	return NULL;
+}
+
+char *virtiofs_named(const char *path, struct hy_err *e)
+{
+	char *named = strdup(path);
+
+	if (named && access(path, X_OK) == 0)
+		return named;
+	hy_err_set(e, errno == ENOENT ? ENOPKG : errno, "virtiofsd '%s': cannot be started; "
+		   "install it, or name another (virtiofsd = PATH)", path);
+	hy_mem_free(&named);
 	return NULL;
 }
 

@@ -20,12 +20,15 @@ extern const char *const virtiofs_places[];
 /**
  * virtiofs_find() - The program of the first description that has the type "fs"
  * @places:	Folders of *.json files, looked at in order of their names; ended by NULL
- * @e:		Error: -ENOENT with what to install if there is none; a description that is no JSON
+ * @e:		Error: ENOPKG with what to install if there is none; a description that is no JSON
  *		is passed over
  *
  * Return: the path, the caller's to free; NULL on failure
  */
 char *virtiofs_find(const char *const *places, struct hy_err *e);
+
+/* Likewise, the one the operator has named. */
+char *virtiofs_named(const char *path, struct hy_err *e);
 
 /**
  * virtiofs_words() - The command line of a virtiofsd, the C one or the Rust one

@@ -441,9 +441,34 @@ static void find_loss(struct vm *vm)
 		virtiofsd_ended(vm, EV_CHILD_UNKNOWN);
 }
 
-static int make_export(void *object, struct hy_err *e)
+/*
+ * Whoever has the share open in our mount namespace keeps it: QEMU over 9p, whose doing so nobody
+ * tells us, or a program of the host. Asked before the content is saved, and marked as not there.
+ */
+static int check_free(const struct vm *vm, struct hy_err *e)
+{
+	int rc = vm->dir < 0 ? 0 : share_in_use(vm->dir, SHARE, e);
+
+	if (rc <= 0)
+		return rc == -ENOENT ? 0 : rc;
+	return hy_err_set(e, EADDRINUSE, "its share is in use: %s; stop that, or use --force, which "
+			  "takes the share from under it",
+			  vm->rec.export == RECORD_EXPORT_9P ? "by its VM, or a program here" :
+							      "a program here has a file open");
+}
+
+static int unmake_export(void *object, bool force, struct hy_err *e)
 {
 	struct vm *vm = object;
+	int rc = force ? 0 : check_free(vm, e);
+
+	if (rc < 0)
+		return rc;
+	return export_close(&vm->export) ? 0 : LIFE_LATER;
+}
+
+static int open_export(struct vm *vm, struct hy_err *e)
+{
 	const struct export_config cfg = {
 		.dir = vm->dir, .path = vm->socket_path, .program = vm->host->virtiofsd,
 		.share = vm->share_path, .cache = record_cache_words[vm->rec.cache],
@@ -464,13 +489,16 @@ static int make_export(void *object, struct hy_err *e)
 	return rc;
 }
 
-static int unmake_export(void *object, bool force, struct hy_err *e)
+/* Over 9p there is nothing to make: QEMU opens the share's directory. */
+static int make_export(void *object, struct hy_err *e)
 {
 	struct vm *vm = object;
+	int rc;
 
-	(void)force;
-	(void)e;
-	return export_close(&vm->export) ? 0 : LIFE_LATER;
+	if (vm->rec.export == RECORD_EXPORT_VIRTIOFS)
+		return open_export(vm, e);
+	rc = vm_in_use(vm, e);		/* one came since it was asked */
+	return rc < 0 ? rc : unmake_export(vm, true, e);
 }
 
 /* -- keeper -- */

@@ -159,6 +159,16 @@ static int check_swap(const struct vms *vms, const struct record *r, const struc
 	return beyond_swapped(&vms->host, r) <= left ? 0 : no_swap(vms, r, left, e);
 }
 
+/* Under a guest that has it mounted a share cannot go another way. */
+static int check_export(const struct record *r, const struct vm *own, struct hy_err *e)
+{
+	int rc = own && own->rec.export != r->export ? vm_in_use(own, e) : 0;
+
+	if (rc < 0 && e)
+		snprintf(e->field, sizeof(e->field), "export");
+	return rc;
+}
+
 static int check(struct vms *vms, const struct record *r, const struct vm *own, struct hy_err *e)
 {
 	struct budget b = vms_budget(vms, own);
@@ -169,6 +179,8 @@ static int check(struct vms *vms, const struct record *r, const struct vm *own, 
 		rc = check_keep(vms, r, e);
 	if (rc == 0)
 		rc = check_swap(vms, r, own, e);
+	if (rc == 0)
+		rc = check_export(r, own, e);
 	for (other = TAILQ_FIRST(&vms->list); other; other = TAILQ_NEXT(other, next))
 		if (rc == 0 && other != own)
 			rc = record_clash(r, &other->rec, e);
@@ -269,6 +281,18 @@ static void added(void *object, struct vm *vm, int rc, const struct hy_err *told
 	if (begin(vms, vm, &(struct vms_asker){ 0 }, taken_back, NULL) == 0 &&
 	    vm_unmake(vm, true, NULL) < 0)
 		forget(vm, 0);
+}
+
+enum record_export vms_export(const struct vms *vms, const struct record *rec)
+{
+	const struct host *h = &vms->host;
+
+	/* one that was named is wanted */
+	if (h->virtiofsd || h->config.virtiofsd[0] || record_memory(rec) < rec->size)
+		return RECORD_EXPORT_VIRTIOFS;
+	hy_log(h->log, HY_LOG_WARN, "vm '%s': no virtiofsd here, so its QEMU is to export the share "
+	       "over 9p", rec->name);
+	return RECORD_EXPORT_9P;
 }
 
 int vms_add(struct vms *vms, struct record *rec, const struct vms_asker *asker, struct hy_err *e)
@@ -594,7 +618,7 @@ static uint64_t machine_memory(void)
 static void find_virtiofsd(struct host *h)
 {
 	if (h->config.virtiofsd[0])
-		h->virtiofsd = strdup(h->config.virtiofsd);
+		h->virtiofsd = virtiofs_named(h->config.virtiofsd, &h->no_virtiofsd);
 	else
 		h->virtiofsd = virtiofs_find(virtiofs_places, &h->no_virtiofsd);
 	if (!h->virtiofsd)

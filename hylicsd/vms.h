@@ -71,6 +71,15 @@ int vms_add(struct vms *vms, struct record *rec, const struct vms_asker *asker,
 	    struct hy_err *e);
 
 /**
+ * vms_export() - How a share is exported when nobody said it
+ * @vms:	VMs
+ * @rec:	Of a VM that is to be added, with its sizes
+ *
+ * Return: virtiofs; 9p on a host without a virtiofsd, unless 9p cannot do what is wanted
+ */
+enum record_export vms_export(const struct vms *vms, const struct record *rec);
+
+/**
  * vms_set() - Let a VM have something else
  * @vms:	VMs
  * @vm:		One of them

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """hylicsd: VMs are added, changed, removed, found again; nothing is half made, nothing is left."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,8 @@ import subprocess
 import pytest
 from hylicsd import Hylicsd
 from moving import REPEATS, VM_STEPS, Ends, wait_for
+
+from hylab.virtiofs import DESCRIPTIONS
 
 MB = 1 << 20
 PIECES = 6
@@ -345,12 +348,75 @@ def test_what_others_put_in_the_way_is_refused(host, plant):
         place.unlink()
 
 
-def test_without_virtiofsd_nothing_is_half_made(host):
+def test_a_virtiofsd_that_was_named_has_to_be_there(host):
     host.end()
     host.start("--virtiofsd=/nonexistent/virtiofsd")
-    host.ask("vm", "add", "web1", "--share", "64M")     # it is started when a guest comes
+    done = host.ask("vm", "add", "web1", "--share", "64M", check=False)
+    assert done.returncode == 1 and "/nonexistent/virtiofsd" in done.stderr, done
+    assert "install it" in done.stderr
+    assert host.nothing_left() and not any(host.vms.iterdir())
+    assert host.json("vm", "add", "web1", "--share", "64M", "--export=9p")["export"] == "9p"
+
+
+@contextlib.contextmanager
+def no_descriptions(tmp_path):
+    """A machine on which no package describes a virtiofsd."""
+    with contextlib.ExitStack() as closing:
+        for place in filter(pathlib.Path.exists, map(pathlib.Path, DESCRIPTIONS)):
+            subprocess.run(["mount", "--bind", tmp_path, place], check=True)
+            closing.callback(subprocess.run, ["umount", place], check=True)
+        yield
+
+
+def test_without_virtiofsd_qemu_exports_the_share(host, tmp_path):
+    host.ask("vm", "add", "web1", "--share", "64M")
+    host.end()
+    with no_descriptions(tmp_path):
+        host.start()
+    # what is virtiofs' stays so, and says what is missing
+    host.wait_for_state("web1", "degraded")
+    assert "install virtiofsd" in host.vm("web1")["why"]
+    assert host.vm("web1")["export"] == "virtiofs"
+    host.ask("vm", "set", "web1", "export=9p")
+    host.wait_for_state("web1", "ready")
+    # nobody asked for virtiofs: 9p
+    shown = host.json("vm", "add", "web2", "--share", "64M")
+    assert shown["state"] == "ready" and shown["export"] == "9p", shown
+    assert "virtiofs" not in shown and "guest" not in shown
+    assert not (host.run / "vm" / "web2" / "virtiofs.sock").exists()
+    assert "export     9p\n" in host.ask("vm", "show", "web2").stdout
+    for words, what in ((("--export=virtiofs",), "install virtiofsd"),
+                        (("--export=9p", "--memory=32M"), "charged to QEMU")):
+        done = host.ask("vm", "add", "web3", "--share", "64M", *words, check=False)
+        assert done.returncode and what in done.stderr, done
+    assert sorted(path.name for path in host.vms.glob("*.conf")) == ["web1.conf", "web2.conf"]
+    assert host.end() == 0
+    host.start()        # and it stays what it was when there is one
+    assert host.vm("web2")["export"] == "9p"
+    host.ask("vm", "set", "web2", "export=virtiofs")
+    assert (host.run / "vm" / "web2" / "virtiofs.sock").is_socket()
+    host.ask("vm", "set", "web2", "export=9p")
+    assert not (host.run / "vm" / "web2" / "virtiofs.sock").exists()
+
+
+def test_a_kept_share_that_is_in_use_is_neither_saved_nor_loaded_again(host):
+    keep = host.top / "kept"
+    words = ("--share", "64M", f"--keep={keep}", "--export=9p")
+    share = pathlib.Path(host.json("vm", "add", "web1", *words)["share"])
+    directory = os.open(share, os.O_RDONLY)     # as QEMU has it over 9p
+    (share / "file").write_text("first")
+    done = host.ask("vm", "remove", "web1", check=False)
+    assert done.returncode == 5 and "in use" in done.stderr, done
+    host.wait_for_state("web1", "ready")
+    assert not keep.exists()
+    (share / "file").write_text("second")
+    assert host.end() == 0                      # it stays for the next one
+    host.start()
+    host.wait_for_state("web1", "ready")
+    assert (share / "file").read_text() == "second"
+    os.close(directory)
     host.ask("vm", "remove", "web1")
-    assert host.nothing_left()
+    assert (keep / "tree" / "file").read_text() == "second" and host.nothing_left()
 
 
 def test_budget_is_kept(host):

@@ -228,6 +228,21 @@ static void survives_its_hylicsd(void **state)
 	close(next);
 }
 
+static void another_cache_mode_is_for_the_next_one(void **state)
+{
+	struct world *w = *state;
+	struct export_config cfg = w->cfg;
+	int guest;
+
+	cfg.cache = "none";
+	assert_int_equal(export_open(&w->export, &cfg, NULL), 0);
+	guest = come(w);
+	run(w);
+	is_served(guest);
+	assert_string_equal(w->export.cfg.cache, "none");
+	close(guest);
+}
+
 static void a_link_at_its_place_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -255,6 +270,8 @@ int main(int argc, char **argv)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_that_is_killed_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_its_hylicsd, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(another_cache_mode_is_for_the_next_one, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_link_at_its_place_is_refused, set_up, tear_down),
 	};
 

@@ -130,9 +130,9 @@ static void shares_and_disks(void **state)
 	spec.shares_virtiofs = (struct hy_opt_list){ 1, { "root=/run/fs.sock" } };
 	spec.disks = (struct hy_opt_list){ 3, { "/d/a.qcow2", "b.img", "/d.qcow2/c" } };
 	assert_devices(&spec,
-		       "-fsdev|local,id=share0,security_model=none,multidevs=remap,path=/x|"
+		       "-fsdev|local,id=share0,security_model=passthrough,multidevs=remap,path=/x|"
 		       "-device|virtio-9p-pci,fsdev=share0,mount_tag=a|"
-		       "-fsdev|local,id=share1,security_model=none,multidevs=remap,path=/y=z|"
+		       "-fsdev|local,id=share1,security_model=passthrough,multidevs=remap,path=/y=z|"
 		       "-device|virtio-9p-pci,fsdev=share1,mount_tag=b.c|"
 		       "-chardev|socket,id=virtiofs0,path=/run/fs.sock|"
 		       "-device|vhost-user-fs-pci,chardev=virtiofs0,tag=root|"
@@ -165,7 +165,7 @@ static void commas_cannot_add_options(void **state)
 		       "-device|virtserialport,bus=serial0.0,chardev=agent,name=io.hylics.agent.0|"
 		       "-fsdev|local,id=root,security_model=none,multidevs=remap,readonly=on,"
 		       "path=/a,,readonly=off|-device|virtio-9p-pci,fsdev=root,mount_tag=root|"
-		       "-fsdev|local,id=share0,security_model=none,multidevs=remap,path=/d,,x|"
+		       "-fsdev|local,id=share0,security_model=passthrough,multidevs=remap,path=/d,,x|"
 		       "-device|virtio-9p-pci,fsdev=share0,mount_tag=t|"
 		       "-chardev|socket,id=virtiofs0,path=/v,,x|"
 		       "-device|vhost-user-fs-pci,chardev=virtiofs0,tag=t|"

@@ -5,6 +5,7 @@
  * Runs in: the unit tests
  * Reads from: no untrusted input
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -124,6 +125,20 @@ static void a_machine_without_one_is_told_what_to_install(void **state)
 	assert_non_null(strstr(e.text, w->second));
 }
 
+static void one_that_was_named_has_to_be_there(void **state)
+{
+	struct hy_err e = { 0 };
+	char *found = virtiofs_named("/proc/self/exe", &e);
+
+	(void)state;
+	assert_string_equal(found, "/proc/self/exe");
+	free(found);
+	assert_null(virtiofs_named("/nonexistent/virtiofsd", &e));
+	assert_int_equal(e.num, ENOPKG);
+	assert_non_null(strstr(e.text, "'/nonexistent/virtiofsd'"));
+	assert_non_null(strstr(e.text, "install it"));
+}
+
 static void its_words_split_where_they_should(void **state)
 {
 	char program[] = "/usr/libexec/virtiofsd", *argv[VIRTIOFS_ARGS];
@@ -148,6 +163,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_machine_without_one_is_told_what_to_install,
 						set_up, tear_down),
+		cmocka_unit_test(one_that_was_named_has_to_be_there),
 		cmocka_unit_test(its_words_split_where_they_should),
 	};
 

@@ -89,7 +89,7 @@ static void bad_values_are_refused(void **state)
 		{ "size", "1M " }, { "size", "1 M" }, { "size", "1023K" }, { "size", "" },
 		{ "size", "0x100000" }, { "size", "1e9" }, { "size", "1MB" }, { "size", "+1M" },
 		{ "memory", "0" }, { "memory", "-1M" }, { "inodes", "0" }, { "inodes", "15" },
-		{ "inodes", "4294967297" }, { "cache", "" }, { "cache", "writeback" },
+		{ "inodes", "4294967297" }, { "cache", "" }, { "cache", "writeback" }, { "export", "nfs" },
 		{ "offload", "1" }, { "uid", "0" }, { "uid", "999" }, { "uid", "4294967296" },
 		{ "uid", "-1" }, { "version", "2" }, { "version", "0" },
 		{ "keep", "" }, { "keep", "a" }, { "keep", "/" }, { "keep", "/a/../b" },
@@ -145,7 +145,13 @@ static void keys_go_together(void **state)
 	(void)state;
 	r.memory = r.size + 1;
 	assert_wrong(&r, "memory", "more than the size");
+	r.memory = r.size - 4096;
+	assert_int_equal(record_check(&r, NULL), 0);
+	r.export = RECORD_EXPORT_9P;
+	assert_wrong(&r, "memory", "charged to QEMU");
 	r.memory = r.size;
+	assert_int_equal(record_check(&r, NULL), 0);
+	r.export = RECORD_EXPORT_VIRTIOFS;
 	assert_int_equal(record_check(&r, NULL), 0);
 	r.uid = 65534;
 	assert_wrong(&r, "uid", "not for VMs");
