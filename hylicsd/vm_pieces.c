@@ -451,10 +451,10 @@ static int check_free(const struct vm *vm, struct hy_err *e)
 
 	if (rc <= 0)
 		return rc == -ENOENT ? 0 : rc;
-	return hy_err_set(e, EADDRINUSE, "its share is in use: %s; stop that, or use --force, which "
-			  "takes the share from under it",
+	return hy_err_set(e, EADDRINUSE, "its share is in use: %s; stop that, or use --force, "
+			  "which takes the share from under it",
 			  vm->rec.export == RECORD_EXPORT_9P ? "by its VM, or a program here" :
-							      "a program here has a file open");
+			  "a program here has a file open");
 }
 
 static int unmake_export(void *object, bool force, struct hy_err *e)

@@ -290,8 +290,8 @@ enum record_export vms_export(const struct vms *vms, const struct record *rec)
 	/* one that was named is wanted */
 	if (h->virtiofsd || h->config.virtiofsd[0] || record_memory(rec) < rec->size)
 		return RECORD_EXPORT_VIRTIOFS;
-	hy_log(h->log, HY_LOG_WARN, "vm '%s': no virtiofsd here, so its QEMU is to export the share "
-	       "over 9p", rec->name);
+	hy_log(h->log, HY_LOG_WARN, "vm '%s': there is no virtiofsd, so its QEMU is to export the "
+	       "share over 9p", rec->name);
 	return RECORD_EXPORT_9P;
 }
 
