@@ -71,6 +71,15 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
 	return MOVE_DONE;
 }
 
+enum move_reason slice_flush(const struct slice *s)
+{
+	const unsigned int flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+				   SYNC_FILE_RANGE_WAIT_AFTER;
+
+	return sync_file_range(s->file, (off_t)s->offset, (off_t)s->len, flags) == 0 ? MOVE_DONE :
+										      MOVE_ERROR;
+}
+
 /*
  * Does this kernel keep a marker apart from the bytes of a sendfile() behind it? If not, the marker
  * has to name its sender (common/fdpass.h), which is three calls more.

@@ -34,6 +34,18 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
 			  struct slice *s);
 
 /**
+ * slice_flush() - Let the host's file have what this guest has of it
+ * @s:	Slice
+ *
+ * The host reads the file. What a program has stored through a shared mapping is in this kernel
+ * alone until somebody writes it back, and read(2) and sendfile(2) show it here at once. On a share
+ * that is memory of this kernel there is nothing to do.
+ *
+ * Return: MOVE_DONE, MOVE_ERROR if the plain call shall see to it
+ */
+enum move_reason slice_flush(const struct slice *s);
+
+/**
  * slice_begin() - Put its first marker into a fresh pair, which nobody reads yet
  * @c:		Entry of the socket, with the slot it is going to have
  * @pair:	The program's end

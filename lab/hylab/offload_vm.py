@@ -60,6 +60,11 @@ class Job:
         """The lines of its standard error."""
         return self._vm.output(self._job, "stderr").splitlines()
 
+    @property
+    def output(self):
+        """Its standard output so far."""
+        return self._vm.output(self._job)
+
     def alive(self):
         """Whether it runs."""
         return self._vm.exit_code(self._job) is None
