@@ -50,10 +50,10 @@ void files_close(struct files *t)
 }
 
 /* Beneath the share and nothing else; what waits for somebody to open its other end does not. */
-static int open_beneath(int share, const char *path)
+static int open_beneath(int share, const char *path, unsigned int flags)
 {
 	struct open_how how = {
-		.flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC,
+		.flags = flags | O_NOFOLLOW | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
 			   RESOLVE_NO_XDEV,
 	};
@@ -76,17 +76,36 @@ static bool is_what_the_guest_has(const struct stat *st, const struct move_file 
 	return (uint64_t)st->st_size == f->size && mtime_ns == f->mtime_ns;
 }
 
-static int open_checked(int share, const struct move_file *f)
+/* Return: the descriptor of a regular file; -ELOOP for a link, -EINVAL for another kind */
+static int open_regular(int share, const char *path, unsigned int flags, struct stat *st)
 {
-	hy_autofd fd = open_beneath(share, f->path);
-	struct stat st;
+	hy_autofd fd = open_beneath(share, path, flags);
 
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
+	if (!S_ISREG(st->st_mode))
+		return S_ISLNK(st->st_mode) ? -ELOOP : -EINVAL;
+	return hy_fd_steal(&fd);
+}
+
+/*
+ * The mere open() of a device or a FIFO does something, so a name is looked at as a path first. A
+ * guest that exchanges it just then gets the FIFO opened, without waiting; devices do not work on
+ * a share.
+ */
+static int open_checked(int share, const struct move_file *f)
+{
+	struct stat st;
+	hy_autofd path = open_regular(share, f->path, O_PATH, &st);
+	hy_autofd fd = -1;
+
+	if (path < 0)
+		return path;
+	fd = open_regular(share, f->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &st);
+	if (fd < 0)
+		return fd;
 	if (!is_what_the_guest_has(&st, f))
 		return -ESTALE;
 	return hy_fd_steal(&fd);

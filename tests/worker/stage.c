@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -119,6 +120,10 @@ static void make_share(void)
 	PROBE_TRY(mkdir(path, 0755));
 	snprintf(path, sizeof(path), "%s/pipe", stage.share);
 	PROBE_TRY(mkfifo(path, 0644));
+	snprintf(path, sizeof(path), "%s/socket", stage.share);
+	PROBE_TRY(mknod(path, S_IFSOCK | 0666, 0));
+	snprintf(path, sizeof(path), "%s/zero", stage.share);
+	stage.devices = mknod(path, S_IFCHR | 0666, makedev(1, 5)) == 0;
 	snprintf(path, sizeof(path), "%s/link", stage.share);
 	PROBE_TRY(symlink(BODY(0), path));
 	snprintf(path, sizeof(path), "%s/out", stage.share);
@@ -129,7 +134,7 @@ static void remove_share(void)
 {
 	static const char *const names[] = {
 		"share/body0", "share/body1", "share/short", "share/pipe", "share/link",
-		"share/out", "stats", "channel",
+		"share/out", "share/socket", "share/zero", "stats", "channel",
 	};
 	char path[128];
 

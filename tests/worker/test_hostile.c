@@ -13,8 +13,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "common/own.h"
 #include "tests/probes/tcp_sock.h"
 
 #define HONEST 1u
@@ -298,6 +301,42 @@ static void opens_as(const char *path, int num, const char *what)
 		    strerror(got));
 }
 
+/* Their names, one behind the other; inotify tells of each open() but those of a path only. */
+static void watch_opens(int watch, char *names, size_t size)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	ssize_t n = read(watch, buf, sizeof(buf));
+
+	names[0] = '\0';
+	for (ssize_t at = 0; at < n;) {
+		const struct inotify_event *ev = (const struct inotify_event *)(buf + at);
+		size_t used = strlen(names);
+
+		snprintf(names + used, size - used, "%s ", ev->len ? ev->name : "?");
+		at += (ssize_t)(sizeof(*ev) + ev->len);
+	}
+}
+
+/* To open them would be to do something already. */
+static void opens_nothing(void)
+{
+	hy_autofd watch = (int)PROBE_TRY(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+	char names[256];
+
+	PROBE_TRY(inotify_add_watch(watch, stage.share, IN_OPEN));
+	opens_as("pipe", EINVAL, "a pipe");
+	opens_as("socket", EINVAL, "a socket");
+	if (stage.devices)
+		opens_as("zero", EINVAL, "a device");
+	else
+		probe_skip("a device", "no right to make one");
+	watch_opens(watch, names, sizeof(names));
+	probe_check(names[0] == '\0', "nor were they opened to find that out: %s", names);
+	opens_as("short", ESTALE, "a file with another inode");
+	watch_opens(watch, names, sizeof(names));
+	probe_check(strcmp(names, "short ") == 0, "as this one was: %s", names);
+}
+
 static void files(void)
 {
 	struct move_file f = { 0 };
@@ -307,9 +346,8 @@ static void files(void)
 	opens_as("out/passwd", ELOOP, "what is behind a link out of the share");
 	opens_as("link", ELOOP, "a link within the share");
 	opens_as("dir", EINVAL, "a directory");
-	opens_as("pipe", EINVAL, "a pipe");
+	opens_nothing();
 	opens_as("nothing", ENOENT, "what is not there");
-	opens_as(BODY(0), ESTALE, "a file with another inode");
 	snprintf(path, sizeof(path), "%s/short", stage.share);
 	stat(path, &st);
 	snprintf(f.path, sizeof(f.path), "short");
