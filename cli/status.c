@@ -28,7 +28,7 @@ static void show(const json_t *host)
 	printf("VMs        %lld\n", (long long)json_integer_value(json_object_get(host, "vms")));
 	printf("memory     %s of %s promised\n", used, limit);
 	printf("swap       %s free%s%s\n", swap, why ? "; " : "", why ? why : "");
-	printf("virtiofsd  %s\n", virtiofsd ? virtiofsd : "none: shares cannot be exported");
+	printf("virtiofsd  %s\n", virtiofsd ? virtiofsd : "none: shares go over 9p");
 }
 
 int status_run(const void *values, int argc, char **argv, struct hy_err *e)

@@ -68,6 +68,10 @@ class Side:
         """Of an open file."""
         os.ftruncate(fd, size)
 
+    def mode(self, fd, mode):
+        """Set it, of an open file."""
+        os.fchmod(fd, mode)
+
     def size(self, fd):
         """As fstat() says."""
         return os.fstat(fd).st_size
