@@ -76,6 +76,8 @@ def test_a_full_share_is_the_guests_alone(host, guest):
 
 
 def test_what_the_guest_writes_is_charged_to_its_vm(host, guest):
+    # what was removed is there until virtiofsd has let go of it
+    wait_for(lambda: host.vm(NAME)["used"] < MB, "the share is empty")
     before = host.vm(NAME)["resident"]
     run(guest, "dd if=/dev/zero of=/hylics/big bs=1M count=32")
     assert host.vm(NAME)["resident"] - before > 30 * MB

@@ -451,6 +451,8 @@ def test_a_full_share_is_felt_by_its_vm_alone(pair, hylicsd):
 
 @ways(("auto", "9p"))
 def test_who_pays_for_what_the_guest_writes(pair, hylicsd):
+    # what was removed is there until virtiofsd has let go of it
+    wait_for(lambda: hylicsd.vm(pair.way)["used"] < MB, "the share is empty")
     guest, before = pair.guest, hylicsd.vm(pair.way)["resident"]
     assert guest.fill(pair.at(guest, "big"), MB, 16 * MB) == [16 * MB, 0]
     shown = hylicsd.vm(pair.way)
