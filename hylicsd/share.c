@@ -290,6 +290,35 @@ static int unmount(int dir, const char *name, int flags)
 	return umount2(path, UMOUNT_NOFOLLOW | flags) < 0 ? -errno : 0;
 }
 
+/* Letting a mount go clears the mark that MNT_EXPIRE left on it. */
+static int clear_mark(int dir, const char *name)
+{
+	hy_autofd fd = open_share(dir, name);
+
+	return fd < 0 ? fd : 0;
+}
+
+/*
+ * MNT_EXPIRE does what an unmount would, with all its refusals, but first time leaves only a mark.
+ * It unmounts what has the mark still, so the mark is cleared before each question.
+ */
+int share_in_use(int dir, const char *name, struct hy_err *e)
+{
+	int rc = check_name(name, e);
+
+	if (rc < 0)
+		return rc;
+	rc = clear_mark(dir, name);
+	if (rc < 0)
+		return find_error(rc, name, e);
+	rc = unmount(dir, name, MNT_EXPIRE);
+	if (rc == -EBUSY)
+		return 1;
+	if (rc == -EAGAIN)
+		return 0;
+	return hy_err_set(e, rc ? -rc : EIO, "share '%s': ask whether it is in use", name);
+}
+
 int share_unmake(int dir, const char *name, bool force, struct hy_err *e)
 {
 	int rc = share_find(dir, name, NULL, e);

@@ -58,6 +58,20 @@ int share_make(int dir, const char *name, uint64_t bytes, uint64_t inodes, struc
 int share_resize(int dir, const char *name, uint64_t bytes, uint64_t inodes, struct hy_err *e);
 
 /**
+ * share_in_use() - Whether unmounting would be refused: a file is open, a process stands in it
+ * @dir:	The VM's directory
+ * @name:	Of the share in it
+ * @e:		Error
+ *
+ * Sees users of this mount alone. One who has taken the share into a mount namespace of his own
+ * (virtiofsd, the worker) does not count here, and keeps the content alive when it is unmounted:
+ * who starts those has to know whether they live.
+ *
+ * Return: 1, 0, -errno
+ */
+int share_in_use(int dir, const char *name, struct hy_err *e);
+
+/**
  * share_unmake() - Unmount the share and remove its directory
  * @dir:	The VM's directory
  * @name:	Of the share in it

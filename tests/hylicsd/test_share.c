@@ -122,9 +122,18 @@ static void check_in_use(int dir)
 	struct hy_err e = { 0 };
 	unsigned int before = count_mounts();
 	hy_autofd fd = share_fd(dir);
+	int used = 0, unused = 0;
 
-	probe_check(fd >= 0 && share_unmake(dir, "share", false, &e) == -EBUSY &&
-		    count_mounts() == before, "in use: with its root open: %s", e.text);
+	for (int i = 0; i < 5; i++)
+		used += share_in_use(dir, "share", &e) == 1;
+	probe_check(used == 5, "in use: with its root open");
+	probe_check(share_unmake(dir, "share", false, &e) == -EBUSY, "in use: %s", e.text);
+	hy_fd_close(&fd);
+	for (int i = 0; i < 5; i++)
+		unused += share_in_use(dir, "share", &e) == 0;
+	probe_check(unused == 5 && count_mounts() == before,
+		    "in use: no more when it is closed, and asking unmounts nothing");
+	probe_check(share_in_use(dir, "other", &e) == -ENOENT, "in use: there has to be one");
 }
 
 static void check_unmake(int dir, unsigned int mounts)
@@ -188,6 +197,7 @@ static void check_many(int dir)
 
 	for (int i = 0; i < 1000; i++) {
 		ground_try(share_make(dir, "share", SIZE, INODES, &e), &e);
+		ground_try(share_in_use(dir, "share", &e), &e);
 		ground_try(share_resize(dir, "share", 2 * SIZE, INODES, &e), &e);
 		ground_try(share_unmake(dir, "share", i % 2, &e), &e);
 	}
