@@ -17,11 +17,15 @@ struct ask_values {
 	bool json;
 };
 
-/* The last options of a verb whose values begin with struct ask_values. */
-#define ASK_OPTIONS \
+/* Of a verb whose values begin with struct ask_values. */
+#define ASK_RUN_DIR \
 	{ .name = "run-dir", .type = HY_OPT_STRING, \
 	  .offset = offsetof(struct ask_values, run_dir), .arg = "DIR", \
-	  .help = "hylicsd's run directory (default $HYLICS_RUN_DIR, else /run/hylics)" }, \
+	  .help = "hylicsd's run directory (default $HYLICS_RUN_DIR, else /run/hylics)" }
+
+/* The last options of such a verb. */
+#define ASK_OPTIONS \
+	ASK_RUN_DIR, \
 	{ .name = "json", .type = HY_OPT_FLAG, .offset = offsetof(struct ask_values, json), \
 	  .help = "print what hylicsd answers, as JSON; errors too" }, \
 	{ .name = NULL }

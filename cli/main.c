@@ -12,6 +12,9 @@
 #define ASKS(word) .options = word##_options, .values_size = sizeof(struct ask_values), \
 	.run = word##_run
 
+#define WORDS_MAX 1024		/* of a command for a guest */
+#define NAMES "vm list --names"	/* what prints the names of VMs */
+
 static const struct hy_cmd vm_commands[] = {
 	{ .name = "add",
 	  .args = "NAME",
@@ -25,10 +28,13 @@ static const struct hy_cmd vm_commands[] = {
 	  .run = vm_add_run },
 	{ .name = "list",
 	  .summary = "list the VMs",
-	  ASKS(vm_list) },
+	  .options = vm_list_options,
+	  .values_size = sizeof(struct vm_list_values),
+	  .run = vm_list_run },
 	{ .name = "show",
 	  .args = "NAME",
 	  .summary = "show what a VM has",
+	  .names = NAMES,
 	  .min_args = 1, .max_args = 1,
 	  ASKS(vm_show) },
 	{ .name = "set",
@@ -37,6 +43,7 @@ static const struct hy_cmd vm_commands[] = {
 	  .details = "Keys: size and memory (64M), inodes, cache (auto, none, always), keep (a "
 		     "folder), domain, nic (IFNAME,MAC[,ADDRESS...], once for each; all of them "
 		     "are replaced). An empty value takes away what was there.",
+	  .names = NAMES,
 	  .min_args = 2, .max_args = 64,
 	  ASKS(vm_set) },
 	{ .name = "remove",
@@ -46,6 +53,7 @@ static const struct hy_cmd vm_commands[] = {
 		     "else it is gone.",
 	  .options = vm_remove_options,
 	  .values_size = sizeof(struct vm_remove_values),
+	  .names = NAMES,
 	  .min_args = 1, .max_args = 1,
 	  .run = vm_remove_run },
 	{ .name = "drain",
@@ -56,6 +64,7 @@ static const struct hy_cmd vm_commands[] = {
 	  .options = vm_drain_options,
 	  .values_size = sizeof(struct home_values),
 	  .defaults = &home_defaults,
+	  .names = NAMES,
 	  .min_args = 1, .max_args = 1,
 	  .run = vm_drain_run },
 	{ .name = "offload",
@@ -65,6 +74,7 @@ static const struct hy_cmd vm_commands[] = {
 	  .options = vm_offload_options,
 	  .values_size = sizeof(struct home_values),
 	  .defaults = &home_defaults,
+	  .names = NAMES,
 	  .min_args = 2, .max_args = 2,
 	  .run = vm_offload_run },
 	{ .name = "pages",
@@ -73,13 +83,42 @@ static const struct hy_cmd vm_commands[] = {
 	  .details = "Paths are those in the share; regular files only, and no symlinks. Without "
 		     "swap nothing goes out. Tells how much of each is in memory then, and was "
 		     "before.",
+	  .names = NAMES,
 	  .min_args = 3, .max_args = 2 + HY_PAGES_FILES_MAX,
 	  ASKS(vm_pages) },
+	{ .name = "run",
+	  .args = "NAME [-- CMD...]",
+	  .summary = "boot a VM with its share, channel and NICs attached",
+	  .details = "The serial console is this terminal. Interfaces of the record's NICs that "
+		     "are not there are made, and go with the VM. Ctrl-C and SIGTERM push the "
+		     "power button of a VM that has a disk, and end it after 30 s or at the "
+		     "second time; without a disk they end it at once.\n\n"
+		     "CMD runs in the guest and then the VM ends; the exit code is CMD's. The "
+		     "guest finds it in its firmware's configuration, as opt/io.hylics/run, a "
+		     "shell script, and has to tell the exit code at the port io.hylics.run.0: "
+		     "hylics(1) has the lines for that.",
+	  .options = vm_run_options,
+	  .values_size = sizeof(struct vm_run_values),
+	  .defaults = &vm_run_defaults,
+	  .min_args = 1, .max_args = WORDS_MAX,
+	  .names = NAMES,
+	  .run = vm_run_run },
+	{ .name = "libvirt-xml",
+	  .args = "NAME",
+	  .summary = "print what a VM's libvirt domain has to have",
+	  .details = "Pieces of XML for 'virsh edit', each with the place it goes to.",
+	  .min_args = 1, .max_args = 1,
+	  .names = NAMES,
+	  ASKS(vm_libvirt_xml) },
 	{ .name = "qemu-args",
+	  .args = "[NAME]",
 	  .summary = "print the QEMU command line of a VM",
-	  .details = "Prints one line for a shell, or with --json an object with the words as a "
-		     "list. Nothing is started and nothing is checked on the machine but whether "
-		     "KVM can be used.",
+	  .details = "Of NAME it has share, channel and NICs as hylicsd has them; with --name "
+		     "nobody is asked. Prints one line for a shell, or with --json an object "
+		     "with the words as a list. Nothing is started and nothing is checked on the "
+		     "machine but whether KVM can be used.",
+	  .max_args = 1,
+	  .names = NAMES,
 	  .options = vm_qemu_args_options,
 	  .values_size = sizeof(struct vm_qemu_args_values),
 	  .defaults = &vm_qemu_args_defaults,
@@ -145,6 +184,7 @@ static const struct hy_cmd groups[] = {
 	{ .name = "why",
 	  .args = "NAME",
 	  .summary = "tell why connections of a VM were not moved, with counts",
+	  .names = NAMES,
 	  .min_args = 1, .max_args = 1,
 	  ASKS(why) },
 	{ .name = "status",

@@ -20,9 +20,6 @@
 
 #include "common/name.h"
 
-#define QEMU_PROGRAM "qemu-system-x86_64"
-#define AGENT_PORT "io.hylics.agent.0"
-#define MAC_TEXT_LEN 17
 #define TAG_LEN_MAX 31		/* what 9p allows; virtiofs allows 35 */
 #define CID_MIN 3		/* below: hypervisor, local, host */
 #define CID_MAX (UINT32_MAX - 1)	/* the last is "any" */
@@ -193,7 +190,35 @@ static void add_serial_channel(struct qemu_args *args, const char *path)
 	add(args, "-device");
 	add(args, "virtio-serial-pci,id=serial0");
 	add(args, "-device");
-	add(args, "virtserialport,bus=serial0.0,chardev=agent,name=" AGENT_PORT);
+	add(args, "virtserialport,bus=serial0.0,chardev=agent,name=" QEMU_AGENT_PORT);
+}
+
+/*
+ * A guest reads the command as a file of its firmware's, and answers at a port of its own:
+ * neither takes part of the console, and both work with any kernel command line.
+ */
+static void add_order(struct qemu_args *args, const struct qemu_fds *fds)
+{
+	add(args, "-fw_cfg");
+	add(args, "name=" QEMU_RUN_FILE ",file=/proc/self/fd/%d", fds->script);
+	add(args, "-chardev");
+	add(args, "socket,id=run,fd=%d", fds->result);
+	add(args, "-device");
+	add(args, "virtio-serial-pci,id=serial1");
+	add(args, "-device");
+	add(args, "virtserialport,bus=serial1.0,chardev=run,name=" QEMU_RUN_PORT);
+}
+
+static void add_inherited(struct qemu_args *args, const struct qemu_fds *fds)
+{
+	if (!fds)
+		return;
+	add(args, "-chardev");
+	add(args, "socket,id=qmp,fd=%d", fds->qmp);
+	add(args, "-mon");
+	add(args, "chardev=qmp,mode=control");
+	if (fds->script >= 0)
+		add_order(args, fds);
 }
 
 static int add_vsock_channel(struct qemu_args *args, const char *text, struct hy_err *e)
@@ -227,9 +252,9 @@ static int add_channel(struct qemu_args *args, const char *channel, struct hy_er
 /* "52:54:00:12:34:56", of one interface (not a group), not all zero */
 static bool mac_valid(const char *mac)
 {
-	if (strlen(mac) != MAC_TEXT_LEN || strcmp(mac, "00:00:00:00:00:00") == 0)
+	if (strlen(mac) != QEMU_MAC_LEN || strcmp(mac, "00:00:00:00:00:00") == 0)
 		return false;
-	for (int i = 0; i < MAC_TEXT_LEN; i++)
+	for (int i = 0; i < QEMU_MAC_LEN; i++)
 		if (i % 3 == 2 ? mac[i] != ':' : !isxdigit((unsigned char)mac[i]))
 			return false;
 	return strchr("02468aceACE", mac[1]) != NULL;
@@ -239,7 +264,7 @@ static bool mac_valid(const char *mac)
  * QEMU gives the first interface of every VM the same address. One made of the VM's name stays the
  * same at each start and differs between VMs (FNV-1a; 24 bits are enough for a lab's network).
  */
-static void mac_of(const char *vm, unsigned int index, char mac[MAC_TEXT_LEN + 1])
+static void mac_of(const char *vm, unsigned int index, char mac[QEMU_MAC_LEN + 1])
 {
 	uint32_t hash = 2166136261u;
 
@@ -247,29 +272,39 @@ static void mac_of(const char *vm, unsigned int index, char mac[MAC_TEXT_LEN + 1
 		hash = (hash ^ (unsigned char)*vm) * 16777619u;
 	hash = (hash ^ index) * 16777619u;
 	hash ^= hash >> 24;
-	snprintf(mac, MAC_TEXT_LEN + 1, "52:54:00:%02x:%02x:%02x", hash >> 16 & 0xff,
+	snprintf(mac, QEMU_MAC_LEN + 1, "52:54:00:%02x:%02x:%02x", hash >> 16 & 0xff,
 		 hash >> 8 & 0xff, hash & 0xff);
 }
 
-static int add_tap(struct qemu_args *args, const char *vm, const char *tap, unsigned int index,
+static void add_netdev(struct qemu_args *args, const struct qemu_fds *fds, const char *tap,
+		       size_t len, unsigned int index)
+{
+	add(args, "-netdev");
+	if (fds)
+		add(args, "tap,id=net%u,fd=%d,vhost=off", index, fds->tap[index]);
+	else
+		add(args, "tap,id=net%u,ifname=%.*s,script=no,downscript=no,vhost=off", index,
+		    (int)len, tap);
+}
+
+static int add_tap(struct qemu_args *args, const struct qemu_spec *s, unsigned int index,
 		   struct hy_err *e)
 {
+	const char *tap = s->taps.item[index];
 	size_t len = strcspn(tap, ",");
-	char mac[MAC_TEXT_LEN + 1];
+	char mac[QEMU_MAC_LEN + 1];
 
 	if (!hy_ifname_valid(tap, len))
 		return hy_err_usage(e, "--tap", "--tap '%s': an interface name is 1 to %d letters, "
 				    "digits, '.', '_' or '-'", tap, IFNAMSIZ - 1);
 	if (!tap[len])
-		mac_of(vm, index, mac);
+		mac_of(s->name, index, mac);
 	else if (strncmp(tap + len, ",mac=", 5) == 0 && mac_valid(tap + len + 5))
 		memcpy(mac, tap + len + 5, sizeof(mac));
 	else
 		return hy_err_usage(e, "--tap", "--tap '%s': must be IFNAME or IFNAME,mac=MAC with "
 				    "an address of one interface such as 52:54:00:12:34:56", tap);
-	add(args, "-netdev");
-	add(args, "tap,id=net%u,ifname=%.*s,script=no,downscript=no,vhost=off", index, (int)len,
-	    tap);
+	add_netdev(args, s->fds, tap, len, index);
 	add(args, "-device");
 	/* no boot ROM: guests do not boot from the network, and the ROMs are another package */
 	add(args, "virtio-net-pci,netdev=net%u,mac=%s,romfile=", index, mac);
@@ -401,13 +436,14 @@ static int add_all(struct qemu_args *args, const struct qemu_spec *s, bool kvm, 
 	add_boot(args, s);
 	add_console(args, s->console);
 	add_qmp(args, s->qmp);
+	add_inherited(args, s->fds);
 	rc = add_channel(args, s->channel, e);
 	if (rc == 0)
 		rc = add_shares_9p(args, s, e);
 	if (rc == 0)
 		rc = add_shares_virtiofs(args, &s->shares_virtiofs, e);
 	for (unsigned int i = 0; rc == 0 && i < s->taps.n; i++)
-		rc = add_tap(args, s->name, s->taps.item[i], i, e);
+		rc = add_tap(args, s, i, e);
 	add_disks(args, &s->disks);
 	if (rc == 0 && args->full)
 		rc = hy_err_set(e, ENOMEM, "vm '%s': QEMU command line", s->name);

@@ -14,8 +14,22 @@
 #include "common/err.h"
 #include "common/opt.h"
 
-/* 20 fixed words, and at most 4 words for each of 16 taps, shares and disks */
+/* 40 fixed words, and at most 4 words for each of 16 taps, shares and disks */
 #define QEMU_ARGV_MAX 320
+
+#define QEMU_MAC_LEN 17			/* "52:54:00:12:34:56" */
+#define QEMU_PROGRAM "qemu-system-x86_64"
+#define QEMU_AGENT_PORT "io.hylics.agent.0"
+#define QEMU_RUN_PORT "io.hylics.run.0"	/* the guest tells here how its command ended */
+#define QEMU_RUN_FILE "opt/io.hylics/run"	/* a shell script, in the firmware's configuration */
+#define QEMU_SHARE_TAG "hylics"		/* under which a guest finds its share */
+
+/* What QEMU inherits: descriptors that are open in it by these numbers. */
+struct qemu_fds {
+	int tap[HY_OPT_LIST_MAX];		/* for each of the taps */
+	int qmp;				/* connected socket */
+	int script, result;			/* of a command for the guest; -1: there is none */
+};
 
 /* A VM as the operator describes it; texts are as typed and checked by qemu_args_build(). */
 struct qemu_spec {
@@ -32,6 +46,7 @@ struct qemu_spec {
 	const char *console;			/* a file, or "stdio" */
 	const char *qmp;			/* a socket QEMU makes */
 	const char *pidfile;
+	const struct qemu_fds *fds;		/* NULL: it inherits none, and opens taps by name */
 };
 
 struct qemu_args {

@@ -16,14 +16,24 @@
 
 #include "common/opt.h"
 #include "cli/ask.h"
-#include "cli/qemu_args.h"
+#include "cli/guest.h"
 
 extern const struct hy_cmd hylics_command;	/* the root: completion is made from it */
 
 struct vm_qemu_args_values {
-	struct qemu_spec spec;
-	int accel;
-	bool json;
+	struct ask_values ask;		/* first: see ASK_RUN_DIR */
+	struct guest_values guest;
+};
+
+struct vm_run_values {
+	struct ask_values ask;
+	struct guest_values guest;
+	const char *bridge;
+};
+
+struct vm_list_values {
+	struct ask_values ask;
+	bool names;
 };
 
 struct vm_add_values {
@@ -63,8 +73,13 @@ extern const struct vm_qemu_args_values vm_qemu_args_defaults;
 /* The run() of each verb, as struct hy_cmd says. */
 int vm_qemu_args_run(const void *values, int argc, char **argv, struct hy_err *e);
 
-/* Those whose values are a struct ask_values but for add, remove, drain and offload. */
+extern const struct hy_opt vm_run_options[];
+extern const struct vm_run_values vm_run_defaults;
+int vm_run_run(const void *values, int argc, char **argv, struct hy_err *e);
+
+/* Those whose values are a struct ask_values but for add, list, remove, drain and offload. */
 extern const struct hy_opt vm_add_options[], vm_list_options[], vm_show_options[];
+extern const struct hy_opt vm_libvirt_xml_options[];
 extern const struct hy_opt vm_set_options[], vm_remove_options[], vm_offload_options[];
 extern const struct hy_opt vm_pages_options[];
 extern const struct hy_opt vm_drain_options[];
@@ -77,6 +92,7 @@ int vm_remove_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_drain_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_offload_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_pages_run(const void *values, int argc, char **argv, struct hy_err *e);
+int vm_libvirt_xml_run(const void *values, int argc, char **argv, struct hy_err *e);
 int why_run(const void *values, int argc, char **argv, struct hy_err *e);
 int status_run(const void *values, int argc, char **argv, struct hy_err *e);
 

@@ -11,7 +11,11 @@
 #include "cli/api.h"
 #include "cli/verbs.h"
 
-const struct hy_opt vm_list_options[] = { ASK_OPTIONS };
+const struct hy_opt vm_list_options[] = {
+	{ .name = "names", .type = HY_OPT_FLAG, .offset = offsetof(struct vm_list_values, names),
+	  .help = "print nothing but the names" },
+	ASK_OPTIONS
+};
 
 static void cell(const json_t *vm, const char *key)
 {
@@ -42,14 +46,22 @@ static void show(const json_t *answer)
 	}
 }
 
+static void show_names(const json_t *answer)
+{
+	const json_t *vms = json_object_get(answer, "vms");
+
+	for (size_t i = 0; i < json_array_size(vms); i++)
+		puts(json_string_value(json_object_get(json_array_get(vms, i), "name")));
+}
+
 int vm_list_run(const void *values, int argc, char **argv, struct hy_err *e)
 {
-	const struct ask_values *v = values;
+	const struct vm_list_values *v = values;
 	json_t *answer = NULL;
 
 	(void)argc;
 	(void)argv;
-	if (api_call(v->run_dir, "GET", "/v1/vms", NULL, &answer, e) < 0)
+	if (api_call(v->ask.run_dir, "GET", "/v1/vms", NULL, &answer, e) < 0)
 		return hy_err_exit(e);
-	return ask_show(v, answer, show);
+	return ask_show(&v->ask, answer, v->names ? show_names : show);
 }

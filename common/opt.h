@@ -82,6 +82,8 @@ struct hy_cmd {
 	 * the first of them on is taken as is, as "env" and "nohup" do with a command.
 	 */
 	int min_args, max_args;
+	/* for completion: words of the same program that print what the first may be; or NULL */
+	const char *names;
 	/*
 	 * argv ends in NULL. Returns an enum hy_exit and sets @e for every one but OK (main prints
 	 * it). A command that stands for another program returns that one's exit code and leaves

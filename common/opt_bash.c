@@ -74,7 +74,10 @@ static void print_word_case(const struct opt_path *p, void *context)
 		fprintf(f, "%s ", sub->name);
 	for (unsigned int i = 0; (o = opt_option(p, i)); i++)
 		fprintf(f, "%s--%s", i ? " " : "", o->name);
-	fprintf(f, "'%s ;;\n", cmd->max_args ? " args=1" : "");
+	fprintf(f, "'%s", cmd->max_args ? " args=1" : "");
+	if (cmd->names)
+		fprintf(f, " names='%s'", cmd->names);
+	fputs(" ;;\n", f);
 }
 
 static void print_opening(const struct hy_cmd *root, FILE *f)
@@ -83,7 +86,7 @@ static void print_opening(const struct hy_cmd *root, FILE *f)
 		root->name);
 	fprintf(f, "_%s()\n{\n", root->name);
 	fprintf(f, "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-		   "\tlocal path='%s' words='' args='' i\n\n", root->name);
+		   "\tlocal path='%s' words='' args='' names='' given='' i\n\n", root->name);
 	fputs("\tCOMPREPLY=()\n"
 	      "\t# bash splits \"--option=value\" at the equals sign\n"
 	      "\tif [[ $cur == '=' ]]; then\n"
@@ -100,6 +103,10 @@ void hy_opt_print_bash(const struct hy_cmd *root, FILE *f)
 	      "\t\tcase \"$path ${COMP_WORDS[i]}\" in\n", f);
 	opt_each_command(root, print_path_case, f);
 	fputs("\t\t*' --') return ;;\n"
+	      "\t\t*)\n"
+	      "\t\t\t# neither a command nor an option, nor an option's value\n"
+	      "\t\t\t[[ ${COMP_WORDS[i]} == [-=]* || ${COMP_WORDS[i-1]} == [-=]* ]] ||\n"
+	      "\t\t\t\tgiven=1 ;;\n"
 	      "\t\tesac\n"
 	      "\tdone\n"
 	      "\tcase \"$path $prev\" in\n", f);
@@ -108,6 +115,10 @@ void hy_opt_print_bash(const struct hy_cmd *root, FILE *f)
 	      "\t\tcase \"$path\" in\n", f);
 	opt_each_command(root, print_word_case, f);
 	fputs("\t\tesac\n"
+	      "\t\tif [[ $names && ! $given && $cur != -* ]]; then\n"
+	      "\t\t\t# shellcheck disable=SC2086 # words\n"
+	      "\t\t\twords=$(timeout 1 \"${COMP_WORDS[0]}\" $names 2>/dev/null) args=''\n"
+	      "\t\tfi\n"
 	      "\t\t# a word that is no option may be an argument: leave it to bash\n"
 	      "\t\t[[ $args && $cur != -* ]] && return ;;\n"
 	      "\tesac\n"

@@ -10,11 +10,14 @@
 #   hy.modules=DIR            the host's directory of this kernel's modules
 #   hy.nic=IF,ADDR/LEN,GATEWAY  repeated, IPv4 and IPv6, gateway may be empty
 #   hy.share=TAG:TYPE:DIR:OPTIONS  repeated
+# With a command of `hylics vm run -- CMD` it runs that instead of jobs, and powers off.
 # It reports on the console: "hylab: mark WHAT SECONDS-SINCE-KERNEL-START", "hylab: failed WHAT";
 # and takes orders there: "run JOB", "off". Job N is the script /run/hylab/N/command; its stdout,
 # stderr and exit code become files beside it.
 
 EXCHANGE=/run/hylab
+ORDER=/sys/firmware/qemu_fw_cfg/by_name/opt/io.hylics/run/raw
+RESULT=/dev/virtio-ports/io.hylics.run.0
 BUSYBOX=/run/busybox
 
 mark()
@@ -166,6 +169,24 @@ job()
 	mark "exit-$1"
 }
 
+# The command is a shell script; its output goes to the console.
+run_order()
+{
+	cd /
+	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+	/bin/sh "$ORDER"
+	code=$?
+	"$BUSYBOX" stty -echo	# returns when the console has taken all output
+	echo "$code" > "$RESULT"
+	power_off
+}
+
+power_off()
+{
+	"$BUSYBOX" sync
+	echo o > /proc/sysrq-trigger
+}
+
 jobs_loop()
 {
 	cd /
@@ -176,13 +197,13 @@ jobs_loop()
 	while read -r verb id; do
 		case $verb in
 		run) mark "job-$id"; job "$id" & ;;
-		off) "$BUSYBOX" sync; echo o > /proc/sysrq-trigger ;;
+		off) power_off ;;
 		esac
 	done
 	echo "hylab: failed console closed"
 }
 
 case $1 in
-jobs) jobs_loop ;;
+jobs) if [ -e "$ORDER" ]; then run_order; else jobs_loop; fi ;;
 *) boot ;;
 esac

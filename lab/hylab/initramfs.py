@@ -27,6 +27,7 @@ GROUPS = {
     "serial": ("virtio_console",),
     "virtiofs": ("virtiofs",),
     "vsock": ("vmw_vsock_virtio_transport",),
+    "order": ("qemu_fw_cfg",),
 }
 
 

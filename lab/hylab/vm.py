@@ -99,10 +99,11 @@ def guest_script(command, env):
     return "\n".join([*exports, text, ""])
 
 
-def command_line(spec, modules_directory):
-    """The kernel command line for a spec."""
-    shares = (Share("hylab", "", GUEST_DIRECTORY), *spec.shares)
-    words = [APPEND, f"hy.name={escape(spec.name)}", f"hy.load={','.join(_groups(spec))}",
+def command_line(spec, modules_directory, order=False):
+    """The kernel command line for a spec; with an order there are no jobs."""
+    shares = spec.shares if order else (Share("hylab", "", GUEST_DIRECTORY), *spec.shares)
+    groups = [*_groups(spec), *(["order"] if order else [])]
+    words = [APPEND, f"hy.name={escape(spec.name)}", f"hy.load={','.join(groups)}",
              f"hy.modules={escape(str(modules_directory))}"]
     for share in shares:
         options = NINEP_OPTIONS + share.cache if share.type == "9p" else "rw"
@@ -116,6 +117,14 @@ def command_line(spec, modules_directory):
         raise LabError(f"VM '{spec.name}': the kernel command line would be {len(line)} bytes, "
                        f"{COMMAND_LINE_BYTES - 1} at most; use fewer shares or addresses")
     return line
+
+
+def run_options(spec):
+    """For `hylics vm run`, which has the rest from hylicsd: the machine's own root, read-only."""
+    guest_kernel = kernel.need()
+    return ["--memory", spec.memory, "--vcpus", str(spec.vcpus), "--root-9p", "/",
+            "--kernel", str(guest_kernel.image), "--initrd", str(initramfs.build(guest_kernel)),
+            "--append", command_line(spec, guest_kernel.modules, order=True)]
 
 
 def _groups(spec):
