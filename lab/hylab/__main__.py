@@ -16,7 +16,7 @@ def main(argv):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("prepare", help="fetch and unpack the guest kernel (needs the network)")
     _add_boot(commands)
-    commands.add_parser("demo", help="boot a VM, start the agent in it, exchange pings")
+    commands.add_parser("demo", help="boot a VM with a share, move a connection of it")
     commands.add_parser("list", help="list the experiments", add_help=False)
     commands.add_parser("run", help="run experiments", add_help=False)
     wall.end_on_signals()

@@ -123,7 +123,8 @@ def test_finished_demo(before):
     assert_unchanged(before)
 
 
-@pytest.mark.parametrize("moment", ["booting a VM", "waiting for the first ping", "round trips"])
+@pytest.mark.parametrize("moment", ["vm add", "booting a VM", "waiting for the first ping",
+                                    "round trips", "writes 64 MB", "a moved connection"])
 def test_interrupted_demo(before, moment):
     demo = start_demo()
     assert any(moment in line for line in demo.stderr), "the demo ended before that"
