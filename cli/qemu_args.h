@@ -21,7 +21,7 @@
 #define QEMU_PROGRAM "qemu-system-x86_64"
 #define QEMU_AGENT_PORT "io.hylics.agent.0"
 #define QEMU_RUN_PORT "io.hylics.run.0"	/* the guest tells here how its command ended */
-#define QEMU_RUN_FILE "opt/io.hylics/run"	/* a shell script, in the firmware's configuration */
+#define QEMU_RUN_FILE "opt/io.hylics/run"	/* a shell script, among the firmware's */
 #define QEMU_SHARE_TAG "hylics"		/* under which a guest finds its share */
 
 /* What QEMU inherits: descriptors that are open in it by these numbers. */

@@ -57,7 +57,8 @@ static int check_boot(const struct vm_run_values *v, struct hy_err *e)
 	int rc = check_file("--kernel", s->kernel, e);
 
 	if (!s->kernel && s->disks.n == 0)
-		return hy_err_usage(e, "--disk", "what is it to boot? --disk FILE, or --kernel FILE");
+		return hy_err_usage(e, "--disk", "what is it to boot? --disk FILE, or "
+				    "--kernel FILE");
 	if (rc == 0)
 		rc = check_file("--initrd", s->initrd, e);
 	for (unsigned int i = 0; rc == 0 && i < s->disks.n; i++)
@@ -83,8 +84,8 @@ static int check_state(const char *name, const json_t *vm, struct hy_err *e)
 		return hy_err_set(e, EADDRINUSE, "vm '%s': runs already, its guest has the share",
 				  name);
 	if (access(virtiofs, R_OK | W_OK) < 0)
-		return hy_err_set(e, errno == ENOENT ? ENOTCONN : errno, "vm '%s': is %s%s%s; its "
-				  "share's socket '%s'", name, state, *text_of(vm, "why") ? ": " : "",
+		return hy_err_set(e, errno == ENOENT ? ENOTCONN : errno,
+				  "vm '%s': is %s (%s); its share's socket '%s'", name, state,
 				  text_of(vm, "why"), virtiofs);
 	if (strcmp(state, "ready") != 0)
 		fprintf(stderr, "hylics: vm '%s' is %s: %s\n", name, state, text_of(vm, "why"));

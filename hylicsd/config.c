@@ -58,6 +58,8 @@ static const struct ini_key keys[] = {
 	  .help = "the program that gives a share to its guest" },
 	{ .name = "group", TEXT(group), .arg = "NAME", .check = check_name,
 	  .help = "group whose members may use the API" },
+	{ .name = "qemu-group", TEXT(qemu_group), .arg = "NAME", .check = check_name,
+	  .help = "group of QEMUs that do not run as root" },
 	{ .name = "cgroup", TEXT(cgroup), .arg = "NAME", .check = check_cgroup,
 	  .help = "cgroup in which each VM gets its own" },
 	{ .name = "uids", KEY(uids), .arg = "FIRST-LAST", .read = uids_read_range,

@@ -30,6 +30,7 @@ struct config {
 	char libexec_dir[HY_PATH_MAX + 1];	/* hylics-keeper and hylics-worker are there */
 	char virtiofsd[HY_PATH_MAX + 1];	/* "": see virtiofs_find() */
 	char group[CONFIG_NAME_MAX];		/* who may use the API */
+	char qemu_group[CONFIG_NAME_MAX];	/* who may use shares' sockets; "": root alone */
 	char cgroup[HY_PATH_MAX + 1];		/* below the root of each hierarchy */
 	struct uid_range uids;
 	struct budget_rule budget;

@@ -121,6 +121,17 @@ static void close_socket(struct export *x)
 	hy_fd_close(&x->listener);
 }
 
+static int listen_at(const struct export_config *cfg, struct hy_err *e)
+{
+	hy_autofd fd = hy_unix_listen(cfg->path, SOCK_STREAM, SOCKET_MODE, BACKLOG, e);
+
+	if (fd < 0)
+		return fd;
+	if (cfg->group && lchown(cfg->path, (uid_t)-1, cfg->group) < 0)
+		return hy_err_set(e, errno, "'%s': give it to QEMU's group", cfg->path);
+	return hy_fd_steal(&fd);
+}
+
 int export_open(struct export *x, const struct export_config *cfg, struct hy_err *e)
 {
 	int rc;
@@ -132,7 +143,7 @@ int export_open(struct export *x, const struct export_config *cfg, struct hy_err
 	*x = (struct export){ .cfg = *cfg, .listener = -1 };
 	x->proc = (struct proc){ .name = "virtiofsd", .ended = ended, .object = x };
 	x->rest = (struct ev_timer){ .fn = rested, .object = x };
-	rc = hy_unix_listen(cfg->path, SOCK_STREAM, SOCKET_MODE, BACKLOG, e);
+	rc = listen_at(cfg, e);
 	if (rc < 0)
 		return rc;
 	x->listener = rc;

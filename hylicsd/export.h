@@ -29,6 +29,7 @@ struct export_config {
 	const char *path;		/* of the socket */
 	const char *program;		/* virtiofsd; these strings must outlive the export */
 	const char *share, *cache;
+	gid_t group;			/* who may come to the socket; 0: root alone */
 	/* in the new virtiofsd: enter the VM's cgroup */
 	int (*enter)(void *object, struct hy_err *e);
 	/* it began or ended to serve; @status as for struct ev_child when it ended */

@@ -101,15 +101,25 @@ static int make_dir(const char *path, mode_t mode, struct hy_err *e)
 	return 0;
 }
 
+static bool find_group(const char *name, gid_t *gid)
+{
+	char room[GROUP_ROOM];
+	struct group g, *found = NULL;
+
+	if (!*name || getgrnam_r(name, &g, room, sizeof(room), &found) != 0 || !found)
+		return false;
+	*gid = g.gr_gid;
+	return true;
+}
+
 /* A machine without the group: root alone. */
 static gid_t group_of(const struct hylicsd *h)
 {
 	const char *name = h->vms.host.config.group;
-	char room[GROUP_ROOM];
-	struct group g, *found = NULL;
+	gid_t gid;
 
-	if (*name && getgrnam_r(name, &g, room, sizeof(room), &found) == 0 && found)
-		return g.gr_gid;
+	if (find_group(name, &gid))
+		return gid;
 	hy_log(&h->daemon.log, HY_LOG_INFO,
 	       "no group '%s': only root may use the API (groupadd --system %s)", name, name);
 	return NO_GROUP;
@@ -152,6 +162,16 @@ static int open_api(struct hylicsd *h, int listener, struct hy_err *e)
 	return rc;
 }
 
+/* Who else may come to the sockets of shares. */
+static void find_qemu_group(struct hylicsd *h)
+{
+	const char *name = h->vms.host.config.qemu_group;
+
+	if (*name && !find_group(name, &h->vms.host.qemu_group))
+		hy_log(&h->daemon.log, HY_LOG_WARN, "qemu-group: no group '%s': only QEMUs of "
+		       "root get their shares", name);
+}
+
 static void vm_changed(void *object, struct vm *vm)
 {
 	struct hylicsd *h = object;
@@ -191,6 +211,7 @@ static int serve(struct hylicsd *h, int listener, struct hy_err *e)
 {
 	int rc;
 
+	find_qemu_group(h);
 	h->vms.host.loop = &h->daemon.loop;
 	h->vms.host.log = &h->daemon.log;
 	h->vms.host.changed = vm_changed;

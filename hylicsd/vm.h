@@ -36,6 +36,7 @@ struct host {
 	struct cgroups cgroups;
 	char *virtiofsd;		/* path; NULL: there is none */
 	struct hy_err no_virtiofsd;	/* why */
+	gid_t qemu_group;		/* 0: root's alone */
 	/* A VM's state has changed; @vm is good until the return. */
 	void (*changed)(void *object, struct vm *vm);
 	void *object;

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -472,6 +473,7 @@ static int open_export(struct vm *vm, struct hy_err *e)
 	const struct export_config cfg = {
 		.dir = vm->dir, .path = vm->socket_path, .program = vm->host->virtiofsd,
 		.share = vm->share_path, .cache = record_cache_words[vm->rec.cache],
+		.group = vm->host->qemu_group,
 		.enter = enter_cgroup, .changed = export_changed, .object = vm,
 		.loop = vm->host->loop, .log = vm->host->log,
 	};
@@ -514,10 +516,21 @@ static int words_of(struct vm *vm, struct keeper_words *w, struct hy_err *e)
 	return keeper_words(w, &vm->host->config, &vm->rec, &p, e);
 }
 
+/* A worker without capabilities may connect to the channel a QEMU of that group has made. */
+static int enter_keeper(void *object, struct hy_err *e)
+{
+	const struct vm *vm = object;
+	gid_t group = vm->host->qemu_group;
+
+	if (group && setgroups(1, &group) < 0)
+		return hy_err_set(e, errno, "join QEMU's group");
+	return enter_cgroup(object, e);
+}
+
 static int start_keeper(struct vm *vm, struct hy_err *e)
 {
 	static struct keeper_words w;	/* large; one loop */
-	struct proc_spec spec = { .dir = vm->dir, .argv = w.argv, .enter = enter_cgroup,
+	struct proc_spec spec = { .dir = vm->dir, .argv = w.argv, .enter = enter_keeper,
 				  .object = vm };
 	int rc = words_of(vm, &w, e);
 
