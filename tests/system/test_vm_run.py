@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """hylics vm run, qemu-args and libvirt-xml of a VM that hylicsd knows. Three short boots."""
 
+import fcntl
+import grp
 import json
 import os
 import pathlib
@@ -137,16 +139,32 @@ def test_a_command_runs_in_the_guest(host):
     wait_for(lambda: nothing_runs(host), "all goes with the VM")
 
 
-def test_a_vm_on_a_terminal(host, tmp_path):
+@pytest.fixture(name="bridge")
+def _bridge():
+    subprocess.run(["ip", "link", "add", "br0", "type", "bridge"], check=True)
+    yield "br0"
+    subprocess.run(["ip", "link", "del", "br0"], check=True)
+
+
+def assert_joined(bridge):
+    """The interface that was made is up, and part of the bridge."""
+    tap = pathlib.Path(f"/sys/class/net/{TAP}")
+    assert int((tap / "flags").read_text(), 16) & 1
+    assert (tap / "master").resolve().name == bridge
+
+
+def test_a_vm_on_a_terminal(host, bridge, tmp_path):
     """Keys reach the guest; another start is refused; Ctrl-C asks, then ends."""
     disk = tmp_path / "disk, with a comma.img"
     disk.write_bytes(bytes(1 << 20))
-    screen = Terminal(words(host, "--disk", disk, *guest_options(), "--", "sh", "-c",
+    screen = Terminal(words(host, "--disk", disk, f"--bridge={bridge}", *guest_options(), "--",
+                            "sh", "-c",
                             "echo type; read line; echo got-$line; exec sleep 1000"))
     try:
         screen.wait("\ntype\n")
         screen.type("it\n")
         screen.wait("\ngot-it\n")
+        assert_joined(bridge)
         code, _, error = refused(host, *guest_options())
         assert code == 5 and error["code"] == "in-use" and "runs already" in error["message"]
         assert host.ask("vm", "remove", NAME, check=False).returncode == 5
@@ -210,6 +228,36 @@ def test_an_interface_that_cannot_be_used(host):
         holder.kill()
         holder.wait()
         subprocess.run(["ip", "link", "del", TAP], check=True)
+
+
+def test_one_that_is_just_starting_is_seen(host):
+    """Its QEMU has not come for the share yet, but it has locked the VM's folder."""
+    folder = os.open(host.run / "vm" / NAME, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        code, _, error = refused(host, *guest_options())
+        assert code == 5 and error["code"] == "in-use" and "runs already" in error["message"]
+    finally:
+        os.close(folder)
+
+
+def test_a_group_of_qemus_may_come_to_the_share(tmp_path):
+    """As libvirt's need it, which are not root's; a keeper is in that group too."""
+    gid = grp.getgrnam("daemon").gr_gid
+    config = tmp_path / "hylicsd.conf"
+    for group, wanted in (("daemon", gid), ("no-such-group", 0)):
+        config.write_text(f"[hylicsd]\nqemu-group = {group}\n")
+        host = Hylicsd(f"--config={config}")
+        try:
+            host.start()
+            host.ask("vm", "add", NAME, "--share", "1M")
+            found = pathlib.Path(host.vm(NAME)["virtiofs"]).stat()
+            assert (found.st_gid, found.st_mode & 0o777) == (wanted, 0o660)
+            status = pathlib.Path(f"/proc/{host.keeper(NAME)}/status").read_text()
+            groups = re.search(r"^Groups:(.*)$", status, re.MULTILINE)[1].split()
+            assert not wanted or groups == [str(wanted)]
+        finally:
+            host.close()
 
 
 def test_the_state_of_a_share_that_is_not_there(host):
