@@ -153,6 +153,15 @@ def assert_joined(bridge):
     assert (tap / "master").resolve().name == bridge
 
 
+def test_a_guest_that_tells_nonsense(host):
+    """It is not read any further, and nobody takes it for an exit code."""
+    done = subprocess.run(words(host, *guest_options(), "--", "sh", "-c",
+                                "yes 0 0 > /dev/virtio-ports/io.hylics.run.0"),
+                          capture_output=True, text=True, timeout=BOOT_S, check=False,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 1 and "did not tell how its command did" in done.stderr, done
+
+
 def test_a_vm_on_a_terminal(host, bridge, tmp_path):
     """Keys reach the guest; another start is refused; Ctrl-C asks, then ends."""
     disk = tmp_path / "disk, with a comma.img"
