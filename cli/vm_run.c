@@ -39,6 +39,7 @@ struct vm_run {
 	struct guest_record record;
 	struct qemu_spec spec;
 	struct qemu_fds fds;
+	struct qemu_args args;
 	struct run_spec run;
 };
 
@@ -194,6 +195,7 @@ static void close_all(struct vm_run *r)
 		hy_fd_close(fds[i]);
 	for (unsigned int i = 0; i < r->run.n_taps; i++)
 		hy_fd_close(&r->fds.tap[i]);
+	qemu_args_free(&r->args);
 }
 
 /* -- the verb -- */
@@ -209,18 +211,13 @@ static void tell(const struct vm_run *r, bool kvm)
 
 static int start(struct vm_run *r, bool kvm, struct hy_err *e)
 {
-	struct qemu_args args = { 0 };
-	int code = HY_EXIT_FAILED;
-
-	if (qemu_args_build(&r->spec, kvm, &args, e) < 0)
+	if (qemu_args_build(&r->spec, kvm, &r->args, e) < 0)
 		return hy_err_exit(e);
 	tell(r, kvm);
-	r->run.args = &args;
+	r->run.args = &r->args;
 	r->run.fds = &r->fds;
 	r->run.gently = r->spec.disks.n > 0;
-	code = run_vm(&r->run, e);
-	qemu_args_free(&args);
-	return code;
+	return run_vm(&r->run, e);
 }
 
 /* @argv has the guest's command behind the name. */
