@@ -9,14 +9,12 @@ import re
 import select
 import subprocess
 import sys
-import time
 
 from hylab import BUILD
 from hylab.offload import LIBRARY
+from hylab.wait import PATIENCE_S, wait_for
 
-PATIENCE_S = 30
 TWIN_DRIVER = BUILD / "tests/twin/twin-driver"
-LOOK_S = 0.002
 TABLE = pathlib.Path(__file__).resolve().parents[2] / "common" / "fault.h"
 STEPS = re.findall(r'X\(\w+, "([^"]+)"', TABLE.read_text(encoding="utf-8"))
 # Steps that a connection must be under way for; the others are of the channel alone.
@@ -26,17 +24,6 @@ MOVE_STEPS = [step for step in STEPS
 VM_STEPS = [step for step in STEPS if step.startswith("vm.")]
 REPEATS = int(os.environ.get("HYLICS_REPEATS", "1"))
 LONG = "HYLICS_LONG" in os.environ
-
-
-def wait_for(reached, what, timeout_s=PATIENCE_S):
-    """Look until reached() says something; that."""
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        value = reached()
-        if value:
-            return value
-        time.sleep(LOOK_S)
-    raise AssertionError(f"in vain: {what}")
 
 
 def children(pid):

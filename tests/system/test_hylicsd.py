@@ -11,9 +11,9 @@ import struct
 import subprocess
 
 import pytest
-from hylicsd import Hylicsd
 from moving import REPEATS, VM_STEPS, Ends, wait_for
 
+from hylab.hylicsd import Hylicsd
 from hylab.virtiofs import DESCRIPTIONS
 
 MB = 1 << 20
@@ -27,11 +27,6 @@ def _host():
     host.start()
     yield host
     host.close()
-
-
-def fds(host):
-    """Descriptors hylicsd has open."""
-    return len(list(pathlib.Path(f"/proc/{host.process.pid}/fd").iterdir()))
 
 
 def test_vm_has_its_share_and_keeper_and_goes_without_a_trace(host):
@@ -432,11 +427,11 @@ def test_budget_is_kept(host):
 def test_hundred_vms_come_and_go(host):
     host.ask("vm", "add", "warm", "--share", "1M")
     host.ask("vm", "remove", "warm")
-    before = fds(host)
+    before = host.fds()
     for i in range(100):
         host.ask("vm", "add", f"web{i % 3}", "--share", "1M")
         host.ask("vm", "remove", f"web{i % 3}")
-    assert fds(host) == before
+    assert host.fds() == before
     assert host.nothing_left()
 
 

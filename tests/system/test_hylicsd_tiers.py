@@ -11,10 +11,10 @@ import subprocess
 import tempfile
 
 import pytest
-from hylicsd import BUILD, Hylicsd
 from moving import children, is_stopped, wait_for
 
-from hylab import MissingRight, wall
+from hylab import BUILD, MissingRight, wall
+from hylab.hylicsd import Hylicsd
 
 MB = 1 << 20
 SIZE = 64 * MB
@@ -29,7 +29,7 @@ def in_use(path):
 @pytest.fixture(name="file")
 def _file():
     # on the disk of the build folder: no tmpfs can hold swap
-    with tempfile.TemporaryDirectory(prefix="hyswap", dir=BUILD.resolve()) as folder:
+    with tempfile.TemporaryDirectory(prefix="hyswap", dir=BUILD) as folder:
         yield pathlib.Path(folder) / "swap"
 
 

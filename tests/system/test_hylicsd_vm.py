@@ -6,10 +6,10 @@ import pathlib
 import signal
 
 import pytest
-from hylicsd import Hylicsd
 from moving import wait_for
 
 from hylab import channel, wall
+from hylab.hylicsd import Hylicsd
 from hylab.vm import Share, Spec, Vm
 
 MB = 1 << 20

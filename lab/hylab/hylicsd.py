@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A hylicsd of a test's own: folders, cgroup, socket; asked by the hylics command."""
+"""A hylicsd of one's own: folders, cgroup, socket; asked by the hylics command."""
 
 import json
 import os
@@ -10,9 +10,9 @@ import socket
 import subprocess
 import tempfile
 
-from moving import wait_for
+from hylab import BUILD
+from hylab.wait import wait_for
 
-BUILD = pathlib.Path(os.environ["HYLICS_BUILD"])
 SOON_S = 20
 
 
@@ -32,11 +32,16 @@ class Hylicsd:
         self.words = [BUILD / "hylicsd" / "hylicsd", f"--run-dir={self.run}",
                       f"--vms-dir={self.vms}", f"--state-dir={self.top}", "--group=root",
                       f"--libexec-dir={libexec}", f"--cgroup={self.group}", *options]
-        self.process = None
+        self.process = self.errors = None     # errors: where what they say goes
+
+    def fds(self):
+        """How many descriptors it has open."""
+        return len(list(pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def start(self, *options, env=None):
         """Start it; it answers when this returns."""
-        self.process = subprocess.Popen([*self.words, *options], env={**os.environ, **(env or {})})
+        self.process = subprocess.Popen([*self.words, *options], env={**os.environ, **(env or {})},
+                                        stderr=self.errors)
         wait_for(self._answers, "hylicsd answers")
         return self
 
@@ -102,14 +107,14 @@ class Hylicsd:
 
     def wait_for_worker(self):
         """Until one VM has its keeper, and that its worker and nothing else."""
-        wait_for(lambda: sorted(self._programs().values()) == ["hylics-keeper", "hylics-worker"],
+        wait_for(lambda: sorted(self.programs().values()) == ["hylics-keeper", "hylics-worker"],
                  "a keeper and a worker")
 
     def processes(self):
         """Keepers and workers that run."""
-        return sorted(self._programs())
+        return sorted(self.programs())
 
-    def _programs(self):
+    def programs(self):
         """{process id: program} of what hylicsd has started, and what that has."""
         found = {}
         for path in pathlib.Path("/proc").glob("[0-9]*"):
