@@ -51,7 +51,7 @@
 	X(FAULT_VM_UNMAKE, "vm.unmake", "before a piece of a VM is taken away")                    \
 	X(FAULT_VM_RECORD, "vm.record", "before a VM's record is written or removed")              \
 	X(FAULT_VM_PAGES, "vm.pages", "in a job: before a file goes out or in, or a limit rises") \
-	X(FAULT_HOST_SWAP, "host.swap", "in a job: before the swap file is made or removed")
+	X(FAULT_VM_SWAP, "vm.swap", "in a job: before the swap file is made or removed")
 
 #define X(step, name, what) step,
 enum hy_fault_step { HY_FAULT_STEPS(X) FAULT_STEPS };

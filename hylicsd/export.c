@@ -134,7 +134,7 @@ static int listen_at(const struct export_config *cfg, struct hy_err *e)
 
 int export_open(struct export *x, const struct export_config *cfg, struct hy_err *e)
 {
-	int rc;
+	int rc, runs;
 
 	if (x->listener >= 0) {
 		x->cfg.cache = cfg->cache;
@@ -143,13 +143,18 @@ int export_open(struct export *x, const struct export_config *cfg, struct hy_err
 	*x = (struct export){ .cfg = *cfg, .listener = -1 };
 	x->proc = (struct proc){ .name = "virtiofsd", .ended = ended, .object = x };
 	x->rest = (struct ev_timer){ .fn = rested, .object = x };
+	runs = proc_take_over(&x->proc, cfg->loop, cfg->dir, e);
+	if (runs < 0)
+		return runs;
+	if (runs)
+		unlink(cfg->path);	/* it may not have taken its guest yet, and listen there */
 	rc = listen_at(cfg, e);
-	if (rc < 0)
+	if (rc < 0) {
+		proc_forget(&x->proc);
 		return rc;
+	}
 	x->listener = rc;
-	rc = proc_take_over(&x->proc, cfg->loop, cfg->dir, e);
-	if (rc == 0)
-		rc = wait_for_guest(x, e);
+	rc = runs ? 0 : wait_for_guest(x, e);
 	if (rc < 0)
 		close_socket(x);
 	return rc < 0 ? rc : 0;

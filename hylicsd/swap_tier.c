@@ -99,7 +99,7 @@ static int make(void *object, struct hy_err *e)
 
 	if (dir < 0)
 		return dir;
-	if (hy_fault(FAULT_HOST_SWAP) < 0)
+	if (hy_fault(FAULT_VM_SWAP) < 0)
 		return hy_err_set(e, EIO, "a fault step");
 	rc = put_aside(t, dir, e);
 	if (rc == 0)
@@ -119,7 +119,7 @@ static int unmake(void *object, struct hy_err *e)
 
 	if (dir < 0)
 		return dir;
-	if (hy_fault(FAULT_HOST_SWAP) < 0)
+	if (hy_fault(FAULT_VM_SWAP) < 0)
 		return hy_err_set(e, EIO, "a fault step");
 	rc = drop(dir, LINK, e);
 	if (drop(dir, OLD_LINK, &old) < 0)

@@ -83,9 +83,14 @@ class Hylicsd:
         """Until a VM is that."""
         wait_for(lambda: self.vm(name)["state"] == state, f"vm {name} is {state}")
 
+    def owner(self, name, who):
+        """Process id of a VM's process, by its mark."""
+        mark = self.run / "vm" / name / f"{who}.owner"
+        return int(wait_for(mark.read_text, f"{mark} is written").split("-")[0])
+
     def keeper(self, name):
-        """Process id of a VM's keeper, by its mark."""
-        return int((self.run / "vm" / name / "keeper.owner").read_text().split("-")[0])
+        """Process id of a VM's keeper."""
+        return self.owner(name, "keeper")
 
     def cgroups(self):
         """All cgroups of VMs."""

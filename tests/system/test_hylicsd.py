@@ -443,7 +443,7 @@ def faulty(host, step, action, count):
 
 def test_steps_are_known():
     assert set(VM_STEPS) == {"vm.make", "vm.unmake", "vm.record",
-                             "vm.pages"}       # the last one: test_hylicsd_tiers.py
+                             "vm.pages", "vm.swap"}     # these two: test_hylicsd_tiers.py
 
 
 ADDING = [("vm.make", n) for n in range(1, PIECES + 1)] + [("vm.record", 1)]

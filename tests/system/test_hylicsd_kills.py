@@ -38,26 +38,23 @@ def _host():
 
 @pytest.fixture(name="guest")
 def _guest(host):
-    """Connects as a VM would, when called; virtiofsd runs until the end."""
+    """Connects as a VM would, when called; its virtiofsd runs until the end."""
     with contextlib.ExitStack() as stack:
         def connect():
-            guest = stack.enter_context(socket.socket(socket.AF_UNIX))
-            guest.connect(str(host.run / "vm" / NAME / "virtiofs.sock"))
-            wait_for(lambda: host.vm(NAME)["guest"], "virtiofsd runs")
+            if not host.vm(NAME)["guest"]:
+                stack.close()
+                guest = stack.enter_context(socket.socket(socket.AF_UNIX))
+                guest.connect(str(host.run / "vm" / NAME / "virtiofs.sock"))
+                wait_for(lambda: host.vm(NAME)["guest"], "virtiofsd runs")
         yield connect
-
-
-def owner(host, who):
-    """The process that a mark names; 0 while it is just being written."""
-    return int((host.run / "vm" / NAME / f"{who}.owner").read_text().partition("-")[0] or 0)
 
 
 def pid_of(host, who):
     """Of one of the VM's processes; 0 while there is none."""
     if who == "virtiofsd":
-        return owner(host, who)
-    keeper = owner(host, "keeper")
-    if who == "keeper" or not keeper:
+        return host.owner(NAME, who)
+    keeper = host.keeper(NAME)
+    if who == "keeper":
         return keeper
     with contextlib.suppress(FileNotFoundError):
         return next(iter(children(keeper)), 0)
@@ -158,6 +155,32 @@ def test_killed_while_it_is_removed(host, guest, who, step, count):
             with contextlib.suppress(ProcessLookupError):     # its piece may be gone
                 os.kill(pid, signal.SIGKILL)
         assert host.nothing_left() and not any(host.vms.iterdir())
+
+
+def test_restart_before_virtiofsd_has_taken_its_guest(host):
+    """It has the socket still, and nobody else can listen there meanwhile."""
+    slow = host.top / "slow-virtiofsd"
+    slow.write_text("#!/bin/sh\nexec sleep 1000\n")
+    slow.chmod(0o755)
+    host.end()
+    host.start(f"--virtiofsd={slow}")
+    vm = host.json("vm", "add", NAME, "--share=16M")
+    with socket.socket(socket.AF_UNIX) as guest:
+        guest.connect(vm["virtiofs"])
+        wait_for(lambda: host.vm(NAME)["guest"], "it runs")
+        pid = pid_of(host, "virtiofsd")
+        host.kill()
+        # a second round of pieces would come to this
+        host.start(f"--virtiofsd={slow}", env={"HYLICS_FAULT": f"vm.make:fail:{PIECES + 1}"})
+        host.wait_for_state(NAME, "ready")
+        assert host.vm(NAME)["guest"] and pid_of(host, "virtiofsd") == pid
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not host.vm(NAME)["guest"], "it is told")
+        with socket.socket(socket.AF_UNIX) as second:
+            second.connect(vm["virtiofs"])
+            wait_for(lambda: host.vm(NAME)["guest"], "the next one runs")
+    host.ask("vm", "remove", NAME, "--force")
+    assert host.nothing_left()
 
 
 # -- with connections that are away ---------------------------------------------------------------

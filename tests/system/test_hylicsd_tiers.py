@@ -154,7 +154,7 @@ def test_folder_that_is_not_there(host, file):
 
 @pytest.mark.parametrize("action", ["fail", "kill"])
 def test_the_job_for_it_fails_or_dies(host, file, action):
-    fault = {"HYLICS_FAULT": f"host.swap:{action}:1"}
+    fault = {"HYLICS_FAULT": f"vm.swap:{action}:1"}
     assert "swap_why" in start(host, file, env=fault)
     assert not in_use(file)
     # each job is a process of its own, so this one's step is its first as well
@@ -283,6 +283,8 @@ def test_a_job_that_dies_is_told_and_leaves_the_limit(host, file, share, step):
     done = host.ask("vm", "pages", "web1", "out", "one", "two", check=False)
     assert done.returncode == 1 and "killed by signal 9" in done.stderr, done
     assert limits(host) == before
+    for name in ("one", "two"):
+        write(host, share, name, "/dev/zero")
     restart(host, file, f"vm.pages:fail:{step}")
     done = host.ask("vm", "pages", "web1", "out", "one", "two", check=False)
     assert done.returncode == 1 and "a fault step" in done.stderr, done
