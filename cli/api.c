@@ -76,7 +76,7 @@ static int wait_for(int fd, short events, uint64_t deadline, struct hy_err *e)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return hy_err_set(e, errno, "hylicsd: wait for its answer");
-	return n ? 0 : hy_err_set(e, ETIMEDOUT, "hylicsd does not answer");
+	return n ? 0 : hy_err_set(e, ETIMEDOUT, "hylicsd has not answered, and may be at it still");
 }
 
 static int send_all(int fd, const char *bytes, size_t len, uint64_t deadline, struct hy_err *e)
