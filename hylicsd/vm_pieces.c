@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -31,6 +32,8 @@
 #define CHANNEL "channel.sock"
 #define MOVING "moving"
 #define QEMU_GOES_MS 500		/* from its virtiofsd's end to its own, when it ends */
+#define WORKER "hylics-worker"		/* as the kernel calls it */
+#define PIDS_MAX 64
 #define KEEPER_STOP_MS 15000		/* its worker has 10 s to bring connections home */
 #define REMOVE_PAUSE_MS 5
 #define REMOVE_MS 5000
@@ -539,6 +542,49 @@ static int start_keeper(struct vm *vm, struct hy_err *e)
 	return rc < 0 ? rc : proc_start(&vm->keeper, vm->host->loop, &spec, e);
 }
 
+/* Whether a worker is there, as it is behind a keeper that was killed. */
+static bool has_worker(const struct vm *vm)
+{
+	char path[32], name[sizeof(WORKER) + 1];
+	pid_t pids[PIDS_MAX];
+	int n = cgroup_list(&vm->host->cgroups, vm->rec.name, pids, PIDS_MAX, NULL);
+
+	for (int i = 0; i < n; i++) {
+		hy_autofd fd = -1;
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", pids[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		len = fd < 0 ? -1 : read(fd, name, sizeof(name));
+		if (len == sizeof(WORKER) && memcmp(name, WORKER "\n", sizeof(WORKER)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void start_when_alone(void *object)
+{
+	struct vm *vm = object;
+	struct hy_err e = { 0 };
+
+	vm->patience_ms += REMOVE_PAUSE_MS;
+	if (has_worker(vm) && vm->patience_ms < KEEPER_STOP_MS)
+		ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
+	else
+		done(vm, start_keeper(vm, &e), &e);
+}
+
+/* A worker brings home what its keeper left; the next keeper would sweep the splice from it. */
+static int begin_keeper(struct vm *vm, struct hy_err *e)
+{
+	if (!has_worker(vm))
+		return start_keeper(vm, e);
+	vm->patience_ms = 0;
+	vm->patience = (struct ev_timer){ .fn = start_when_alone, .object = vm };
+	ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
+	return LIFE_LATER;
+}
+
 static void describe_end(struct hy_err *e, int status)
 {
 	if (status == EV_CHILD_UNKNOWN)
@@ -559,8 +605,9 @@ static void keeper_ended(void *object, struct proc *p, int status)
 	if (vm->keeper_stops) {
 		vm->keeper_stops = false;
 		if (vm->life.state == LIFE_MAKING)
-			rc = start_keeper(vm, &e);
-		done(vm, rc, &e);
+			rc = begin_keeper(vm, &e);
+		if (rc != LIFE_LATER)
+			done(vm, rc, &e);
 		return;
 	}
 	describe_end(&e, status);
@@ -621,7 +668,7 @@ static int make_keeper(void *object, struct hy_err *e)
 	if (rc < 0)
 		return rc;
 	if (!runs)
-		return start_keeper(vm, e);
+		return begin_keeper(vm, e);
 	rc = words_of(vm, &w, e);
 	if (rc < 0)
 		return rc;

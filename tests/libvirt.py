@@ -18,7 +18,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as xml
 
-from hylicsd import BUILD, Hylicsd
+from hylab.hylicsd import BUILD, Hylicsd
 from moving import wait_for
 
 from hylab import initramfs, kernel, wall

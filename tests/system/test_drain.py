@@ -12,7 +12,7 @@ import signal
 import time
 
 import pytest
-from hylicsd import Hylicsd
+from hylab.hylicsd import Hylicsd
 from moving import children, wait_for
 from port import Port
 

@@ -164,6 +164,21 @@ def test_killed_while_it_is_removed(host, guest, who, step, count):
         assert host.nothing_left() and not any(host.vms.iterdir())
 
 
+def test_the_next_keeper_waits_for_the_last_ones_worker(host):
+    """It is bringing connections home; a second keeper would take the splice from it."""
+    host.ask("vm", "add", NAME, "--share=16M")
+    is_whole(host)
+    keeper, worker = pid_of(host, "keeper"), pid_of(host, "worker")
+    os.kill(worker, signal.SIGSTOP)
+    os.kill(keeper, signal.SIGKILL)
+    wait_for(lambda: host.vm(NAME).get("piece") == "keeper", "it waits")
+    assert host.keeper(NAME) == keeper
+    os.kill(worker, signal.SIGCONT)
+    wait_for(lambda: host.keeper(NAME) != keeper, "another keeper")
+    is_whole(host)
+    assert worker not in host.processes()
+
+
 def test_restart_before_virtiofsd_has_taken_its_guest(host):
     """It has the socket still, and nobody else can listen there meanwhile."""
     slow = host.top / "slow-virtiofsd"

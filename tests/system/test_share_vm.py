@@ -19,7 +19,7 @@ import tempfile
 
 import pytest
 import side
-from hylicsd import Hylicsd
+from hylab.hylicsd import Hylicsd
 from moving import wait_for
 
 from hylab import wall

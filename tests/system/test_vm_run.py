@@ -16,7 +16,7 @@ import time
 import xml.etree.ElementTree as xml
 
 import pytest
-from hylicsd import BUILD, SOON_S, Hylicsd
+from hylab.hylicsd import BUILD, SOON_S, Hylicsd
 from moving import Ends, wait_for
 
 from hylab import wall
