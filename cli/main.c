@@ -190,6 +190,11 @@ static const struct hy_cmd groups[] = {
 	{ .name = "status",
 	  .summary = "tell what hylicsd has promised, and what it has",
 	  ASKS(status) },
+	{ .name = "doctor",
+	  .summary = "look whether this machine has what Hylics needs, and tell how to mend it",
+	  .details = "Nothing is changed. The exit code is 1 if anything has to be mended; warnings "
+		     "are no failure.",
+	  ASKS(doctor) },
 	{ .name = "lab", .summary = "experiments, walled off from the machine",
 	  .sub = lab_commands },
 	{ .name = "completion", .summary = "completion for shells", .sub = completion_commands },

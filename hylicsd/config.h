@@ -28,7 +28,7 @@ struct config {
 	char state_dir[HY_PATH_MAX + 1];
 	char vms_dir[HY_PATH_MAX + 1];
 	char libexec_dir[HY_PATH_MAX + 1];	/* hylics-keeper and hylics-worker are there */
-	char virtiofsd[HY_PATH_MAX + 1];	/* "": see virtiofs_find() */
+	char virtiofsd[HY_PATH_MAX + 1];	/* "": see virtiofsd_find() */
 	char group[CONFIG_NAME_MAX];		/* who may use the API */
 	char qemu_group[CONFIG_NAME_MAX];	/* who may use shares' sockets; "": root alone */
 	char cgroup[HY_PATH_MAX + 1];		/* below the root of each hierarchy */

@@ -618,9 +618,9 @@ static uint64_t machine_memory(void)
 static void find_virtiofsd(struct host *h)
 {
 	if (h->config.virtiofsd[0])
-		h->virtiofsd = virtiofs_named(h->config.virtiofsd, &h->no_virtiofsd);
+		h->virtiofsd = virtiofsd_named(h->config.virtiofsd, &h->no_virtiofsd);
 	else
-		h->virtiofsd = virtiofs_find(virtiofs_places, &h->no_virtiofsd);
+		h->virtiofsd = virtiofsd_find(virtiofsd_places, &h->no_virtiofsd);
 	if (!h->virtiofsd)
 		hy_log_err(h->log, HY_LOG_WARN, &h->no_virtiofsd);
 }

@@ -82,7 +82,7 @@ static void describe(const char *dir, const char *name, const char *text)
 static void is_found(struct world *w, const char *wanted)
 {
 	struct hy_err e = { 0 };
-	char *found = virtiofs_find(w->places, &e);
+	char *found = virtiofsd_find(w->places, &e);
 
 	assert_non_null(found);
 	assert_string_equal(found, wanted);
@@ -120,7 +120,7 @@ static void a_machine_without_one_is_told_what_to_install(void **state)
 	struct world *w = *state;
 	struct hy_err e = { 0 };
 
-	assert_null(virtiofs_find(w->places, &e));
+	assert_null(virtiofsd_find(w->places, &e));
 	assert_non_null(strstr(e.text, "install virtiofsd"));
 	assert_non_null(strstr(e.text, w->second));
 }
@@ -128,12 +128,12 @@ static void a_machine_without_one_is_told_what_to_install(void **state)
 static void one_that_was_named_has_to_be_there(void **state)
 {
 	struct hy_err e = { 0 };
-	char *found = virtiofs_named("/proc/self/exe", &e);
+	char *found = virtiofsd_named("/proc/self/exe", &e);
 
 	(void)state;
 	assert_string_equal(found, "/proc/self/exe");
 	free(found);
-	assert_null(virtiofs_named("/nonexistent/virtiofsd", &e));
+	assert_null(virtiofsd_named("/nonexistent/virtiofsd", &e));
 	assert_int_equal(e.num, ENOPKG);
 	assert_non_null(strstr(e.text, "'/nonexistent/virtiofsd'"));
 	assert_non_null(strstr(e.text, "install it"));
