@@ -25,7 +25,7 @@ extern const char *const doctor_state_names[];
 struct doctor {
 	const char *root;		/* before every path; "": this machine */
 	const char *run_dir;		/* hylicsd's */
-	bool live;			/* the kernel may be asked, and programs for their version */
+	bool live;			/* the kernel may be asked, programs for their version */
 	const json_t *host, *vms;	/* hylicsd's answers, NULL: it gave none */
 	struct hy_err no_host;		/* why */
 };

@@ -165,12 +165,13 @@ static void look_swap(const struct doctor *d, struct finding *f)
 	uint64_t total = meminfo(d, "SwapTotal"), left = meminfo(d, "SwapFree");
 
 	if (total) {
-		doctor_found(f, DOCTOR_OK, "%" PRIu64 "M, %" PRIu64 "M free", total >> 10, left >> 10);
+		doctor_found(f, DOCTOR_OK, "%" PRIu64 "M, %" PRIu64 "M free", total >> 10,
+			     left >> 10);
 		return;
 	}
-	doctor_found(f, DOCTOR_WARNING, "none: a share is never larger than its part of the memory");
-	doctor_mend(f, "to have shares of two tiers, add swap: mkswap and swapon of a partition or a "
-		    "file");
+	doctor_found(f, DOCTOR_WARNING, "none: all of a share stays in memory");
+	doctor_mend(f, "to have shares of two tiers, add swap: mkswap and swapon of a partition "
+		    "or a file");
 }
 
 static void look_hugepages(const struct doctor *d, struct finding *f)
@@ -233,7 +234,7 @@ static char *find_virtiofsd(const struct doctor *d, struct hy_err *e)
 
 	if (told)
 		return strdup(told);
-	for (; virtiofsd_places[n] && n < 7; n++) {
+	for (; n < 7 && virtiofsd_places[n]; n++) {
 		path_of(d, virtiofsd_places[n], room[n]);
 		places[n] = room[n];
 	}
@@ -295,8 +296,9 @@ static void look_kvm(const struct doctor *d, struct finding *f)
 	}
 	doctor_found(f, DOCTOR_WARNING, doctor_there(d, "/dev/kvm") ?
 		     "/dev/kvm is there, but cannot be used" : "no /dev/kvm");
-	doctor_mend(f, "VMs run ten times slower (TCG): switch on virtualization in the firmware, or "
-		    "nesting where this is a VM; modprobe kvm_intel or kvm_amd; join the group kvm");
+	doctor_mend(f, "VMs run ten times slower (TCG): switch on virtualization in the firmware, "
+		    "or nesting where this is a VM; modprobe kvm_intel or kvm_amd; join the group "
+		    "kvm");
 }
 
 static void look_vsock(const struct doctor *d, struct finding *f)
@@ -312,13 +314,14 @@ static void look_vsock(const struct doctor *d, struct finding *f)
 static bool has_group(const struct doctor *d, const char *name)
 {
 	hy_autofile *file = doctor_open(d, "/etc/group");
+	struct group g, *known = NULL;
 	size_t len = strlen(name);
-	char line[1024];
+	char line[65536];		/* with the names of all members */
 
 	while (file && fgets(line, sizeof(line), file))
 		if (strncmp(line, name, len) == 0 && line[len] == ':')
 			return true;
-	return d->live && getgrnam(name);
+	return d->live && getgrnam_r(name, &g, line, sizeof(line), &known) == 0 && known;
 }
 
 static void look_group(const struct doctor *d, struct finding *f)
@@ -409,7 +412,8 @@ static void look_rights(const struct doctor *d, struct finding *f)
 		doctor_found(f, DOCTOR_OK, "root");
 		return;
 	}
-	doctor_found(f, DOCTOR_WARNING, "uid %u: not all can be looked at", (unsigned int)geteuid());
+	doctor_found(f, DOCTOR_WARNING, "uid %u: not all can be looked at",
+		     (unsigned int)geteuid());
 	doctor_mend(f, "ask again as root");
 }
 

@@ -192,8 +192,8 @@ static const struct hy_cmd groups[] = {
 	  ASKS(status) },
 	{ .name = "doctor",
 	  .summary = "look whether this machine has what Hylics needs, and tell how to mend it",
-	  .details = "Nothing is changed. The exit code is 1 if anything has to be mended; warnings "
-		     "are no failure.",
+	  .details = "Nothing is changed. The exit code is 1 if anything has to be mended; "
+		     "warnings are no failure.",
 	  ASKS(doctor) },
 	{ .name = "lab", .summary = "experiments, walled off from the machine",
 	  .sub = lab_commands },

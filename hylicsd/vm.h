@@ -55,7 +55,7 @@ struct vm {
 	bool keeper_stops;		/* it was told to; its end is not a loss */
 	bool draining;			/* no connection is to move, until offload is on again */
 	struct hy_err share_lost;	/* num is not 0: its guest has lost the share, and how */
-	bool qemu_seen;			/* that guest's QEMU listened at the channel's socket then */
+	bool qemu_seen;			/* its QEMU listened at the channel's socket then */
 	bool share_only;		/* and nothing else makes it degraded */
 	struct job job;
 	struct vm_pages pages;
