@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "common/moving.h"
 #include "tests/probes/tcp_sock.h"
 
 #define FILE_ID 7u
@@ -400,6 +401,41 @@ static void one_comes_while_the_worker_leaves(void)
 		    "and goes home again");
 }
 
+/* All go home and nobody comes, but the worker stays; what would not go is asked once more. */
+static void told_to_move_nothing(void)
+{
+	struct player *p;
+
+	stage_start(NULL);
+	p = moved(34);
+	keep_tell(&stage.keep, HY_MOVING_DRAIN);
+	probe_check(UNTIL(p->home_offered), "a worker told to move nothing brings all home");
+	say_home_taken(34, MOVE_ERROR);
+	probe_check(UNTIL(stage_count("home_failed")) && stage_count("live") == 1,
+		    "what is refused stays");
+	p->home_offered = false;
+	keep_tell(&stage.keep, HY_MOVING_OFF);
+	probe_check(UNTIL(p->home_offered) && player_home(34) && kept_works(34, 0),
+		    "and is asked once more when it is told again");
+	player_open(35);
+	probe_check(!player_move(35) && stage.player[35].reason == MOVE_OFF_BY_OPERATOR,
+		    "none comes, by the operator's word");
+	keep_tell(&stage.keep, HY_MOVING_DRAIN);
+	UNTIL(stage_count("moving") == HY_MOVING_DRAIN);
+	player_open(36);
+	probe_check(!player_move(36) && stage.player[36].reason == MOVE_DRAINING,
+		    "or while it drains");
+	stage_kill_worker();
+	probe_check(UNTIL(stage_count("moving") == HY_MOVING_DRAIN),
+		    "the next worker is told, too");
+	keep_tell(&stage.keep, HY_MOVING_ON);
+	UNTIL(stage_count("moving") == HY_MOVING_ON);
+	probe_check(moved(37) && stage.player[37].adopted && !stage.keeper_done,
+		    "and moves when it may");
+	for (unsigned int k = 34; k <= 37; k++)
+		player_close(k);
+}
+
 /* Its last: nobody is there who could be told. */
 static void the_keeper_goes(void)
 {
@@ -453,6 +489,8 @@ int main(int argc, char **argv)
 	everything_goes_home();
 	stage_stop();
 	one_comes_while_the_worker_leaves();
+	stage_stop();
+	told_to_move_nothing();
 	stage_stop();
 	the_keeper_goes();
 	stage_stop();
