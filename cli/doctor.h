@@ -52,6 +52,9 @@ void doctor_mend(struct finding *f, const char *format, ...)
 /* Open a file of the machine; NULL if it is not there. */
 FILE *doctor_open(const struct doctor *d, const char *path);
 
+/* The first line of a file of the machine; whether there is one. */
+bool doctor_line(const struct doctor *d, const char *path, char *line, size_t size);
+
 /* Whether a path is there. */
 bool doctor_there(const struct doctor *d, const char *path);
 

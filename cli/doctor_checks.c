@@ -66,6 +66,13 @@ FILE *doctor_open(const struct doctor *d, const char *path)
 	return fopen(text, "re");
 }
 
+bool doctor_line(const struct doctor *d, const char *path, char *line, size_t size)
+{
+	hy_autofile *f = doctor_open(d, path);
+
+	return f && fgets(line, (int)size, f);
+}
+
 bool doctor_there(const struct doctor *d, const char *path)
 {
 	char text[PATH_ROOM];
@@ -103,20 +110,24 @@ static uint64_t meminfo(const struct doctor *d, const char *key)
 
 static void look_kernel(const struct doctor *d, struct finding *f)
 {
-	hy_autofile *file = doctor_open(d, "/proc/sys/kernel/osrelease");
-	unsigned int major = 0, minor = 0;
+	unsigned long major = 0, minor = 0;
+	char line[128] = "", *dot = line;
 
-	if (!file || fscanf(file, "%u.%u", &major, &minor) != 2) {
+	if (doctor_line(d, "/proc/sys/kernel/osrelease", line, sizeof(line)))
+		major = strtoul(line, &dot, 10);
+	if (*dot == '.')
+		minor = strtoul(dot + 1, NULL, 10);
+	if (!major || *dot != '.') {
 		doctor_found(f, DOCTOR_BAD, "/proc/sys/kernel/osrelease cannot be read");
 		doctor_mend(f, "mount /proc");
 		return;
 	}
 	if (major < 6 || (major == 6 && minor < 1)) {
-		doctor_found(f, DOCTOR_WARNING, "Linux %u.%u", major, minor);
+		doctor_found(f, DOCTOR_WARNING, "Linux %lu.%lu", major, minor);
 		doctor_mend(f, "Hylics is tried on Linux 6.1 and later: boot such a kernel");
 		return;
 	}
-	doctor_found(f, DOCTOR_OK, "Linux %u.%u, which has %s", major, minor,
+	doctor_found(f, DOCTOR_OK, "Linux %lu.%lu, which has %s", major, minor,
 		     major > 6 || minor >= 6 ? "tcx links" : "no tcx links: clsact filters serve");
 }
 

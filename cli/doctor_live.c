@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -19,7 +20,6 @@
 #include <unistd.h>
 
 #include "cli/doctor.h"
-#include "common/own.h"
 
 #define CHILD_S 5
 #define NO_NAMESPACE 255		/* instead of an errno: the step before it failed */
@@ -91,11 +91,13 @@ void doctor_bpf(const struct doctor *d, struct finding *f)
 
 void doctor_namespaces(const struct doctor *d, struct finding *f)
 {
-	hy_autofile *file = doctor_open(d, "/proc/sys/user/max_user_namespaces");
+	char line[32];
 	long most = 0;
 	int err;
 
-	if (!file || fscanf(file, "%ld", &most) != 1 || most <= 0) {
+	if (doctor_line(d, "/proc/sys/user/max_user_namespaces", line, sizeof(line)))
+		most = strtol(line, NULL, 10);
+	if (most <= 0) {
 		doctor_found(f, DOCTOR_BAD, "user namespaces are not allowed");
 		doctor_mend(f, "a VM's twin is one: sysctl user.max_user_namespaces=16384, or boot "
 			    "a kernel with CONFIG_USER_NS");

@@ -18,12 +18,12 @@
 /* Number, references, protocol, flags, type, state, inode, path. */
 static bool is_it(char *line, const char *path)
 {
-	unsigned int flags;
+	char flags[17];
 	int at = 0;
 
 	line[strcspn(line, "\n")] = '\0';
-	return sscanf(line, "%*s %*s %*s %x %*s %*s %*s %n", &flags, &at) == 1 && at &&
-	       (flags & ACCEPTS) && strcmp(line + at, path) == 0;
+	return sscanf(line, "%*s %*s %*s %16s %*s %*s %*s %n", flags, &at) == 1 && at &&
+	       (strtoul(flags, NULL, 16) & ACCEPTS) && strcmp(line + at, path) == 0;
 }
 
 bool listens_at(const char *table, const char *path)

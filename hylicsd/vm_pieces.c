@@ -31,6 +31,7 @@
 #define STATS "worker.json"
 #define CHANNEL "channel.sock"
 #define MOVING "moving"
+#define MOVING_NEW "moving.new"		/* what hy_moving_write() makes of it on its way */
 #define QEMU_GOES_MS 500		/* from its virtiofsd's end to its own, when it ends */
 #define WORKER "hylics-worker"		/* as the kernel calls it */
 #define PIDS_MAX 64
@@ -40,7 +41,7 @@
 
 /* What may lie in a VM's directory; anything else keeps it there, with a word. */
 static const char *const leavings[] = {
-	LOADED, STATS, CHANNEL, MOVING, MOVING ".new", "keeper.owner", "keeper.words",
+	LOADED, STATS, CHANNEL, MOVING, MOVING_NEW, "keeper.owner", "keeper.words",
 	"virtiofs.sock", VM_VIRTIOFSD_MARK, NULL,
 };
 
