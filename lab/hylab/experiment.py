@@ -74,6 +74,7 @@ class Experiment:
     paper = ""              # which paper and figure stands behind it, or nothing
     paper_figures = {}      # (arm name, metric name): the paper's value, as text with its source
     arms = ()
+    quick_arms = ()         # names of those that --quick runs, if not all
     metrics = ()
     baseline = ""           # name of the arm others are compared with
     repeats = 10
@@ -487,11 +488,12 @@ def parser():
     return top
 
 
-def choose_arms(experiment, wanted):
+def choose_arms(experiment, wanted, quick=False):
     """The arms named in "a,b", in the experiment's order; all without. ValueError on typos."""
-    if wanted is None:
-        return list(experiment.arms)
     names = [arm.name for arm in experiment.arms]
+    if wanted is None:
+        short = experiment.quick_arms if quick else ()
+        return [arm for arm in experiment.arms if arm.name in (short or names)]
     asked = [name.strip() for name in wanted.split(",")]
     for name in asked:
         if name not in names:
@@ -548,12 +550,14 @@ def main(argv, experiments=None):
     experiment = experiments[options.name]
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     try:
-        arms = choose_arms(experiment, options.arms)
+        arms = choose_arms(experiment, options.arms, options.quick)
         folder = prepare_folder(options.out or hylab.WORK / "out" / f"{experiment.name}-{stamp}")
     except ValueError as error:
         options_of.error(str(error))
     repeats = options.repeats or (
         experiment.quick_repeats if options.quick else experiment.repeats)
     context = Context(options.quick, options.seed, folder)
+    if options.quick and not options.arms and experiment.quick_arms:
+        context.note(f"quick: {len(arms)} of {len(experiment.arms)} arms")
     run = Run(experiment, arms, repeats, context, shlex.join(["build/hylics", "lab", *argv]))
     return _finish(run, execute(run, sys.stderr))

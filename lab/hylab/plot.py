@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """plot.py - SVG pictures of measured samples, drawn by gnuplot.
 
-cdf(), dots() and promises() return a gnuplot script as text and touch nothing; render() runs
-gnuplot on it. Colours are Okabe and Ito's, which colour-blind people can tell apart; curves differ
-in dash as well.
+cdf(), by_size(), dots() and promises() return a gnuplot script as text and touch nothing; render()
+runs gnuplot on it. Colours are Okabe and Ito's, which colour-blind people can tell apart; curves
+differ in dash as well.
 """
 
 import math
@@ -151,28 +151,31 @@ def cdf(title, subtitle, axis, curves):
     return "\n".join(lines + ["plot " + ", \\\n  ".join(drawn), ""])
 
 
-def ratios(title, subtitle, axis, axis_y, curves):
-    """Ratios over a size, with their intervals; curves = [(label, [(x, ratio, low, high)], colour
-    number)]. A line at 1 is where the two are equal. Both axes are logarithmic."""
+def by_size(title, subtitle, axis, axis_y, curves, line=None):
+    """Values over a size, with their spans; curves = [(label, [(x, value, low, high)], colour
+    number)]. Both axes are logarithmic; a level line where one is wanted."""
     height = CDF_HEIGHT + KEY_PX * len(curves)
     bottom = BOTTOM_PX + KEY_PX * len(curves) + 8
     points = [point for _, found, _ in curves for point in found]
-    values = [value for point in points for value in point[1:]] + [1]
+    values = [value for point in points for value in point[1:]] + ([line] if line else [])
     low, high = min(values) / 1.1, max(values) * 1.1
     tics = log_tics(low, high) if high / low > 4 else [
         t for t in linear_tics(low, high) if low <= t <= high]
     sizes = sorted({point[0] for point in points})
-    lines = _frame(title, subtitle, height, 84, 36, bottom) + [
+    left = 84 + 10 * max(0, len(tic_label(tics[-1])) - 5)
+    lines = _frame(title, subtitle, height, left, 36, bottom) + [
         f"set logscale x 2; set xrange [{sizes[0] / 1.3!r}:{sizes[-1] * 1.3!r}]",
         "set xtics (" + ", ".join(f"'{size_label(x)}' {x}" for x in sizes) + ")",
         f"set xlabel '{_escape(axis)}' textcolor rgb '{INK}' font ',13' offset 0,0.2",
         f"set logscale y; set yrange [{low!r}:{high!r}]",
         "set ytics (" + ", ".join(f"'{tic_label(t)}' {t!r}" for t in tics) + ")",
         f"set ylabel '{_escape(axis_y)}' font ',13' textcolor rgb '{INK}' offset 0.6,0",
-        f"set arrow 1 from graph 0,first 1 to graph 1,first 1 nohead linecolor rgb '{INK}'",
-        f"set key at screen {84 / WIDTH:.4f},{(bottom - BOTTOM_PX + 2) / height:.4f} left top Left"
-        f" reverse vertical maxcols 1 samplen 3 spacing 1.35 textcolor rgb '{INK}'",
+        f"set key at screen {left / WIDTH:.4f},{(bottom - BOTTOM_PX + 2) / height:.4f} left top"
+        f" Left reverse vertical maxcols 1 samplen 3 spacing 1.35 textcolor rgb '{INK}'",
     ]
+    if line:
+        lines.append(f"set arrow 1 from graph 0,first {line} to graph 1,first {line} nohead"
+                     f" linecolor rgb '{INK}'")
     drawn = []
     for i, (label, found, colour) in enumerate(curves):
         rgb, dash = COLOURS[colour % len(COLOURS)], DASHES[colour % len(DASHES)]
@@ -182,6 +185,11 @@ def ratios(title, subtitle, axis, axis_y, curves):
                   f"$curve{i} using 1:2:3:4 with yerrorbars pointtype 7 pointsize 0.6"
                   f" linecolor rgb '{rgb}' notitle"]
     return "\n".join(lines + ["plot " + ", \\\n  ".join(drawn), ""])
+
+
+def ratios(title, subtitle, axis, axis_y, curves):
+    """by_size() of ratios with their intervals; the line is where the two are equal."""
+    return by_size(title, subtitle, axis, axis_y, curves, line=1)
 
 
 def _rows_frame(title, subtitle, names, labels, legend):

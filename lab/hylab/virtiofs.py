@@ -34,9 +34,8 @@ class Virtiofsd:
         with listener, open(log_path, "wb") as log:
             listener.bind(str(socket_path))
             listener.listen(1)
-            # sandbox=chroot: the other kind, pivot_root, cannot share "/".
             source = re.sub(r"([\\,])", r"\\\1", str(share.directory))
-            options = f"source={source},cache={share.cache},sandbox=chroot"
+            options = f"source={source},cache={share.cache},{share.options}"
             self.process = subprocess.Popen(
                 [*launcher, program(), f"--fd={listener.fileno()}", "-f", "-o", options],
                 pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log)

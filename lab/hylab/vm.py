@@ -55,6 +55,7 @@ class Share:
     type: str = "9p"        # or virtiofs
     cache: str = "none"     # 9p: none, loose, mmap; virtiofs: none, auto, always
     socket: str = ""        # of a virtiofsd that somebody else runs; then there is no directory
+    options: str = "sandbox=chroot"     # of virtiofsd; the other sandbox cannot share "/"
 
 
 @dataclasses.dataclass

@@ -317,6 +317,17 @@ def test_quick_has_fewer_repeats(tmp_path):
     assert len(race.seen) == 2 * Race.quick_repeats
 
 
+def test_quick_may_have_fewer_arms_unless_they_are_named(tmp_path):
+    short = Race()
+    short.quick_arms = ("hare",)
+    for options, ran in ((("--quick",), {"hare"}), ((), {"hare", "tortoise"}),
+                         (("--quick", "--arms", "tortoise"), {"tortoise"})):
+        short.seen = []
+        _, out, _ = run_race(tmp_path, *options, race=short)
+        assert {name for _, name in short.seen} == ran
+        assert ("quick: 1 of 3 arms" in report.load(out)["notes"]) == (options == ("--quick",))
+
+
 @pytest.mark.parametrize("argv, wanted", [
     (["run", "rase"], "no experiment 'rase', did you mean 'race'?"),
     (["run", "race", "--arms", "tortoise,hair"], "no arm 'hair', did you mean 'hare'?"),
