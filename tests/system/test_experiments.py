@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 from hylab import LabError, capture, crowd, experiment, paired, plot    # noqa: E402
 from hylab import report, stages                                        # noqa: E402
 from hylab.experiment import Arm                                        # noqa: E402
-from hylab.experiments import breakeven, handoff, hook                  # noqa: E402
+from hylab.experiments import breakeven, fs, handoff, hook              # noqa: E402
 from hylab.experiments import ping, scale, wire                         # noqa: E402
 from hylab.experiments import stages as one_move                        # noqa: E402
 
@@ -317,3 +317,113 @@ def test_break_even_report_and_picture(tmp_path):
 def test_sizes_in_words():
     assert [plot.size_label(size) for size in (100, 1024, 1536, 1 << 20, 3 << 20)] == [
         "100", "1K", "1536", "1M", "3M"]
+
+
+# --- fs ------------------------------------------------------------------------------------------
+
+SYSBENCH_SAYS = """
+File operations:
+    reads/s:                      0.00
+    writes/s:                     4136.48
+    fsyncs/s:                     %s
+
+Throughput:
+    read, MiB/s:                  0.00
+    written, MiB/s:               %s
+
+General statistics:
+    total time:                          0.0039s
+    total number of events:              %d
+"""
+
+
+def test_speed_is_what_sysbench_says_in_mb():
+    assert fs.sysbench_speed(SYSBENCH_SAYS % ("258.53", "100.00", 16), "written", 16) == 104.858
+
+
+@pytest.mark.parametrize("said, counted, wrong", [
+    (("258.53", "100.00", 15), "written", "did not do its 16"),
+    (("0.00", "100.00", 16), "written", "without fsync"),
+    (("258.53", "100.00", 16), "read", "nothing read"),
+])
+def test_what_sysbench_did_not_do_is_no_sample(said, counted, wrong):
+    with pytest.raises(LabError, match=wrong):
+        fs.sysbench_speed(SYSBENCH_SAYS % said, counted, 16)
+    with pytest.raises(LabError, match="did not do"):
+        fs.sysbench_speed("", counted, 16)
+
+
+def test_speed_is_what_dd_says():
+    said = "1+0 records in\n%s copied, %s s, 28.9 MB/s\n"
+    assert fs.dd_speed(said % ("16777216 bytes (17 MB, 16 MiB)", "0.5"), 16 << 20) == 33.554
+    assert fs.dd_speed(said % ("8192 bytes (8.2 kB, 8.0 KiB)", "8.192e-05"), 8192) == 100
+    with pytest.raises(LabError, match="did not write 9000 bytes"):
+        fs.dd_speed(said % ("8192 bytes (8.2 kB, 8.0 KiB)", "1"), 9000)
+
+
+def test_a_guest_reads_no_byte_twice_and_fewer_when_quick():
+    for way in fs.WAYS.values():
+        for size in fs.SIZES:
+            count = fs.operations(size, False, way)
+            assert fs.operations(size, True, way) < count
+            assert way.type == "host" or count * size <= fs.FILE_BYTES
+
+
+def test_shares_have_hylicsds_cache_modes_and_virtiofsds_its_words():
+    source = pathlib.Path(__file__).resolve().parents[2] / "hylicsd"
+    assert f"source=%s,cache=%s,{fs.VIRTIOFSD_OPTIONS}\"" in (source / "virtiofs.c").read_text()
+    modes = [way.cache for way in fs.WAYS.values() if way.type == "virtiofs" and not way.of]
+    words = ", ".join(f'"{mode}"' for mode in modes)
+    assert f"record_cache_words[] = {{ {words}, NULL }}" in (source / "record.c").read_text()
+
+
+def fs_result(speeds):
+    """A result with six samples of each test for each (way, size)."""
+    return {"accelerator": "tcg", "seed": 1, "experiment": "fs", "notes": [], "commit": "none",
+            "started": "2026-01-01T00:00:00Z",
+            "machine": {"cpus": 2, "kernel": "6.1", "qemu": "7.2"},
+            "arms": [{"name": fs.arm_name(way, size),
+                      "params": {"way": way, "block_bytes": size, "accelerator":
+                                 "namespaces" if way.startswith("host") else "tcg"},
+                      "samples": {test: [speed * share for share in (0.99, 1, 1.01) * 2]
+                                  for test in fs.TESTS},
+                      "per_repeat": {test: [1] * 6 for test in fs.TESTS}}
+                     for (way, size), speed in speeds.items()]}
+
+
+def test_fs_report_holds_the_share_against_the_disks(tmp_path):
+    small, large = 4096, 1 << 20
+    result = fs_result({("blk", small): 10, ("blk", large): 100, ("virtiofs-auto", small): 30,
+                        ("virtiofs-auto", large): 80, ("virtiofs-auto-busy", small): 15,
+                        ("host", small): 1000, ("host", large): 4000, ("host-busy", small): 1000})
+    assert fs.EXPERIMENT.findings(result)[0] == (
+        "Sequential reading, virtiofs-auto / blk: 0.800 (1M) to 3.00 (4K);"
+        " ahead at 1, behind at 1, open at 0 of 2 sizes")
+    assert fs.EXPERIMENT.findings(result)[-2:] == [
+        "while the guest's CPU works virtiofs-auto keeps 0.500 of its speed (geometric mean over"
+        " 5 ratios)",
+        "while the guest's CPU works host keeps 1.00 of its speed (geometric mean over 5 ratios)"]
+    text = report.render(result, fs.EXPERIMENT)
+    assert "|  | 4K | 1M |" in text
+    assert "| virtiofs-auto | 30.0 (29.7 – 30.3) | 80.0 (79.2 – 80.8) |" in text
+    assert "| Writing with dd: virtiofs-auto / blk | 3.00 (3.00 – 3.00) | 0.800 (0.800" in text
+    assert "| Random writing: host-busy / host | 1.00 (1.00 – 1.00) |  |" in text
+    assert "random reading / blk: largest at 4K" in text
+    assert "| gigabits per second | 8.00 to 32.0 Gbit/s (medians) |" in text
+    pictures = dict(fs.EXPERIMENT.pictures(result))
+    assert sorted(pictures) == sorted(
+        ["host_read.svg", "host_write.svg", *map(fs.picture_name, fs.TESTS)])
+    assert all(f"]({name})" in text for name in pictures)
+    for name, script in pictures.items():
+        plot.render(script, tmp_path / name)
+    drawn = (tmp_path / "host_write.svg").read_text()
+    assert "Writing with dd, the guest works" in drawn and "namespaces" in drawn
+
+
+def test_fs_with_one_repeat_says_nothing_it_cannot():
+    result = fs_result({("blk", 4096): 10, ("virtiofs-auto", 4096): 30})
+    for arm in result["arms"]:
+        arm["samples"] = {test: samples[:1] for test, samples in arm["samples"].items()}
+        arm["per_repeat"] = {test: [1] for test in arm["samples"]}
+    assert fs.EXPERIMENT.findings(result)[0].endswith("3.00 (4K); pairs: 1, too few to tell")
+    assert "| blk | 9.90 |" in report.render(result, fs.EXPERIMENT)
