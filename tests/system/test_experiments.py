@@ -400,9 +400,9 @@ def test_fs_report_holds_the_share_against_the_disks(tmp_path):
         "Sequential reading, virtiofs-auto / blk: 0.800 (1M) to 3.00 (4K);"
         " ahead at 1, behind at 1, open at 0 of 2 sizes")
     assert fs.EXPERIMENT.findings(result)[-2:] == [
-        "while the guest's CPU works virtiofs-auto keeps 0.500 of its speed (geometric mean over"
+        "While the guest's CPU works virtiofs-auto keeps 0.500 of its speed (geometric mean over"
         " 5 ratios)",
-        "while the guest's CPU works host keeps 1.00 of its speed (geometric mean over 5 ratios)"]
+        "While the guest's CPU works host keeps 1.00 of its speed (geometric mean over 5 ratios)"]
     text = report.render(result, fs.EXPERIMENT)
     assert "|  | 4K | 1M |" in text
     assert "| virtiofs-auto | 30.0 (29.7 – 30.3) | 80.0 (79.2 – 80.8) |" in text
@@ -418,6 +418,18 @@ def test_fs_report_holds_the_share_against_the_disks(tmp_path):
         plot.render(script, tmp_path / name)
     drawn = (tmp_path / "host_write.svg").read_text()
     assert "Writing with dd, the guest works" in drawn and "namespaces" in drawn
+
+
+def test_ahead_is_a_whole_interval_above_one():
+    found = {size: {"low": low, "high": high, "pairs": 6}
+             for size, (low, high) in enumerate([(1.1, 3), (0.9, 2.5), (0.5, 0.9), (1.01, 1.2)])}
+    assert fs.ahead_words(found) == "ahead at 2, behind at 1, open at 1 of 4 sizes"
+
+
+def test_fs_report_of_the_host_alone_names_no_other_picture():
+    text = report.render(fs_result({("host", 4096): 10}), fs.EXPERIMENT)
+    assert "](host_read.svg)" in text and "](by_size_" not in text
+    assert "The share against the virtual disk" not in text
 
 
 def test_fs_with_one_repeat_says_nothing_it_cannot():

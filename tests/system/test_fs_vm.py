@@ -17,6 +17,7 @@ from hylab.experiments import fs
 
 EXPERIMENT = fs.EXPERIMENT
 SIZE = fs.MIB
+LIMIT_S = 120
 
 
 def arm(way):
@@ -30,6 +31,7 @@ def _ctx(tmp_path_factory):
     if missing := EXPERIMENT.skip(EXPERIMENT.arms[0]):
         pytest.skip(missing)
     ctx = Context(True, 1, tmp_path_factory.mktemp("fs"))
+    ctx.time_left_s = lambda: LIMIT_S       # not the three minutes of a quick run
     with EXPERIMENT.session(ctx) as ctx.session:
         yield ctx
 

@@ -396,8 +396,7 @@ class Fs(Experiment):
                     for name in WAYS if (by_size := cells(result, name, metric))]
             if rows:
                 found.append((f"{test.label} by block size, MB/s: median (p10 – p90)",
-                              [*size_table("", sizes, rows), "", f"![{test.label} in the guest]"
-                               f"({picture_name(metric)})"]))
+                              size_table("", sizes, rows) + guest_picture(result, metric)))
         return paper_section(result) + found + host_section(result) + [
             section for heading, pairs in (
                 ("The share against the virtual disk", [(SHARE, base) for base in DISKS]),
@@ -408,8 +407,8 @@ class Fs(Experiment):
         """For each test the guest's ways over the block size; for the host its tests."""
         found = []
         for metric, test in TESTS.items():
-            found += picture(result, picture_name(metric), f"{test.label} in the guest", [
-                (name, name, metric) for name, way in WAYS.items() if way.type != "host"])
+            found += picture(result, picture_name(metric), f"{test.label} in the guest",
+                             [(name, name, metric) for name in GUEST_WAYS])
         for (name, title), lines in host_lines().items():
             found += picture(result, name, title, lines)
         return found
@@ -427,7 +426,7 @@ class Fs(Experiment):
             ratios = [ratio["ratio"] for metric in TESTS
                       for ratio in against(result, metric, f"{way}-busy", way).values()]
             if ratios:
-                found.append(f"while the guest's CPU works {way} keeps"
+                found.append(f"While the guest's CPU works {way} keeps"
                              f" {report.number(stats.geometric_mean(ratios))} of its speed"
                              f" (geometric mean over {len(ratios)} ratios)")
         return found
@@ -449,6 +448,7 @@ def run_test(place, name, words, limit_s):
 # --- the report ---------------------------------------------------------------------------------
 
 BUSY_WAYS = tuple(name for name in WAYS if f"{name}-busy" in WAYS)
+GUEST_WAYS = tuple(name for name, way in WAYS.items() if way.type != "host")
 HOST_WAYS = tuple(name for name, way in WAYS.items() if way.type == "host")
 # What the paper says of its figures; their axes have no text that could be quoted.
 PAPER_SAYS = (
@@ -498,6 +498,13 @@ def ratio_section(heading, rows, sizes):
 def picture_name(metric):
     """The file of a test's picture by block size."""
     return f"by_size_{metric}.svg"
+
+
+def guest_picture(result, metric):
+    """Where the picture of a test is, if a guest made it."""
+    if not any(cells(result, way, metric) for way in GUEST_WAYS):
+        return []
+    return ["", f"![{TESTS[metric].label} in the guest]({picture_name(metric)})"]
 
 
 def picture(result, name, title, lines):
