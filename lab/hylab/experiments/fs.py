@@ -47,6 +47,7 @@ class Way:
     cache: str = ""         # cache mode of a share; of a disk where its image is
     busy: bool = False      # the guest's CPU has other work meanwhile
     of: str = ""            # the way whose directory it is, if not its own
+    sizes: tuple = SIZES    # of blocks
 
 
 WAYS = {
@@ -58,7 +59,8 @@ WAYS = {
     "virtiofs-always": Way("the share, cache=always", "virtiofs", "always"),
     "9p": Way("the share over QEMU's 9p, cache=mmap", "9p", "mmap"),
     "virtiofs-auto-busy": Way("the share, cache=auto, while the guest's CPU has other work",
-                              "virtiofs", "auto", busy=True, of="virtiofs-auto"),
+                              "virtiofs", "auto", busy=True, of="virtiofs-auto",
+                              sizes=QUICK_SIZES),     # everything takes twice as long there
     "host": Way("the share's tmpfs from the host", "host", of="virtiofs-auto"),
     "host-busy": Way("the share's tmpfs from the host, while the guest's CPU works", "host",
                      busy=True, of="virtiofs-auto"),
@@ -262,7 +264,7 @@ def make_arms():
     """Every way for every size; those of one size run next to each other."""
     for size in SIZES:
         text = plot.size_label(size)
-        for name, way in WAYS.items():
+        for name, way in ((name, way) for name, way in WAYS.items() if size in way.sizes):
             yield Arm(arm_name(name, size), f"{way.about}; blocks of {text}",
                       {"way": name, "block_bytes": size, "cache": way.cache or "none"},
                       group=text.lower())
