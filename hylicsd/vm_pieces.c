@@ -227,17 +227,11 @@ static int make_share(void *object, struct hy_err *e)
 	return share_resize(vm->dir, SHARE, bytes, inodes, e);
 }
 
-static int take_share(void *object, struct hy_err *e)
+static int unmake_share(void *object, bool force, struct hy_err *e)
 {
 	struct vm *vm = object;
 
-	return vm->dir < 0 ? 0 : share_unmake(vm->dir, SHARE, vm->life.force, e);
-}
-
-static int unmake_share(void *object, bool force, struct hy_err *e)
-{
-	(void)force;
-	return vm_pages_stop(object, take_share) ? LIFE_LATER : take_share(object, e);
+	return vm->dir < 0 ? 0 : share_unmake(vm->dir, SHARE, force, e);
 }
 
 /* -- content -- */
@@ -462,14 +456,21 @@ static int check_free(const struct vm *vm, struct hy_err *e)
 			  "a program here has a file open");
 }
 
-static int unmake_export(void *object, bool force, struct hy_err *e)
+static int take_export(void *object, struct hy_err *e)
 {
 	struct vm *vm = object;
-	int rc = force ? 0 : check_free(vm, e);
+	int rc = vm->life.force ? 0 : check_free(vm, e);
 
 	if (rc < 0)
 		return rc;
 	return export_close(&vm->export) ? 0 : LIFE_LATER;
+}
+
+/* A job of ours that has files of the share open ends first. */
+static int unmake_export(void *object, bool force, struct hy_err *e)
+{
+	(void)force;
+	return vm_pages_stop(object, take_export) ? LIFE_LATER : take_export(object, e);
 }
 
 static int open_export(struct vm *vm, struct hy_err *e)

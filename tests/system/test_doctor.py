@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import pytest
-from hylicsd import BUILD, Hylicsd
+from hylab.hylicsd import BUILD, Hylicsd
 from moving import wait_for
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "man" / "hylics.1"
