@@ -74,21 +74,30 @@ static int take_nics(const json_t *nics, struct guest_record *r, struct qemu_spe
 	return rc;
 }
 
+/* Without a socket of virtiofsd's it is QEMU that exports the share's folder. */
+static int take_share(const json_t *vm, struct guest_record *r, struct qemu_spec *spec,
+		      struct hy_err *e)
+{
+	bool virtiofs = json_object_get(vm, "virtiofs") != NULL;
+	struct hy_opt_list *shares = virtiofs ? &spec->shares_virtiofs : &spec->shares_9p;
+
+	if (shares->n == HY_OPT_LIST_MAX)
+		return hy_err_usage(e, NULL, "too many shares beside the record's");
+	shares->item[shares->n++] = r->share;
+	return take_path(vm, virtiofs ? "virtiofs" : "share", QEMU_SHARE_TAG "=", r->share,
+			 sizeof(r->share), e);
+}
+
 int guest_take(const json_t *vm, struct guest_record *r, struct qemu_spec *spec,
 	       struct hy_err *e)
 {
-	struct hy_opt_list *shares = &spec->shares_virtiofs;
 	int rc = take_path(vm, "channel", "serial:", r->channel, sizeof(r->channel), e);
 
 	if (rc == 0)
-		rc = take_path(vm, "virtiofs", QEMU_SHARE_TAG "=", r->share, sizeof(r->share), e);
-	if (rc == 0 && shares->n == HY_OPT_LIST_MAX)
-		rc = hy_err_usage(e, "--share-virtiofs", "--share-virtiofs: too many beside the "
-				  "record's");
+		rc = take_share(vm, r, spec, e);
 	if (rc < 0)
 		return rc;
 	spec->name = json_string_value(json_object_get(vm, "name"));
 	spec->channel = r->channel;
-	shares->item[shares->n++] = r->share;
 	return take_nics(json_object_get(vm, "nics"), r, spec, e);
 }

@@ -49,13 +49,25 @@ static void print_memory(FILE *f)
 	      "</memoryBacking>\n", f);
 }
 
+static void print_share(FILE *f, const json_t *vm)
+{
+	if (json_object_get(vm, "virtiofs")) {
+		fputs("<!-- in <devices>: the share; in the guest: mount -t virtiofs "
+		      QEMU_SHARE_TAG " /hylics -->\n"
+		      "<filesystem type='mount'>\n"
+		      "  <driver type='virtiofs'/>\n", f);
+		print_attribute(f, "  <source socket='", vm, "virtiofs", "'/>\n");
+		return;
+	}
+	fputs("<!-- in <devices>: the share, of a QEMU that is root; in the guest: mount -t 9p "
+	      "-o trans=virtio " QEMU_SHARE_TAG " /hylics -->\n"
+	      "<filesystem type='mount' accessmode='passthrough' multidevs='remap'>\n", f);
+	print_attribute(f, "  <source dir='", vm, "share", "'/>\n");
+}
+
 static void print_devices(FILE *f, const json_t *vm)
 {
-	fputs("<!-- in <devices>: the share; in the guest: mount -t virtiofs " QEMU_SHARE_TAG
-	      " /hylics -->\n"
-	      "<filesystem type='mount'>\n"
-	      "  <driver type='virtiofs'/>\n", f);
-	print_attribute(f, "  <source socket='", vm, "virtiofs", "'/>\n");
+	print_share(f, vm);
 	fputs("  <target dir='" QEMU_SHARE_TAG "'/>\n"
 	      "</filesystem>\n"
 	      "<!-- in <devices>: the channel of hylics-agent -->\n"

@@ -84,7 +84,7 @@ static int check_state(const char *name, const json_t *vm, struct hy_err *e)
 	if (json_is_true(json_object_get(vm, "guest")))
 		return hy_err_set(e, EADDRINUSE, "vm '%s': runs already, its guest has the share",
 				  name);
-	if (access(virtiofs, R_OK | W_OK) < 0)
+	if (*virtiofs && access(virtiofs, R_OK | W_OK) < 0)
 		return hy_err_set(e, errno == ENOENT ? ENOTCONN : errno,
 				  "vm '%s': is %s (%s); its share's socket '%s'", name, state,
 				  text_of(vm, "why"), virtiofs);

@@ -328,6 +328,28 @@ def test_libvirts_schema_takes_it(host, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_share_over_9p(host):
+    """Where there is no virtiofsd QEMU exports it."""
+    host.ask("vm", "add", "nine", "--share", "1M", "--export", "9p")
+    try:
+        share = host.vm("nine")["share"]
+        argv = host.json("vm", "qemu-args", "nine")["argv"]
+        assert any(word.endswith(f"path={share}") for word in argv)
+        assert "virtio-9p-pci,fsdev=share0,mount_tag=hylics" in argv
+        found = xml.fromstring(f"<x>{host.ask('vm', 'libvirt-xml', 'nine').stdout}</x>")
+        assert found.find("filesystem/source").get("dir") == share
+        options = run_options(Spec(name="nine", memory="256M", channel="serial:", shares=(
+            Share("hylics", share, "/hylics"),)))
+        argv = words(host, *options, "--", "cp", "/proc/version", "/hylics/version")
+        argv[3] = "nine"
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=BOOT_S, check=False,
+                              stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done
+        assert "Linux" in (pathlib.Path(share) / "version").read_text()
+    finally:
+        host.ask("vm", "remove", "nine")
+
+
 def completed(host, line):
     """What bash offers behind a line."""
     script = """source <("$1" completion bash); read -ra COMP_WORDS <<< "$2"
