@@ -40,7 +40,7 @@ class _Demo:
         self._closing = closing
         self._net = closing.enter_context(Net.bridge_uplink(vms=1))
         self._daemon = closing.enter_context(Daemon(self._net.host))
-        self._record = self._machine = None
+        self._record = self._channel = self._machine = None
         self._first_ping_s = self._idle = self._busy = None
         self._seconds = {}          # of what was timed
         self._cpu_s = {}            # of the whole VM, during a download
@@ -66,16 +66,17 @@ class _Demo:
         with progress.step(f"hylics vm add {NAME} --share {SHARE}"), self._timed("hylics vm add"):
             self._daemon.ask("vm", "add", NAME, "--share", SHARE, "--tap",
                              f"{tap.interface},{tap.mac}")
-        # the channel's round trips are measured first, by a worker of the demo's own
-        self._daemon.ask("vm", "offload", NAME, "off")
         self._record = self._daemon.vm(NAME)
+        # a channel has one worker, and the round trips are measured by one of the demo's own:
+        # hylicsd's finds the socket when it is where hylicsd says
+        self._channel = pathlib.Path(self._record["channel"]).with_name("demo.sock")
 
     def _boot(self):
         record = self._record
         share = Share("hylics", "", "/hylics", "virtiofs", socket=record["virtiofs"])
         self._machine = Vm(Spec(
             name=NAME, memory="512M", node=self._net.host, taps=(self._net.guests[0].tap,),
-            channel=f"serial:{record['channel']}",
+            channel=f"serial:{self._channel}",
             shares=(share,)))       # BY HAND: goes when the agent mounts the share itself
         self._closing.callback(self._machine.close)
         started = time.monotonic()
@@ -85,15 +86,16 @@ class _Demo:
             self._spawn(channel.program("hylics-agent"), "--channel", "serial", "--share",
                         "/hylics")
         with progress.step("waiting for the first ping of the agent in it"):
-            channel.measure(f"serial:{record['channel']}", 1)
+            channel.measure(f"serial:{self._channel}", 1)
         self._first_ping_s = time.monotonic() - started
 
     def _measure_channel(self):
-        address = f"serial:{self._record['channel']}"
+        address = f"serial:{self._channel}"
         with progress.step(f"{PINGS} round trips over virtio-serial"):
             self._idle = channel.measure(address, PINGS)
         with progress.step(f"{PINGS} more while {SOAK} messages flow beside them"):
             self._busy = channel.measure(address, PINGS, "--soak", SOAK)
+        self._channel.rename(self._record["channel"])
 
     def _use_share(self):
         """A program of the guest writes a file, this process reads it, and the way back."""
@@ -116,8 +118,7 @@ class _Demo:
                                  f"[::]:{port}", "--file", "/hylics/body", "--mode", mode)
             server.wait_output("ready")
         self._ask_for("plain")
-        self._daemon.ask("vm", "offload", NAME, "on")
-        self._wait(lambda: "up" in self._status(), "a worker of hylicsd's at the channel")
+        self._wait(lambda: self._status() == "up", "a worker of hylicsd's at the channel")
         self._ask_for("hylics")
         # it shows what it counts 20 ms later
         self._wait(lambda: self._daemon.worker_counts(NAME).get("bytes_file", 0) >= FILE_MB << 20,
