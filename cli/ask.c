@@ -105,6 +105,47 @@ static void show_offload(const json_t *vm)
 		printf("%-10s %lld connections\n", "away", (long long)json_integer_value(away));
 }
 
+static void show_memory(const json_t *agent)
+{
+	char total[32], available[32];
+
+	ask_size_text((uint64_t)json_integer_value(json_object_get(agent, "memory_total")), total,
+		      sizeof(total));
+	ask_size_text((uint64_t)json_integer_value(json_object_get(agent, "memory_available")),
+		      available, sizeof(available));
+	printf("%-10s %" JSON_INTEGER_FORMAT " CPUs, load %.2f; memory %s, %s available\n", "",
+	       json_integer_value(json_object_get(agent, "cpus")),
+	       (double)json_integer_value(json_object_get(agent, "load_100")) / 100, total,
+	       available);
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "not told";
+}
+
+/* What the guest says of itself; NULL: that was not asked, null: nobody says anything. */
+static void show_agent(const json_t *agent)
+{
+	const json_t *addresses = json_object_get(agent, "addresses");
+
+	if (!agent)
+		return;
+	if (!json_is_object(agent)) {
+		printf("%-10s %s\n", "agent", "not connected");
+		return;
+	}
+	printf("%-10s %s on Linux %s, share: %s\n", "agent", text_of(agent, "software"),
+	       text_of(agent, "kernel"), text_of(agent, "share"));
+	if (json_object_get(agent, "cpus"))
+		show_memory(agent);
+	for (size_t i = 0; i < json_array_size(addresses); i++)
+		printf("%-10s %s\n", "address",
+		       json_string_value(json_array_get(addresses, i)));
+}
+
 void ask_show_vm(const json_t *vm)
 {
 	const json_t *nics = json_object_get(vm, "nics"), *guest = json_object_get(vm, "guest");
@@ -124,6 +165,7 @@ void ask_show_vm(const json_t *vm)
 	for (size_t i = 0; i < json_array_size(nics); i++)
 		printf("%-10s %s\n", "nic", json_string_value(json_array_get(nics, i)));
 	show_offload(vm);
+	show_agent(json_object_get(vm, "agent"));
 	show_text(vm, "share");
 	show_text(vm, "virtiofs");
 	show_text(vm, "channel");

@@ -223,6 +223,16 @@
 #define HY_API_BODY_MAX (4u << 20)
 #define HY_API_WAIT_MS 120000
 
+/* The share in the guest: how long a mount may take before its process is ended, */
+#define HY_MOUNT_WAIT_MS 10000
+#define HY_MOUNT_PAUSE_MIN_MS 1000	/* first pause before one that failed is tried again */
+#define HY_MOUNT_PAUSE_MAX_MS 60000	/* the longest: what is in the way may just go */
+#define HY_MOUNT_LOOK_MS 50	/* from a change of mounts or devices to one look at all of them */
+#define HY_SHARE_PATH_MAX 255	/* bytes of its place, which the agent tells in one packet */
+/* What a guest tells of itself: an average needs no more, and each wakes guest and worker. */
+#define HY_REPORT_MS 10000
+#define HY_REPORT_MIN_MS 1000	/* between two, whatever changes meanwhile */
+
 /* Names that come from a guest: shown in logs and lists, never used as paths. */
 #define HY_NAME_MAX 63
 #define HY_VERSION_TEXT_MAX 64

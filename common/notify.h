@@ -2,7 +2,7 @@
 /*
  * notify.h - what a daemon and its service manager (systemd) say to each other
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-agent
  * Reads from: the environment of whoever started the process
  *
  * Without a service manager nothing is said, and nothing is handed over: both are no errors.

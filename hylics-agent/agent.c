@@ -66,6 +66,7 @@ void agent_up(struct agent *a)
 	address_say(a);
 	agent_tell_programs(a);
 	resume_ask(a);
+	report_soon(a);
 }
 
 void agent_down(struct agent *a)
@@ -81,6 +82,7 @@ void agent_room(struct agent *a)
 {
 	address_say(a);
 	conns_room(a);
+	report_room(a);
 }
 
 static int take(struct agent *a, const struct message *msg)
@@ -209,7 +211,7 @@ static void prepare(struct agent *a, const struct agent_config *cfg)
 	a->chan = cfg->chan;
 	a->loop = cfg->loop;
 	a->log = cfg->log;
-	a->addresses.watch = a->files.share = -1;
+	a->addresses.watch = a->files.share = a->share.table = -1;
 	a->alone = (struct ev_timer){ .fn = give_up, .object = a };
 	a->leave = (struct ev_timer){ .fn = left, .object = a };
 	a->more = (struct ev_timer){ .fn = ask_more, .object = a };
@@ -231,9 +233,11 @@ int agent_open(struct agent *a, const struct agent_config *cfg, struct hy_err *e
 	int rc;
 
 	prepare(a, cfg);
-	rc = files_open(a, cfg->share, e);
+	rc = files_open(a, e);
 	if (rc == 0)
 		rc = conns_open(&a->conns, e);
+	if (rc == 0)
+		share_open(a, cfg->share);	/* connections that are kept send its files */
 	if (rc == 0)
 		rc = address_open(a, e);
 	if (rc == 0)
@@ -242,6 +246,7 @@ int agent_open(struct agent *a, const struct agent_config *cfg, struct hy_err *e
 		agent_close(a);
 		return rc;
 	}
+	report_open(a);
 	if (a->n_conns)
 		begin_patience(a);
 	show_counters(a);
@@ -256,6 +261,8 @@ void agent_close(struct agent *a)
 			conn_end(a, &a->conns.at[i]);
 	}
 	hy_show_stop(&a->show);
+	report_close(a);
+	share_close(a);
 	address_close(a);
 	files_close(a);
 	conns_close(&a->conns);

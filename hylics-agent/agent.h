@@ -21,7 +21,9 @@
 #include "hylics-agent/cost.h"
 #include "hylics-agent/files.h"
 #include "hylics-agent/join.h"
+#include "hylics-agent/report.h"
 #include "hylics-agent/resume.h"
+#include "hylics-agent/share.h"
 
 /* One look into a pair: plain bytes as many as one message takes, and a marker behind them. */
 #define AGENT_SCRATCH (HY_CHUNK_MAX + LOCAL_MARKER_LEN)
@@ -30,7 +32,7 @@ struct agent_config {
 	struct chan *chan;
 	struct ev_loop *loop;
 	const struct hy_log *log;	/* must outlive the agent */
-	int share;			/* directory, -1: none; taken over */
+	const char *share;		/* where it is or may come to be, NULL: nowhere */
 	int link;			/* to the holder, -1: none; stays the caller's */
 	int stats;			/* file for the counters, -1: none; stays the caller's */
 	uint64_t threshold;		/* bytes of a file from which a move pays; 0: measured */
@@ -57,6 +59,8 @@ struct agent {
 	struct programs programs;
 	struct table table;
 	struct addresses addresses;
+	struct share share;
+	struct reports reports;
 	struct due_queue silence, offered, drain;
 	struct ev_timer alone, leave, more;
 	struct costs costs;

@@ -91,6 +91,8 @@ static void on_status(void *object, struct local_status *s)
 	*s = (struct local_status){
 		.channel_state = (uint8_t)c->chan.state,
 		.transport = (uint8_t)c->chan.cfg.addr.kind,
+		.share_kind = c->agent.share.kind,
+		.offload = (uint16_t)join_refusal(&c->agent),
 		.epoch = c->chan.epoch,
 		.peer_epoch = c->chan.peer_epoch,
 		.sessions = c->chan.count.sessions,
@@ -102,6 +104,7 @@ static void on_status(void *object, struct local_status *s)
 	cost_status(&c->agent, &s->costs);
 	snprintf(s->software, sizeof(s->software), "%s", SOFTWARE);
 	memcpy(s->peer_software, c->peer_software, sizeof(s->peer_software));
+	snprintf(s->share, sizeof(s->share), "%s", c->agent.share.path);
 }
 
 /* -- stopping -- */
@@ -125,27 +128,15 @@ static void on_stop(void *object)
 
 /* -- starting -- */
 
-static int open_share(const char *path, struct hy_err *e)
-{
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
-		return hy_err_set(e, errno, "share '%s'", path);
-	return fd < 0 ? -ENOENT : fd;
-}
-
 static int open_agent(struct child *c, const struct child_config *cfg, int link, struct hy_err *e)
 {
-	int share = open_share(cfg->share, e);
 	struct agent_config ac = {
 		.chan = &c->chan, .loop = &c->daemon.loop, .log = &c->daemon.log,
-		.share = share < 0 ? -1 : share, .link = link, .threshold = cfg->threshold,
+		.share = cfg->share, .link = link, .threshold = cfg->threshold,
 		.costs = cfg->costs, .offload = cfg->offload, .alone_ms = cfg->alone_ms,
 		.dead_ms = cfg->dead_ms, .left = on_left, .object = c,
 	};
 
-	if (share < 0 && share != -ENOENT)
-		return share;
 	ac.stats = c->stats = hy_show_open(cfg->stats, e);
 	if (cfg->stats && ac.stats < 0)
 		return ac.stats;

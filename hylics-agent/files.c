@@ -22,45 +22,35 @@
 
 static void on_unused(void *object, struct due *d);
 
-/* Not asked of statfs(), which over 9p speaks of the file system that the host has there. */
-static bool is_9p(dev_t dev)
+int files_share(struct agent *a, int share, uint64_t dev, bool by_inode, struct hy_err *e)
 {
-	hy_autofile *f = fopen("/proc/self/mountinfo", "re");
-	hy_autofree char *line = NULL;
-	char numbers[32];
-	size_t room = 0;
-
-	snprintf(numbers, sizeof(numbers), " %u:%u ", major(dev), minor(dev));
-	while (f && getline(&line, &room, f) > 0) {
-		const char *type = strstr(line, " - ");
-
-		if (type && strstr(line, numbers))
-			return strncmp(type, " - 9p ", 6) == 0;
-	}
-	return false;
-}
-
-static int look_at_share(struct files *t, struct hy_err *e)
-{
-	struct stat st;
+	struct files *t = &a->files;
 	char link[32];
-	ssize_t n;
+	ssize_t n = 0;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", t->share);
-	n = readlink(link, t->share_path, sizeof(t->share_path) - 1);
-	if (n < 0 || fstat(t->share, &st) < 0)
-		return hy_err_set(e, errno, "share: look at it");
+	if (t->share >= 0)
+		t->before_dev = t->share_dev;
+	hy_fd_close(&t->share);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", share);
+	if (share >= 0)
+		n = readlink(link, t->share_path, sizeof(t->share_path) - 1);
+	if (n < 0) {
+		n = hy_err_set(e, errno, "share: look where it is");
+		hy_fd_close(&share);
+		return (int)n;
+	}
 	t->share_path[n] = '\0';
-	t->share_dev = st.st_dev;
-	t->by_inode = !is_9p(st.st_dev);
+	t->share = share;
+	t->share_dev = dev;
+	t->by_inode = by_inode;
 	return 0;
 }
 
-int files_open(struct agent *a, int share, struct hy_err *e)
+int files_open(struct agent *a, struct hy_err *e)
 {
 	struct files *t = &a->files;
 
-	*t = (struct files){ .share = share };
+	*t = (struct files){ .share = -1 };
 	t->at = calloc(HY_FILES_MAX, sizeof(*t->at));
 	t->bucket = calloc(FILE_BUCKETS, sizeof(*t->bucket));
 	t->free = calloc(HY_FILES_MAX, sizeof(*t->free));
@@ -69,7 +59,7 @@ int files_open(struct agent *a, int share, struct hy_err *e)
 	due_open(&t->unused);
 	if (!t->at || !t->bucket || !t->free)
 		return hy_err_set(e, ENOMEM, "table of files");
-	return share >= 0 ? look_at_share(t, e) : 0;
+	return 0;
 }
 
 static struct file *of_due(struct due *d)
@@ -157,7 +147,8 @@ static struct file *add(struct files *t, uint64_t dev, uint64_t inode, int fd)
 
 /*
  * A file system in a program's hands (FUSE) answers a plain fstat() when it likes, and a read
- * never. What is cached is told without asking; read from are the share and block devices only.
+ * never. What is cached is told without asking; read from are the share, also one that has gone
+ * since the marker was written, and block devices only.
  */
 static int identify(const struct files *t, int fd, uint64_t *dev, uint64_t *inode)
 {
@@ -173,7 +164,7 @@ static int identify(const struct files *t, int fd, uint64_t *dev, uint64_t *inod
 	*inode = st.stx_ino;
 	if ((st.stx_mask & want) != want || !S_ISREG(st.stx_mode))
 		return -EINVAL;
-	if ((t->share < 0 || *dev != t->share_dev) && st.stx_dev_major == 0)
+	if (st.stx_dev_major == 0 && *dev != t->share_dev && *dev != t->before_dev)
 		return -EINVAL;
 	return 0;
 }

@@ -48,15 +48,25 @@ struct files {
 	uint32_t n_free, top;
 	uint32_t last_number;
 	int share;			/* -1: none */
-	uint64_t share_dev;
+	uint64_t share_dev, before_dev;	/* now; and of the share that was there before */
 	char share_path[HY_PATH_MAX + 1];
 	bool by_inode;
 	struct due_queue unused;
 };
 
-/* @share becomes the agent's; -1: nothing is on the share. */
-int files_open(struct agent *a, int share, struct hy_err *e);
+/* Nothing is on the share before files_share(). */
+int files_open(struct agent *a, struct hy_err *e);
 void files_close(struct agent *a);
+
+/**
+ * files_share() - From here on this is the share, and no other
+ * @a:		Agent
+ * @share:	O_PATH of its root, taken over; -1: none
+ * @dev:	Its device
+ * @by_inode:	Whether host and guest know its files by the same inodes
+ * @e:		Error; then there is none
+ */
+int files_share(struct agent *a, int share, uint64_t dev, bool by_inode, struct hy_err *e);
 
 /**
  * file_use() - Find out what a marker's descriptor is

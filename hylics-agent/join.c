@@ -50,12 +50,18 @@ void program_slice(struct program *p, uint32_t slot, uint32_t slice)
 		p->page->slot[slot].slice = slice;
 }
 
-static void tell_possible(struct agent *a, struct hy_page *page)
+enum move_reason join_refusal(const struct agent *a)
 {
 	enum move_reason r = agent_refusal(a);
 
-	if (r == MOVE_DONE && a->files.share < 0)
-		r = MOVE_NOT_ON_SHARE;
+	return r == MOVE_DONE && a->files.share < 0 ? MOVE_NOT_ON_SHARE : r;
+}
+
+static void tell_possible(struct agent *a, struct hy_page *page)
+{
+	enum move_reason r = join_refusal(a);
+
+	page->share_dev = a->files.share_dev;
 	page->reason = r;
 	page->possible = r == MOVE_DONE;
 }
@@ -105,7 +111,6 @@ static struct program *new_program(struct agent *a, const struct request *r)
 	p->page->version = HY_PAGE_VERSION;
 	p->page->slots = HY_PAGE_SLOTS;
 	(void)cost_tell(a, p);
-	p->page->share_dev = a->files.share_dev;
 	tell_possible(a, p->page);
 	return p;
 }

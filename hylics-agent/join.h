@@ -66,6 +66,9 @@ int join_request(struct agent *a, struct request *r);
 /* The answer of a request was sent, or could not be. */
 void join_answered(struct agent *a, struct request *r, bool sent);
 
+/* Why programs need not even ask, MOVE_DONE if they may. */
+enum move_reason join_refusal(const struct agent *a);
+
 /* The client of this program has gone. NULL: nothing happens. */
 void join_leave(struct agent *a, struct program *p);
 void join_close(struct agent *a);

@@ -3,7 +3,7 @@
  * main.c - hylics-agent: the guest's end of the channel; here its holder, which starts the agent
  *
  * Runs in: hylics-agent (guest, root)
- * Reads from: the agent on its link, see common/keep.h
+ * Reads from: the agent on its link, see common/keep.h; what mount.h reads
  *
  * DOC: Two processes
  *
@@ -11,6 +11,8 @@
  * descriptors and the table, reads nothing from anybody but the agent, and starts the next agent
  * should one die. The agent, its child, does everything else. SIGTERM to the holder is passed on:
  * the agent brings its connections home and ends, then so does the holder.
+ *
+ * It also has the share mounted (mount.h), for which it keeps what the agent gives up.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,11 +24,13 @@
 
 #include "common/daemon.h"
 #include "common/keep.h"
+#include "common/notify.h"
 #include "common/opt.h"
 #include "common/own.h"
 #include "common/unixsock.h"
 #include "hylics-agent/agent.h"
 #include "hylics-agent/child.h"
+#include "hylics-agent/mount.h"
 #include "hylics-agent/trial.h"
 
 #define RUN_DIR "/run/hylics"
@@ -36,16 +40,18 @@ struct values {
 	const char *channel;
 	const char *run_dir;
 	const char *share;
+	const char *tag;
 	const char *stats;
 	const char *threshold;
 	uint64_t keepalive_ms, dead_ms, alone_ms;
 	int log_level;
-	bool no_offload;
+	bool no_offload, no_mount;
 };
 
 static const struct values defaults = {
 	.channel = "serial",
 	.share = "/hylics",
+	.tag = "hylics",
 	.threshold = "auto",
 	.log_level = HY_LOG_INFO,
 };
@@ -58,7 +64,11 @@ static const struct hy_opt options[] = {
 	{ .name = "run-dir", .type = HY_OPT_STRING, .offset = OPTION(run_dir), .arg = "DIR",
 	  .help = "where agent.sock goes (default $HYLICS_RUN_DIR, else " RUN_DIR ")" },
 	{ .name = "share", .type = HY_OPT_STRING, .offset = OPTION(share), .arg = "DIR",
-	  .help = "where the share is mounted (default /hylics); it may be absent" },
+	  .help = "where the share is, or is to be mounted (default /hylics)" },
+	{ .name = "tag", .type = HY_OPT_STRING, .offset = OPTION(tag), .arg = "TAG",
+	  .help = "mount the virtiofs or 9p device of this tag there (default hylics)" },
+	{ .name = "no-mount", .type = HY_OPT_FLAG, .offset = OPTION(no_mount),
+	  .help = "mount nothing: use what is there" },
 	{ .name = "threshold", .type = HY_OPT_STRING, .offset = OPTION(threshold), .arg = "SIZE",
 	  .help = "move a connection for files of which SIZE or more is left (default auto: "
 		  "measured)" },
@@ -82,6 +92,7 @@ static const struct hy_opt options[] = {
 struct holder {
 	struct hy_daemon daemon;
 	struct keep keep;
+	struct mounter mounter;
 	struct child_config cfg;
 	char sock_path[256];
 };
@@ -149,11 +160,21 @@ static int set_threshold(struct holder *h, const struct values *v, struct hy_err
 	return 0;
 }
 
+static int set_share(struct holder *h, const struct values *v, struct hy_err *e)
+{
+	if (strlen(v->share) > HY_SHARE_PATH_MAX)
+		return hy_err_usage(e, "--share", "--share: longer than %d bytes",
+				    HY_SHARE_PATH_MAX);
+	h->cfg.share = v->share;
+	h->mounter.dir = v->share;
+	h->mounter.tag = v->tag;
+	return 0;
+}
+
 static int configure(struct holder *h, const struct values *v, struct hy_err *e)
 {
 	int rc = chan_addr_parse(v->channel, ROLE_GUEST, &h->cfg.addr, e);
 
-	h->cfg.share = v->share;
 	h->cfg.stats = v->stats;
 	h->cfg.keepalive_ms = v->keepalive_ms;
 	h->cfg.dead_ms = v->dead_ms;
@@ -163,6 +184,8 @@ static int configure(struct holder *h, const struct values *v, struct hy_err *e)
 	h->cfg.holder = getpid();
 	if (rc == 0)
 		rc = set_threshold(h, v, e);
+	if (rc == 0)
+		rc = set_share(h, v, e);
 	if (rc == 0)
 		rc = set_paths(h, v, e);
 	if (rc == 0)
@@ -193,6 +216,28 @@ static int keep_agent(struct holder *h, struct hy_err *e)
 	return keep_open(&h->keep, &cfg, e);
 }
 
+/* Services that are ordered behind this one find the share, if it can be had. */
+static void tell_ready(void *object)
+{
+	struct holder *h = object;
+	struct hy_err e;
+
+	if (hy_notify(HY_NOTIFY_READY, &e) < 0)
+		hy_log_err(&h->daemon.log, HY_LOG_INFO, &e);
+}
+
+static void look_after_share(struct holder *h, bool no_mount)
+{
+	h->mounter.loop = &h->daemon.loop;
+	h->mounter.log = &h->daemon.log;
+	h->mounter.settled = tell_ready;
+	h->mounter.object = h;
+	if (no_mount)
+		tell_ready(h);
+	else
+		mount_open(&h->mounter);
+}
+
 static int run(const void *values, int argc, char **argv, struct hy_err *e)
 {
 	static struct holder h;		/* one per process, and the child's too */
@@ -213,7 +258,10 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 		rc = keep_agent(&h, e);
 	}
 	if (rc == 0) {
+		look_after_share(&h, v->no_mount);
 		rc = ev_run(&h.daemon.loop, e);
+		if (!v->no_mount)
+			mount_close(&h.mounter);
 		keep_close(&h.keep);
 	}
 	ev_close(&h.daemon.loop);

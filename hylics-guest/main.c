@@ -12,7 +12,8 @@
 #include "version.h"
 
 static const struct hy_cmd commands[] = {
-	{ .name = "status", .args = "", .summary = "show whether the agent reaches the host",
+	{ .name = "status", .args = "",
+	  .summary = "show whether the agent reaches the host, and the share",
 	  .options = status_options, .values_size = sizeof(struct status_values),
 	  .run = status_run },
 	{ 0 },

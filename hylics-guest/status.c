@@ -8,10 +8,17 @@
 #include "hylics-guest/status.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "channel/chan.h"
 #include "common/fdpass.h"
@@ -19,8 +26,11 @@
 #include "common/own.h"
 #include "common/unixsock.h"
 #include "proto/local.h"
+#include "proto/reason.h"
+#include "proto/report.h"
 
 #define OPTION(field) offsetof(struct status_values, field)
+#define SHARE_WAIT_MS 2000	/* its host answers at once, or is not there */
 
 const struct hy_opt status_options[] = {
 	{ .name = "run-dir", .type = HY_OPT_STRING, .offset = OPTION(run_dir), .arg = "DIR",
@@ -63,6 +73,88 @@ static int ask(int fd, struct local_status *s, struct hy_err *e)
 	return 0;
 }
 
+/* -- the share, which the host may not answer for -- */
+
+struct room {
+	uint64_t bytes, free;		/* that any user may use */
+};
+
+static bool is_mounted(const struct local_status *s)
+{
+	return s->share_kind > REPORT_SHARE_DIRECTORY;
+}
+
+static void measure(const char *path, int to)
+{
+	struct statvfs fs;
+	struct room r;
+
+	if (statvfs(path, &fs) < 0)
+		_exit(HY_EXIT_FAILED);
+	r = (struct room){ fs.f_blocks * fs.f_frsize, fs.f_bavail * fs.f_frsize };
+	_exit(write(to, &r, sizeof(r)) != sizeof(r));
+}
+
+/* Another process asks: one that waits for a host that is gone can only be killed. */
+static bool find_room(const char *path, struct room *r)
+{
+	struct pollfd answer = { .events = POLLIN };
+	bool found = false;
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	pid = fork();
+	if (pid == 0)
+		measure(path, ends[1]);
+	close(ends[1]);
+	answer.fd = ends[0];
+	if (pid > 0 && poll(&answer, 1, SHARE_WAIT_MS) == 1)
+		found = read(ends[0], r, sizeof(*r)) == sizeof(*r);
+	close(ends[0]);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, found ? 0 : WNOHANG);
+	}
+	return found;
+}
+
+static void print_share(const struct local_status *s)
+{
+	struct room r;
+
+	if (!is_mounted(s)) {
+		printf("share        not mounted at %s%s\n", s->share,
+		       s->share_kind == REPORT_SHARE_DIRECTORY ? ", which is a directory" : "");
+		return;
+	}
+	printf("share        %s at %s, ", report_share_name(s->share_kind), s->share);
+	if (find_room(s->share, &r))
+		printf("%.1f MB, %.1f MB free\n", (double)r.bytes / (1 << 20),
+		       (double)r.free / (1 << 20));
+	else
+		printf("the host does not answer for it\n");
+}
+
+static void print_json_share(const struct local_status *s)
+{
+	struct room r;
+
+	printf("\"share\":{\"state\":\"%s\",\"path\":", report_share_name(s->share_kind));
+	hy_json_string(stdout, s->share);
+	if (is_mounted(s) && find_room(s->share, &r))
+		printf(",\"bytes\":%" PRIu64 ",\"free\":%" PRIu64, r.bytes, r.free);
+	printf("},");
+}
+
+/* -- printing -- */
+
+static const char *offload_name(const struct local_status *s)
+{
+	return s->offload == MOVE_DONE ? "on" : move_reason_name(s->offload);
+}
+
 static void print_costs(const struct local_costs *c)
 {
 	printf("threshold    %llu KB, %s", (unsigned long long)c->threshold >> 10,
@@ -90,6 +182,8 @@ static void print_text(const struct local_status *s)
 	       (unsigned long long)s->sessions, (unsigned long long)s->resyncs);
 	printf("ended by     faults %llu, silence %llu\n", (unsigned long long)s->faults,
 	       (unsigned long long)s->silences);
+	print_share(s);
+	printf("offload      %s\n", offload_name(s));
 	print_costs(&s->costs);
 }
 
@@ -113,6 +207,8 @@ static void print_json(const struct local_status *s)
 	printf("\"sessions\":%llu,\"resyncs\":%llu,\"faults\":%llu,\"silences\":%llu,",
 	       (unsigned long long)s->sessions, (unsigned long long)s->resyncs,
 	       (unsigned long long)s->faults, (unsigned long long)s->silences);
+	print_json_share(s);
+	printf("\"offload\":\"%s\",", offload_name(s));
 	print_json_costs(&s->costs);
 	printf("\"uptime_ms\":%llu,\"software\":", (unsigned long long)s->uptime_ms);
 	hy_json_string(stdout, s->software);

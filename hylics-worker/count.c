@@ -18,10 +18,8 @@ static const char *const stage_names[] = { WORKER_STAGES(X) };
 
 void counters_print(const struct counters *c, const struct stages *s, FILE *f)
 {
-	fputc('{', f);
 	hy_show_counters(f, counter_names, (const uint64_t *)c, N_OF(counter_names));
 	hy_show_some(f, "refused", move_reason_name, c->refused, MOVE_REASONS);
 	fputs(",\"stages_ns\":", f);
 	hy_hist_print_all((const struct hy_hist *)s, stage_names, N_OF(stage_names), f);
-	fputs("}\n", f);
 }

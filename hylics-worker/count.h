@@ -44,7 +44,8 @@
 	X(faults, "connections reset because of what the guest sent")                              \
 	X(rounds, "rounds of the loop that worked on connections")                                 \
 	X(turns, "turns of sending")                                                               \
-	X(wakes, "events of sockets")
+	X(wakes, "events of sockets")                                                              \
+	X(told, "what the guest told of itself; sessions begun and ended")
 
 struct counters {
 #define X(name, what) uint64_t name;
@@ -69,7 +70,7 @@ struct stages {
 #undef X
 };
 
-/* One JSON object on one line. */
+/* The members of a JSON object, without what encloses it. */
 void counters_print(const struct counters *c, const struct stages *s, FILE *f);
 
 #endif

@@ -112,11 +112,10 @@ static void worker_up(void *object, const struct msg_hello *peer)
 {
 	struct worker *w = object;
 
-	(void)peer;
 	if (w->measuring)
 		measure_up(&w->measure);
 	else
-		moves_up(&w->moves);
+		moves_up(&w->moves, peer);
 }
 
 static void worker_down(void *object, const char *why)

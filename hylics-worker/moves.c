@@ -211,9 +211,11 @@ void moves_room(struct moves *m)
 
 /* -- the session -- */
 
-void moves_up(struct moves *m)
+void moves_up(struct moves *m, const struct msg_hello *peer)
 {
 	m->session = true;
+	guest_up(&m->guest, peer);
+	m->count->told++;
 }
 
 void moves_down(struct moves *m)
@@ -221,6 +223,8 @@ void moves_down(struct moves *m)
 	if (!m->session)
 		return;
 	m->session = false;
+	guest_down(&m->guest);
+	m->count->told++;
 	resume_session_lost(m);
 	home_leave(m);
 }
@@ -228,12 +232,20 @@ void moves_down(struct moves *m)
 /* The keeper knows which of them a twin may have. */
 static int take_addresses(struct moves *m, const struct message *msg)
 {
-	struct move_address a[HY_TWIN_ADDRS_MAX];
-	unsigned int n;
-	int rc = move_addresses_decode(msg->payload, msg->len, a, &n);
+	int rc = move_addresses_decode(msg->payload, msg->len, m->guest.address,
+				       &m->guest.n_addresses);
 
 	if (rc == 0 && m->link >= 0)
 		keep_other(m->link, msg->payload, msg->len);
+	m->count->told += rc == 0;
+	return rc;
+}
+
+static int take_report(struct moves *m, const struct message *msg)
+{
+	int rc = guest_take_report(&m->guest, msg->payload, msg->len);
+
+	m->count->told += rc == 0;
 	return rc;
 }
 
@@ -251,6 +263,7 @@ int moves_message(struct moves *m, const struct message *msg)
 		[MSG_HOME] = home_take,
 		[MSG_HOME_TAKEN] = home_take_taken,
 		[MSG_ADDRESSES] = take_addresses,
+		[MSG_REPORT] = take_report,
 	};
 	uint16_t type = msg->info->type;
 
@@ -335,7 +348,10 @@ static void print_counters(const void *object, FILE *f)
 {
 	const struct moves *m = object;
 
+	fputc('{', f);
 	counters_print(m->count, m->stages, f);
+	guest_print(&m->guest, f);
+	fputs("}\n", f);
 }
 
 static void show_counters(struct moves *m)

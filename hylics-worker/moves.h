@@ -18,6 +18,7 @@
 #include "hylics-worker/conn.h"
 #include "hylics-worker/count.h"
 #include "hylics-worker/files.h"
+#include "hylics-worker/guest.h"
 #include "hylics-worker/present.h"
 #include "hylics-worker/table.h"
 
@@ -51,6 +52,7 @@ struct moves {
 	struct files files;
 	struct areas areas;
 	void *queues;			/* the areas' memory */
+	struct guest guest;
 	struct table table;
 	struct present present;
 	struct counters *count;		/* in the table, as the stages */
@@ -75,7 +77,7 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 void moves_close(struct moves *m);
 
 /* The channel's up(), down(), message() and room() go on to these. */
-void moves_up(struct moves *m);
+void moves_up(struct moves *m, const struct msg_hello *peer);
 void moves_down(struct moves *m);
 int moves_message(struct moves *m, const struct message *msg);
 void moves_room(struct moves *m);

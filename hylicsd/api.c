@@ -16,6 +16,7 @@
 
 #include "common/own.h"
 #include "common/show.h"
+#include "hylicsd/guest.h"
 #include "hylicsd/share.h"
 #include "hylicsd/swap.h"
 #include "version.h"
@@ -355,12 +356,49 @@ static int post_vm(void *object, const struct http_request *r, struct hy_err *e)
 	return rc < 0 ? rc : begun(&asker, vms_add(a->vms, &rec, &asker, e));
 }
 
+#define LOOKS 3		/* at what a worker may be writing just now */
+
+/*
+ * The worker's word is the guest's: numbers and texts below names of ours are all that is taken
+ * of it. NULL if there is none.
+ */
+static json_t *worker_counters(const struct vm *vm)
+{
+	hy_autofd fd = vm->dir < 0 ? -1 : openat(vm->dir, "worker.json",
+						  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char text[HY_SHOW_TEXT_MAX];
+	json_t *o = NULL;
+
+	for (unsigned int i = 0; !o && fd >= 0 && i < LOOKS; i++) {
+		ssize_t n = pread(fd, text, sizeof(text), 0);
+
+		if (n > 0)
+			o = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	}
+	return o;
+}
+
+/* A killed worker's last words stay in its file. */
+static void add_agent(json_t *o, const struct vm *vm)
+{
+	json_t *counters = proc_runs(&vm->keeper) ? worker_counters(vm) : NULL;
+	json_t *agent = guest_json(counters);
+
+	json_object_set_new(o, "agent", agent ? agent : json_null());
+	json_decref(counters);
+}
+
 static int get_vm(void *object, const struct http_request *r, struct hy_err *e)
 {
 	struct api *a = object;
 	struct vm *vm = vms_find(a->vms, r->param[0], e);
+	json_t *o;
 
-	return vm ? http_reply(a->http, r->ref, 200, vm_json(vm)) : -ENOENT;
+	if (!vm)
+		return -ENOENT;
+	o = vm_json(vm);
+	add_agent(o, vm);
+	return http_reply(a->http, r->ref, 200, o);
 }
 
 static int change(struct api *a, const struct http_request *r, struct vm *vm, struct record *rec,

@@ -34,7 +34,7 @@ size_t local_encode_status(uint32_t id, const struct local_status *s, uint8_t *o
 	hy_wr_u8(&w, s->channel_state);
 	hy_wr_u8(&w, s->transport);
 	hy_wr_u8(&w, s->costs.measured);
-	hy_wr_u8(&w, 0);
+	hy_wr_u8(&w, s->share_kind);
 	hy_wr_le32(&w, s->epoch);
 	hy_wr_le32(&w, s->peer_epoch);
 	hy_wr_le64(&w, s->sessions);
@@ -49,8 +49,10 @@ size_t local_encode_status(uint32_t id, const struct local_status *s, uint8_t *o
 	hy_wr_le64(&w, s->costs.slice_ns);
 	hy_wr_le64(&w, s->costs.plain_ps);
 	hy_wr_le64(&w, s->costs.adopt_us);
+	hy_wr_le16(&w, s->offload);
 	hy_wr_text(&w, s->software);
 	hy_wr_text(&w, s->peer_software);
+	hy_wr_text(&w, s->share);
 	return LOCAL_PACKET_MAX - w.left;
 }
 
@@ -85,7 +87,7 @@ int local_decode_status(const uint8_t *in, size_t len, struct local_status *s)
 	got.channel_state = hy_rd_u8(&r);
 	got.transport = hy_rd_u8(&r);
 	measured = hy_rd_u8(&r);
-	hy_rd_u8(&r);
+	got.share_kind = hy_rd_u8(&r);
 	got.epoch = hy_rd_le32(&r);
 	got.peer_epoch = hy_rd_le32(&r);
 	got.sessions = hy_rd_le64(&r);
@@ -100,8 +102,10 @@ int local_decode_status(const uint8_t *in, size_t len, struct local_status *s)
 	got.costs.slice_ns = hy_rd_le64(&r);
 	got.costs.plain_ps = hy_rd_le64(&r);
 	got.costs.adopt_us = hy_rd_le64(&r);
+	got.offload = hy_rd_le16(&r);
 	hy_rd_text(&r, got.software, sizeof(got.software));
 	hy_rd_text(&r, got.peer_software, sizeof(got.peer_software));
+	hy_rd_text(&r, got.share, sizeof(got.share));
 	if (r.bad || r.left || measured > 1)
 		return -EPROTO;
 	got.costs.measured = measured;

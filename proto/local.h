@@ -83,11 +83,14 @@ struct local_costs {
 struct local_status {
 	uint8_t channel_state;		/* enum chan_state */
 	uint8_t transport;		/* enum chan_kind */
+	uint8_t share_kind;		/* enum report_share */
+	uint16_t offload;		/* enum move_reason; MOVE_DONE: connections are moved */
 	uint32_t epoch, peer_epoch;
 	uint64_t sessions, resyncs, faults, silences, uptime_ms;
 	struct local_costs costs;
 	char software[HY_VERSION_TEXT_MAX];		/* the agent's */
 	char peer_software[HY_VERSION_TEXT_MAX];	/* the worker's; empty unless up */
+	char share[HY_SHARE_PATH_MAX + 1];		/* its place, also if nothing is there */
 };
 
 struct local_error {

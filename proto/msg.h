@@ -49,6 +49,7 @@ enum msg_type {
 	MSG_HOME_TAKEN = 26,
 	MSG_HOME_DONE = 27,
 	MSG_ADDRESSES = 28,
+	MSG_REPORT = 29,	/* proto/report.h */
 };
 
 /*

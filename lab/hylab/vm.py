@@ -51,7 +51,7 @@ class Share:
     """A directory of the host that the guest mounts read-write."""
     tag: str
     directory: str
-    mount_point: str
+    mount_point: str        # "": it has the device, and mounts nothing
     type: str = "9p"        # or virtiofs
     cache: str = "none"     # 9p: none, loose, mmap; virtiofs: none, auto, always
     socket: str = ""        # of a virtiofsd that somebody else runs; then there is no directory
@@ -106,7 +106,7 @@ def command_line(spec, modules_directory, order=False):
     groups = [*_groups(spec), *(["order"] if order else [])]
     words = [APPEND, f"hy.name={escape(spec.name)}", f"hy.load={','.join(groups)}",
              f"hy.modules={escape(str(modules_directory))}"]
-    for share in shares:
+    for share in (share for share in shares if share.mount_point):
         options = NINEP_OPTIONS + share.cache if share.type == "9p" else "rw"
         words.append(f"hy.share={escape(share.tag)}:{share.type}:{escape(share.mount_point)}:"
                      f"{options}")

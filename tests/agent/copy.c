@@ -362,6 +362,9 @@ static int on_message(void *object, const struct message *m)
 	case MSG_ADDRESSES:
 		scene.addresses++;
 		return 0;
+	case MSG_REPORT:
+		scene.reports++;
+		return report_decode(m->payload, m->len, &scene.report);
 	default:
 		return -EPROTO;
 	}

@@ -23,6 +23,7 @@
 #include "proto/local.h"
 #include "proto/move.h"
 #include "proto/page.h"
+#include "proto/report.h"
 #include "tcpmove/image.h"
 
 #define PLAYERS 24
@@ -92,7 +93,8 @@ struct scene {
 	bool mute;			/* no resume is answered */
 	uint32_t short_queue;		/* bytes that a queue on its way home has too few */
 	bool closes;			/* a copy that went home is gone, and the agent told so */
-	unsigned int files_opened, files_closed, addresses;
+	unsigned int files_opened, files_closed, addresses, reports;
+	struct report report;		/* the last one */
 	uint32_t file_number;
 	char file_path[HY_PATH_MAX + 1];
 	struct copy copy[PLAYERS];

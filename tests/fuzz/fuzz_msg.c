@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "proto/msg.h"
+#include "proto/report.h"
 
 /* Bytes of a hello that are not used yet: sent as 0, not looked at. */
 #define HELLO_UNUSED_AT 13
@@ -72,6 +73,24 @@ static void try_count(const uint8_t *in, size_t len)
 	require(memcmp(in, out, len) == 0);
 }
 
+static void try_report(const uint8_t *in, size_t len)
+{
+	uint8_t out[REPORT_LEN];
+	struct report m;
+
+	if (report_decode(in, len, &m) < 0)
+		return;
+	require(len == REPORT_LEN && m.share < REPORT_SHARES);
+	require(report_share_name(m.share)[0] != '\0');
+	require(m.memory_available <= m.memory_total && m.memory_total <= INT64_MAX);
+	for (unsigned int i = 0; i < REPORT_CPUS; i++)
+		require(m.cpu_ms[i] <= INT64_MAX && report_cpu_name(i)[0] != '\0');
+	require(report_encode(&m, out, len) == (int)len);
+	require(report_encode(&m, out, len - 1) == -EMSGSIZE);
+	if (in[0] < REPORT_SHARES)
+		require(memcmp(in, out, len) == 0);
+}
+
 /* The table answers for every number a peer can send. */
 static void check_row(uint16_t type)
 {
@@ -97,6 +116,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	case MSG_CREDIT:
 	case MSG_SOAK_DONE:
 		try_count(bytes + 1, len - 1);
+		break;
+	case MSG_REPORT:
+		try_report(bytes + 1, len - 1);
 		break;
 	default:
 		break;

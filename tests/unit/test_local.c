@@ -18,11 +18,12 @@
 #include "proto/local.h"
 
 static const struct local_status status = {
-	.channel_state = 3, .transport = 1, .epoch = 0x11223344, .peer_epoch = 0x55667788,
+	.channel_state = 3, .transport = 1, .share_kind = 2, .offload = 0x0102,
+	.epoch = 0x11223344, .peer_epoch = 0x55667788,
 	.sessions = 1, .resyncs = 2, .faults = 3, .silences = 4, .uptime_ms = UINT64_MAX,
 	.costs = { .measured = true, .threshold = 5, .lowest = 6, .highest = 7, .move_ns = 8,
 		   .slice_ns = 9, .plain_ps = 10, .adopt_us = UINT64_MAX },
-	.software = "agent 1", .peer_software = "worker 2",
+	.software = "agent 1", .peer_software = "worker 2", .share = "/hylics",
 };
 
 static void a_question_has_the_bytes_that_are_documented(void **state)
@@ -70,6 +71,12 @@ static void a_status_goes_round(void **state)
 	assert_true(s.costs.adopt_us == UINT64_MAX);
 	assert_string_equal(s.software, status.software);
 	assert_string_equal(s.peer_software, status.peer_software);
+	assert_int_equal(s.share_kind, 2);
+	assert_int_equal(s.offload, 0x0102);
+	assert_string_equal(s.share, "/hylics");
+	assert_int_equal(out[11], 2);		/* as documented */
+	assert_int_equal(out[116], 2);
+	assert_int_equal(out[117], 1);
 }
 
 static void an_error_goes_round(void **state)
@@ -97,10 +104,12 @@ static void the_longest_packets_fit(void **state)
 	(void)state;
 	memset(full.software, 's', sizeof(full.software) - 1);
 	memset(full.peer_software, 'p', sizeof(full.peer_software) - 1);
+	memset(full.share, '/', sizeof(full.share) - 1);
 	len = local_encode_status(1, &full, out);
 	assert_true(len < LOCAL_PACKET_MAX);
 	assert_int_equal(local_decode_status(out, len, &s), 0);
 	assert_string_equal(s.peer_software, full.peer_software);
+	assert_string_equal(s.share, full.share);
 	memset(err.words, 'w', sizeof(err.words) - 1);
 	len = local_encode_error(1, &err, out);
 	assert_true(len < LOCAL_PACKET_MAX);

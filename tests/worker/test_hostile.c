@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/own.h"
+#include "proto/report.h"
 #include "tests/probes/tcp_sock.h"
 
 #define HONEST 1u
@@ -103,7 +104,7 @@ static void unknown_numbers(void)
 static void messages_that_cannot_be_read(void)
 {
 	static const enum msg_type types[] = { MSG_OFFER, MSG_FILE_OPEN, MSG_ITEM, MSG_TAKEN,
-					       MSG_RESUME, MSG_ADDRESSES };
+					       MSG_RESUME, MSG_ADDRESSES, MSG_REPORT };
 	uint8_t junk[400];
 	size_t len;
 
@@ -384,6 +385,23 @@ static void addresses(void)
 	probe_check(UNTIL(stage.addresses == 2), "the guest's addresses reach the keeper");
 }
 
+/* Thousands of words of itself: the last one counts, and others are served meanwhile. */
+static void reports(void)
+{
+	enum { REPORTS = 5000 };
+	struct report r = { .share = REPORT_SHARE_9P, .cpus = 1 };
+	uint64_t before = stage_count("told");
+	uint8_t payload[REPORT_LEN];
+
+	for (unsigned int i = 0; i < REPORTS; i++) {
+		r.load_100 = i;
+		say(MSG_REPORT, i, payload, report_encode(&r, payload, sizeof(payload)));
+	}
+	probe_check(UNTIL(stage_count("told") >= before + REPORTS), "every report was taken");
+	probe_check(UNTIL(stage_count("load_100") == REPORTS - 1), "the last one is shown");
+	is_alive("reports without end");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -403,6 +421,7 @@ int main(int argc, char **argv)
 	files();
 	too_many_files();
 	addresses();
+	reports();
 	stage_stop();
 	stage_close();
 	return probe_end("whatever a guest says, its worker and its other connections go on");
