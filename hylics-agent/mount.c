@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/own.h"
 #include "common/sandbox.h"
 #include "hylics-agent/attach.h"
@@ -47,6 +48,8 @@ static void attempt(const struct mounter *m, int words)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	rc = hy_sandbox_started(words, &e);
+	if (rc == 0 && hy_fault(FAULT_SHARE_MOUNT) < 0)
+		rc = hy_err_set(&e, EIO, "share '%s'", m->tag);
 	if (rc == 0)
 		rc = attach_share(m->dir, m->tag, &e);
 	if (rc < 0) {
