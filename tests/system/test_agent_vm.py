@@ -3,11 +3,14 @@
 
 import contextlib
 import json
+import os
 import pathlib
+import signal
+import tempfile
 
 import pytest
 from hylicsd import Hylicsd
-from moving import wait_for
+from moving import children, wait_for
 
 from hylab import channel, wall
 from hylab.vm import Share, Spec, Vm
@@ -75,10 +78,12 @@ class Guest:
 @pytest.fixture(name="guest", scope="module")
 def _guest(host):
     vm = host.vm(NAME)
-    share = Share("hylics", "", "", type="virtiofs", socket=vm["virtiofs"])
-    spec = Spec(name=NAME, memory="512M", shares=(share,), channel=f"serial:{vm['channel']}")
-    with Vm(spec) as booted:
-        yield Guest(booted)
+    with tempfile.TemporaryDirectory(dir=wall.RUN) as directory:
+        shares = (Share("hylics", "", "", type="virtiofs", socket=vm["virtiofs"]),
+                  Share("elsewhere", directory, ""))
+        spec = Spec(name=NAME, memory="512M", shares=shares, channel=f"serial:{vm['channel']}")
+        with Vm(spec) as booted:
+            yield Guest(booted)
 
 
 @pytest.fixture(name="unmounted")
@@ -188,6 +193,44 @@ def test_what_is_mounted_there_stays(unmounted):
         share = guest.status()["share"]
         assert share["state"] == "other" and share["bytes"] == 3 * MB
         assert [line.split()[0] for line in guest.mounts()] == ["mine"]
+
+
+def test_where_no_virtiofs_has_the_tag_a_9p_device_may(unmounted):
+    guest = unmounted
+    with guest.agent("--tag=elsewhere") as job:
+        guest.wait_log(job, "is mounted at")
+        guest.wait_log(job, "channel up")
+        assert " 9p " in guest.mounts()[0] and OPTIONS in guest.mounts()[0]
+        assert guest.status()["share"]["state"] == "9p"
+        # a program's mapping, and what another wrote, are the same bytes
+        guest.run("cp /bin/true /hylics/true && /hylics/true && rm /hylics/true")
+        # the device has one user at a time: the next mount waits for the agent to let go
+        guest.run("umount -l /hylics")
+        guest.wait_log(job, "is mounted at", 2)
+        assert len(guest.mounts()) == 1
+
+
+def test_a_host_that_does_not_answer_keeps_nobody_waiting(host, unmounted):
+    guest = unmounted
+    with guest.agent() as job:
+        guest.wait_log(job, "is mounted at")
+        guest.wait_log(job, "channel up")
+        virtiofsd = int((host.run / "vm" / NAME / "virtiofsd.owner").read_text().split("-")[0])
+        both = [virtiofsd, *children(virtiofsd)]        # the one in the sandbox serves
+        for pid in both:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            assert "the host does not answer for it" in guest.run(STATUS)
+            assert "bytes" not in guest.status()["share"]
+            guest.run("holder=$(pgrep -o -x hylics-agent); "
+                      "kill -9 $(cat /proc/$holder/task/$holder/children)")
+            guest.wait_log(job, "channel up", 2)
+            assert guest.status()["share"]["state"] == "virtiofs"
+        finally:
+            for pid in both:
+                os.kill(pid, signal.SIGCONT)
+        assert guest.status()["share"]["bytes"] == 64 * MB
+        assert guest.run("ls /hylics") == ""
 
 
 @pytest.mark.parametrize("option", ["--tag=none-has-it", "--no-mount"])
