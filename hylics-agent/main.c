@@ -15,6 +15,7 @@
  * It also has the share mounted (mount.h), for which it keeps what the agent gives up.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,8 @@
 
 #define RUN_DIR "/run/hylics"
 #define THRESHOLD_GIVEN_MAX (1u << 30)
+#define BUSY_LOOKS 20
+#define BUSY_LOOK_MS 25
 
 struct values {
 	const char *channel;
@@ -138,11 +141,20 @@ static int set_paths(struct holder *h, const struct values *v, struct hy_err *e)
 	return 0;
 }
 
-/* A second agent must not start at all: its child would fail again and again. */
+/*
+ * A second agent must not start at all: its child would fail again and again. But the child of a
+ * holder that was killed lives for a moment longer than he.
+ */
 static int is_free(const char *path, struct hy_err *e)
 {
-	hy_autofd fd = hy_unix_listen(path, SOCK_SEQPACKET, 0600, 1, e);
+	hy_autofd fd = -1;
 
+	for (unsigned int i = 0; i < BUSY_LOOKS; i++) {
+		fd = hy_unix_listen(path, SOCK_SEQPACKET, 0600, 1, e);
+		if (fd != -EADDRINUSE)
+			break;
+		poll(NULL, 0, BUSY_LOOK_MS);
+	}
 	if (fd < 0)
 		return hy_err_add(e, "agent");
 	unlink(path);

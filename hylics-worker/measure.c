@@ -124,7 +124,7 @@ int measure_message(struct measure *m, const struct message *msg)
 		rc = take_pong(m, msg);
 	else if (msg->info->type == MSG_SOAK_DONE)
 		rc = take_soak_done(m, msg);
-	else if (msg->info->type == MSG_ADDRESSES)
+	else if (msg->info->type == MSG_ADDRESSES || msg->info->type == MSG_REPORT)
 		return 0;		/* the agent says them unasked; nothing is moved here */
 	if (rc == 0 && finished(m) && !m->soaking)
 		m->done(m->object);
