@@ -236,10 +236,10 @@ int agent_open(struct agent *a, const struct agent_config *cfg, struct hy_err *e
 	rc = files_open(a, e);
 	if (rc == 0)
 		rc = conns_open(&a->conns, e);
-	if (rc == 0)
+	if (rc == 0) {
 		share_open(a, cfg->share);	/* connections that are kept send its files */
-	if (rc == 0)
 		rc = address_open(a, e);
+	}
 	if (rc == 0)
 		rc = table_open(a, e);
 	if (rc < 0) {

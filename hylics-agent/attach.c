@@ -139,7 +139,7 @@ static int is_empty(int place)
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir)
 		return -errno;
-	fd = -1;			/* closed with the stream */
+	(void)hy_fd_steal(&fd);		/* closed with the stream */
 	while (rc == 0 && (d = readdir(dir)) != NULL) {
 		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
 			rc = -ENOTEMPTY;

@@ -92,7 +92,7 @@ static void measure(const char *path, int to)
 	if (statvfs(path, &fs) < 0)
 		_exit(HY_EXIT_FAILED);
 	r = (struct room){ fs.f_blocks * fs.f_frsize, fs.f_bavail * fs.f_frsize };
-	_exit(write(to, &r, sizeof(r)) != sizeof(r));
+	_exit(write(to, &r, sizeof(r)) == sizeof(r) ? HY_EXIT_OK : HY_EXIT_FAILED);
 }
 
 /* Another process asks: one that waits for a host that is gone can only be killed. */

@@ -23,8 +23,11 @@ static json_t *printable(const json_t *text)
 	char to[HY_NAME_MAX + 1];
 	size_t n = 0;
 
-	for (; from && from[n] && n < sizeof(to) - 1; n++)
-		to[n] = from[n] >= ' ' && from[n] <= '~' ? from[n] : '?';
+	for (; from && from[n] && n < sizeof(to) - 1; n++) {
+		to[n] = '?';
+		if (from[n] >= ' ' && from[n] <= '~')
+			to[n] = from[n];
+	}
 	to[n] = '\0';
 	return from ? json_string(to) : NULL;
 }

@@ -99,11 +99,32 @@ static void without_mount(const char *fault)
 	probe_check(UNTIL(waitpid(-1, NULL, WNOHANG) < 0), "%s: nobody is left", fault);
 }
 
+static void shares_come_and_go(void)
+{
+	int first = scene_file("body", O_RDONLY), second, third;
+	uint64_t directory = dev_of(first);
+
+	probe_check(UNTIL(shown(directory, REPORT_SHARE_DIRECTORY)), "a directory is a share");
+	moves(0, first, "the directory");
+	second = mount_share();
+	probe_check(UNTIL(shown(dev_of(second), REPORT_SHARE_OTHER)),
+		    "a mount is noticed, and both sides are told");
+	moves(1, second, "the mount");
+	serves(0, first, "what lies below it");
+	PROBE_TRY(umount2(share, MNT_DETACH));
+	probe_check(UNTIL(shown(directory, REPORT_SHARE_DIRECTORY)), "so is its end");
+	serves(1, second, "the mount that has gone");
+	third = mount_share();
+	probe_check(UNTIL(shown(dev_of(third), REPORT_SHARE_OTHER)) &&
+		    dev_of(third) != dev_of(second), "another mount is another share");
+	moves(2, third, "the new mount");
+	hy_fd_close(&first);
+	hy_fd_close(&second);
+	hy_fd_close(&third);
+}
+
 int main(int argc, char **argv)
 {
-	int first, second, third;
-	uint64_t directory;
-
 	if (argc != 2)
 		probe_bail("usage: %s AGENT", argv[0]);
 	own_mounts();
@@ -112,32 +133,13 @@ int main(int argc, char **argv)
 	snprintf(share, sizeof(share), "%s/share", scene.dir);
 	scene_start(NULL, NULL);
 	scene_join();
-	first = scene_file("body", O_RDONLY);
-	directory = dev_of(first);
-	probe_check(UNTIL(shown(directory, REPORT_SHARE_DIRECTORY)), "a directory is a share");
-	moves(0, first, "the directory");
-	second = mount_share();
-	probe_check(UNTIL(shown(dev_of(second), REPORT_SHARE_OTHER)),
-		    "a mount is noticed, and both sides are told");
-	moves(1, second, "the mount");
-	serves(0, first, "what lies below it");
-	probe_check(umount2(share, 0) < 0 && errno == EBUSY, "it is in use");
-	PROBE_TRY(umount2(share, MNT_DETACH));
-	probe_check(UNTIL(shown(directory, REPORT_SHARE_DIRECTORY)), "so is its end");
-	serves(1, second, "the mount that has gone");
-	third = mount_share();
-	probe_check(UNTIL(shown(dev_of(third), REPORT_SHARE_OTHER)) &&
-		    dev_of(third) != dev_of(second), "another mount is another share");
-	moves(2, third, "the new mount");
+	shares_come_and_go();
 	scene_kill_agent();
 	probe_check(UNTIL(scene.ups > 1 && scene.report.share == REPORT_SHARE_OTHER),
 		    "the next agent finds it");
 	probe_check(scene.reports < 20, "the host is told at most once a second: %u reports",
 		    scene.reports);
 	PROBE_TRY(umount2(share, MNT_DETACH));
-	hy_fd_close(&first);
-	hy_fd_close(&second);
-	hy_fd_close(&third);
 	stop_now();
 	without_mount("share.mount:fail");
 	without_mount("share.mount:kill");
