@@ -47,7 +47,7 @@
 	X(FAULT_GIVE_BACK, "give.back", "before a program gets its socket back")                   \
 	X(FAULT_UP_DELIVER, "up.deliver", "the client's bytes are in the pair, not yet noted")     \
 	X(FAULT_RESUME_ASK, "resume.ask", "before the host is asked about a connection")           \
-	X(FAULT_SHARE_MOUNT, "share.mount", "a process has begun, before it mounts the share")      \
+	X(FAULT_SHARE_MOUNT, "share.mount", "a process has begun, before it mounts the share")     \
 	X(FAULT_VM_MAKE, "vm.make", "before a piece of a VM is made")                              \
 	X(FAULT_VM_UNMAKE, "vm.unmake", "before a piece of a VM is taken away")                    \
 	X(FAULT_VM_RECORD, "vm.record", "before a VM's record is written or removed")              \
