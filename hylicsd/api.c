@@ -117,15 +117,26 @@ static void add_use(json_t *o, const struct vm *vm)
 	}
 }
 
-/* The worker's word is the guest's: numbers below names of ours are all that is taken of it. */
+#define LOOKS 3		/* at what a worker may be writing just now */
+
+/*
+ * The worker's word is the guest's: numbers and texts below names of ours are all that is taken
+ * of it. NULL if there is none.
+ */
 static json_t *worker_counters(const struct vm *vm)
 {
 	hy_autofd fd = vm->dir < 0 ? -1 : openat(vm->dir, "worker.json",
 						  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	char text[HY_SHOW_TEXT_MAX];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	json_t *o = NULL;
 
-	return n <= 0 ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	for (unsigned int i = 0; !o && fd >= 0 && i < LOOKS; i++) {
+		ssize_t n = pread(fd, text, sizeof(text), 0);
+
+		if (n > 0)
+			o = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	}
+	return o;
 }
 
 /*
@@ -354,28 +365,6 @@ static int post_vm(void *object, const struct http_request *r, struct hy_err *e)
 	if (rc == 0)
 		rc = later(a, r, 201, &asker, e);
 	return rc < 0 ? rc : begun(&asker, vms_add(a->vms, &rec, &asker, e));
-}
-
-#define LOOKS 3		/* at what a worker may be writing just now */
-
-/*
- * The worker's word is the guest's: numbers and texts below names of ours are all that is taken
- * of it. NULL if there is none.
- */
-static json_t *worker_counters(const struct vm *vm)
-{
-	hy_autofd fd = vm->dir < 0 ? -1 : openat(vm->dir, "worker.json",
-						  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char text[HY_SHOW_TEXT_MAX];
-	json_t *o = NULL;
-
-	for (unsigned int i = 0; !o && fd >= 0 && i < LOOKS; i++) {
-		ssize_t n = pread(fd, text, sizeof(text), 0);
-
-		if (n > 0)
-			o = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
-	}
-	return o;
 }
 
 /* A killed worker's last words stay in its file. */
