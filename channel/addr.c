@@ -106,6 +106,7 @@ int chan_addr_parse(const char *text, enum msg_role role, struct chan_addr *addr
  * From a port that only root of the guest can have: the host knows the agent by it, since any
  * program of the guest may connect from the others.
  */
+/* syscalls of hylics-agent: bind */
 static int bind_reserved(int fd, struct hy_err *e)
 {
 	struct sockaddr_vm svm = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY,
@@ -119,6 +120,10 @@ static int bind_reserved(int fd, struct hy_err *e)
 	return 0;
 }
 
+/*
+ * syscalls of hylics-agent: connect, fcntl(_, F_SETFL), setsockopt(_, AF_VSOCK),
+ *	socket(AF_VSOCK, SOCK_STREAM/0xf, 0)
+ */
 static int vsock_open(const struct chan_addr *a, bool listens, struct hy_err *e)
 {
 	struct sockaddr_vm svm = { .svm_family = AF_VSOCK, .svm_port = a->port,
@@ -149,6 +154,7 @@ static int vsock_open(const struct chan_addr *a, bool listens, struct hy_err *e)
 	return hy_fd_steal(&fd);
 }
 
+/* syscalls of hylics-worker: accept4 */
 static int vsock_accept(const struct chan_addr *a, int listener, struct hy_err *e)
 {
 	struct sockaddr_vm peer = { 0 };
@@ -169,6 +175,7 @@ static int vsock_accept(const struct chan_addr *a, int listener, struct hy_err *
 
 /* -- serial, guest side -- */
 
+/* syscalls of hylics-agent: fstat, lseek, newfstatat, openat, read */
 static bool port_has_name(const char *port, const char *name)
 {
 	char path[sizeof(SYSFS_PORTS) + 256 + sizeof("/name")];
@@ -184,6 +191,7 @@ static bool port_has_name(const char *port, const char *name)
 }
 
 /* No udev needed: a lab guest has none, and early boot has none yet. */
+/* syscalls of hylics-agent: fstat, getdents64, newfstatat, openat */
 static int find_port(char *path, size_t room, struct hy_err *e)
 {
 	DIR *dir = opendir(SYSFS_PORTS);
@@ -206,6 +214,7 @@ static int find_port(char *path, size_t room, struct hy_err *e)
 }
 
 /* A port whose other end nobody holds reads as ended: the worker is away, try again later. */
+/* syscalls of hylics-agent: openat, poll */
 static int port_open(const struct chan_addr *a, struct hy_err *e)
 {
 	char path[sizeof(a->path) + 256];
@@ -255,6 +264,7 @@ int chan_addr_accept(const struct chan_addr *addr, int listener, struct hy_err *
 	return fd < 0 ? hy_err_set(e, errno, "channel '%s': accept", addr->path) : fd;
 }
 
+/* syscalls of hylics-worker: unlink */
 void chan_addr_unlink(const struct chan_addr *addr, enum msg_role role)
 {
 	if (addr->kind == CHAN_UNIX && chan_addr_listens(addr, role))

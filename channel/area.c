@@ -40,6 +40,7 @@ struct area *area_take(struct areas *t)
 	return NULL;
 }
 
+/* syscalls: madvise */
 static void give_back(struct area *a)
 {
 	if (!a->taken && !a->sending)

@@ -102,6 +102,7 @@ static void peer_fault(struct chan *c, const char *why)
 
 /* -- greeting -- */
 
+/* syscalls: uname */
 static void greet(struct chan *c)
 {
 	struct msg_hello hello = {
@@ -126,6 +127,7 @@ static void start_greeting(struct chan *c)
 	set_timer(c, c->hello_pause_ms);
 }
 
+/* syscalls: getrandom */
 static uint32_t new_epoch(void)
 {
 	uint32_t epoch = 0;
@@ -365,6 +367,7 @@ static void watch_for(struct chan *c, bool want_write)
 }
 
 /* What a process leaves in a port when it is killed at the worst moment. */
+/* syscalls: write */
 static void fault_half_frame(const struct chan *c, const uint8_t *p, size_t left)
 {
 	if (hy_fault_due(FAULT_CHAN_HALF_FRAME) && write(c->fd, p, left / 2) < 0)
@@ -373,6 +376,7 @@ static void fault_half_frame(const struct chan *c, const uint8_t *p, size_t left
 }
 
 /* Returns whether the transport did not take all. */
+/* syscalls: write */
 static bool write_some(struct chan *c)
 {
 	const uint8_t *p;
@@ -420,6 +424,7 @@ static void tell_room(struct chan *c)
 		c->ops->room(c->object);
 }
 
+/* syscalls: read */
 static int stream_read(struct chan *c)
 {
 	size_t room;

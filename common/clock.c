@@ -9,6 +9,7 @@
 
 #include <time.h>
 
+/* syscalls: clock_gettime */
 static uint64_t read_ns(clockid_t clock)
 {
 	struct timespec now = { 0 };

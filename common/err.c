@@ -135,6 +135,7 @@ static void print_visibly(FILE *f, const char *text)
 	}
 }
 
+/* syscalls: write */
 void hy_err_print(const char *program, const struct hy_err *e)
 {
 	const char *words = errno_words(e);

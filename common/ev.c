@@ -61,6 +61,7 @@ static struct ev_slot *slot_of(struct ev_loop *l, int fd)
 	return fd >= 0 && (unsigned int)fd < l->n_slots ? &l->slots[fd] : NULL;
 }
 
+/* syscalls: epoll_ctl */
 int ev_add(struct ev_loop *l, int fd, const struct ev_class *class, void *object, uint32_t events,
 	   struct hy_err *e)
 {
@@ -79,6 +80,7 @@ int ev_add(struct ev_loop *l, int fd, const struct ev_class *class, void *object
 	return 0;
 }
 
+/* syscalls: epoll_ctl */
 int ev_mod(struct ev_loop *l, int fd, uint32_t events)
 {
 	struct ev_slot *s = slot_of(l, fd);
@@ -90,6 +92,7 @@ int ev_mod(struct ev_loop *l, int fd, uint32_t events)
 	return epoll_ctl(l->epfd, EPOLL_CTL_MOD, fd, &ee) < 0 ? -errno : 0;
 }
 
+/* syscalls: epoll_ctl */
 void ev_del(struct ev_loop *l, int fd)
 {
 	struct ev_slot *s = slot_of(l, fd);
@@ -218,6 +221,7 @@ void ev_rest_cancel(struct ev_rest *r)
 
 /* -- signals -- */
 
+/* syscalls: read */
 static int signal_handle(void *object, int fd, uint32_t events)
 {
 	struct ev_loop *l = object;
@@ -327,6 +331,7 @@ static void serve(struct ev_loop *l, const struct epoll_event *ee)
 		s.class->drop(s.object, fd, rc);
 }
 
+/* syscalls: epoll_wait */
 int ev_round(struct ev_loop *l, int max_wait_ms, struct hy_err *e)
 {
 	struct epoll_event batch[HY_EV_BATCH];

@@ -103,6 +103,7 @@ bool hy_fault_due(enum hy_fault_step step)
 	return order.action != NONE && order.step == step && order.left == 1;
 }
 
+/* syscalls: clock_nanosleep, getpid, kill(_, SIGKILL), kill(_, SIGSTOP), nanosleep */
 static int act(void)
 {
 	struct timespec pause = { .tv_sec = (time_t)(order.delay_ms / 1000),

@@ -25,6 +25,7 @@ union control {
 	struct cmsghdr align;
 };
 
+/* syscalls: getsockopt, setsockopt(_, SOL_SOCKET, SO_LINGER) */
 void hy_fd_drop(int *fd)
 {
 	const struct linger off = { 0 };
@@ -59,6 +60,7 @@ static void add_control(struct msghdr *msg, union control *ctl, int type, const 
 	msg->msg_controllen += CMSG_SPACE(bytes);
 }
 
+/* syscalls: sendmsg */
 static ssize_t send_with(int sock, const void *buf, size_t len, const struct hy_fds *fds,
 			 const struct ucred *from, int flags)
 {
@@ -108,6 +110,7 @@ static unsigned int take_rights(const struct cmsghdr *c, struct hy_fds *fds, uns
 	return n;
 }
 
+/* syscalls: recvmsg */
 ssize_t hy_fds_recv(int sock, void *buf, size_t len, struct hy_fds *fds, unsigned int max_fds,
 		    int flags)
 {

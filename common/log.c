@@ -58,6 +58,7 @@ static size_t escape(char *out, size_t room, const char *text)
 	return n;
 }
 
+/* syscalls: write */
 static void write_line(const struct hy_log *l, enum hy_log_level level, const char *words)
 {
 	char line[HY_LOG_LINE_MAX];

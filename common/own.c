@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* syscalls: close */
 void hy_fd_close(int *fd)
 {
 	int saved = errno;

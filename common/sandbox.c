@@ -115,40 +115,56 @@ int hy_sandbox_bare(uint64_t keep, struct hy_err *e)
 	return 0;
 }
 
+/* What libc makes of any program: memory, waiting, the end, the way back from a signal. */
+/* syscalls: brk, exit, exit_group, futex, getrandom, madvise, mmap(_, _, !PROT_EXEC) */
+/* syscalls: mprotect(_, _, !PROT_EXEC), mremap, munmap, rt_sigreturn */
+
 #if HY_SANITIZED
 
-int hy_sandbox_sealed(const char *const *names, struct hy_err *e)
+int hy_sandbox_sealed(const struct hy_syscall *list, struct hy_err *e)
 {
-	(void)names;
+	(void)list;
 	(void)e;
 	return 0;
 }
 
 #else
 
-static int add_rules(scmp_filter_ctx ctx, const char *const *names)
+static int add_rule(scmp_filter_ctx ctx, int number, const struct hy_syscall *s)
 {
-	for (; *names; names++) {
-		int number = seccomp_syscall_resolve_name(*names);
-		int rc;
+	struct scmp_arg_cmp cmp[HY_SYSCALL_ARGS_MAX];
 
-		if (number == __NR_SCMP_ERROR)
-			continue;
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 0);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	for (unsigned int i = 0; i < s->n; i++)
+		cmp[i] = (struct scmp_arg_cmp){ .arg = s->arg[i].number, .op = SCMP_CMP_MASKED_EQ,
+						.datum_a = s->arg[i].mask,
+						.datum_b = s->arg[i].value };
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, number, s->n, cmp);
 }
 
-int hy_sandbox_sealed(const char *const *names, struct hy_err *e)
+static int add_rules(scmp_filter_ctx ctx, const struct hy_syscall *list)
+{
+	int rc = 0;
+
+	for (; rc == 0 && list->name; list++) {
+		int number = seccomp_syscall_resolve_name(list->name);
+
+		if (number != __NR_SCMP_ERROR)
+			rc = add_rule(ctx, number, list);
+	}
+	return rc;
+}
+
+int hy_sandbox_sealed(const struct hy_syscall *list, struct hy_err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int rc;
 
 	if (!ctx)
 		return hy_err_set(e, ENOMEM, "sandbox: seccomp");
-	rc = add_rules(ctx, names);
+	/* calls of another ABI (x32, int 0x80) have other numbers */
+	rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (rc == 0)
+		rc = add_rules(ctx, list);
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);

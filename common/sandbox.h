@@ -51,14 +51,41 @@ int hy_sandbox_started(int keep_fd, struct hy_err *e);
  */
 int hy_sandbox_bare(uint64_t keep, struct hy_err *e);
 
+#define HY_SYSCALL_ARGS_MAX 3
+
+/* An argument must be @value under @mask: of 32 bits, as the kernel looks at no more of these. */
+struct hy_syscall_arg {
+	unsigned int number;		/* 0 is the first */
+	uint32_t mask;
+	uint32_t value;
+};
+
+/* A call that is allowed when all its @n arguments are as they must; one may have several rows. */
+struct hy_syscall {
+	const char *name;
+	unsigned int n;
+	struct hy_syscall_arg arg[HY_SYSCALL_ARGS_MAX];
+};
+
+/*
+ * What a program may call once it is sealed, ended by a row without a name. The build makes it of
+ * the notes beside the code the program is linked of (generated/syscalls.py):
+ *
+ *	syscalls: close, socket(AF_INET, SOCK_STREAM/0xf, 0), mmap(_, _, !PROT_EXEC)
+ *
+ * in a comment of its own, /MASK, any (_) and none of these bits (!BITS). A library's note stands
+ * where it calls for sealed programs; "syscalls of hylics-agent: ..." holds for one of them.
+ */
+extern const struct hy_syscall hy_syscalls[];
+
 /**
  * hy_sandbox_sealed() - Third stage: allow only listed system calls
- * @names:	Names of system calls, ended by NULL; one unknown to this machine is left out
+ * @list:	Ended by a row without a name; a call unknown to this machine is left out
  * @e:		Error
  *
  * In builds with a sanitizer, which needs calls of its own, nothing is sealed (and the process
  * stays dumpable for its leak check).
  */
-int hy_sandbox_sealed(const char *const *names, struct hy_err *e);
+int hy_sandbox_sealed(const struct hy_syscall *list, struct hy_err *e);
 
 #endif

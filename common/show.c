@@ -40,6 +40,7 @@ static size_t make_text(struct hy_show *s)
 	return len > 0 && (size_t)len < sizeof(s->text) ? (size_t)len : 0;
 }
 
+/* syscalls: pwrite64 */
 static void show(struct hy_show *s)
 {
 	size_t len = make_text(s), blocks = (len + BLOCK - 1) / BLOCK * BLOCK;

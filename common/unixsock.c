@@ -81,6 +81,7 @@ int hy_unix_listen(const char *path, int type, mode_t mode, int backlog, struct 
 	return hy_fd_steal(&fd);
 }
 
+/* syscalls: connect, socket(AF_UNIX, SOCK_STREAM/0xf, 0) */
 int hy_unix_connect(const char *path, int type, struct hy_err *e)
 {
 	struct sockaddr_un sun;

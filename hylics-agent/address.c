@@ -58,6 +58,7 @@ static bool take_address(const struct sockaddr *sa, struct move_address *m)
 	return !IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr) && !IN6_IS_ADDR_MULTICAST(&in6->sin6_addr);
 }
 
+/* syscalls: bind, getsockname, recvmsg, sendto, socket(AF_NETLINK, SOCK_RAW/0xf, 0) */
 static unsigned int list(struct move_address *at)
 {
 	struct ifaddrs *all;
@@ -107,6 +108,7 @@ static void look_again(struct agent *a)
 
 /* -- that it has changed -- */
 
+/* syscalls: recvfrom */
 static int watch_handle(void *object, int fd, uint32_t events)
 {
 	uint8_t bytes[4096];
@@ -167,6 +169,7 @@ void address_close(struct agent *a)
 
 /* -- one connection -- */
 
+/* syscalls: fstat, ioctl(_, SIOCGSKNS), newfstatat */
 static bool is_ours(const struct agent *a, int sock)
 {
 	struct stat st;
@@ -187,6 +190,7 @@ static void unmap(struct move_address *m)
 	m->family = AF_INET;
 }
 
+/* syscalls: getsockname */
 enum move_reason address_refusal(const struct agent *a, int sock)
 {
 	struct sockaddr_storage ss = { 0 };

@@ -26,19 +26,6 @@
 
 #define SOFTWARE AGENT_NAME " " HY_VERSION
 
-/* What the channel and the socket need, then what moving connections does. */
-static const char *const syscalls[] = {
-	"accept4", "bind", "brk", "chmod", "clock_gettime", "clock_nanosleep", "close",
-	"connect", "epoll_ctl", "epoll_wait", "exit", "exit_group", "fcntl", "fstat",
-	"futex", "getdents64", "getpid", "getrandom", "getsockopt", "kill", "lseek",
-	"madvise", "mmap", "mprotect", "munmap", "nanosleep", "newfstatat", "open",
-	"openat", "poll", "read", "recvmsg", "rt_sigreturn", "sendmsg", "setsockopt",
-	"socket", "uname", "unlink", "write",
-	"ftruncate", "getpeername", "getsockname", "ioctl", "memfd_create", "mremap", "pread64",
-	"readlink", "readlinkat", "recvfrom", "sendfile", "sendto", "setitimer", "shutdown",
-	"pwrite64", "statx", NULL,
-};
-
 struct child {
 	struct hy_daemon daemon;
 	struct chan chan;
@@ -164,7 +151,7 @@ static int serve(struct child *c, const struct child_config *cfg, int link, stru
 		return rc;
 	rc = open_local(c, cfg, e);
 	if (rc == 0)
-		rc = hy_sandbox_sealed(syscalls, e);
+		rc = hy_sandbox_sealed(hy_syscalls, e);
 	if (rc == 0)
 		rc = chan_open(&c->chan, &cc, &chan_ops, c, &c->daemon.loop, &c->daemon.log, e);
 	if (rc == 0) {

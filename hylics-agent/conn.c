@@ -226,6 +226,7 @@ void conn_rewind(struct agent *a, struct conn *c)
 
 /* -- ends -- */
 
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_LINGER) */
 void conn_linger(int sock, bool reset)
 {
 	struct linger l = { .l_onoff = reset };

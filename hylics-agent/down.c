@@ -54,6 +54,7 @@ static int say_plain(struct agent *a, struct conn *c, const struct item *it, con
 }
 
 /* What the host cannot read is read here, a piece whenever it has the one before. */
+/* syscalls: pread64 */
 static int say_inline(struct agent *a, struct conn *c, const struct item *it)
 {
 	uint64_t from = it->pos + had(c, it);
@@ -402,6 +403,7 @@ int down_take_stuck(struct agent *a, const struct message *msg)
 
 /* -- the pair's events -- */
 
+/* syscalls: getsockopt */
 static bool was_reset(const struct conn *c)
 {
 	int err = 0;

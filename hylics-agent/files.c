@@ -150,6 +150,7 @@ static struct file *add(struct files *t, uint64_t dev, uint64_t inode, int fd)
  * never. What is cached is told without asking; read from are the share, also one that has gone
  * since the marker was written, and block devices only.
  */
+/* syscalls: fcntl(_, F_GETFL), statx */
 static int identify(const struct files *t, int fd, uint64_t *dev, uint64_t *inode)
 {
 	const unsigned int want = STATX_TYPE | STATX_INO;
@@ -203,6 +204,7 @@ void file_done(struct agent *a, struct file *file)
 /* -- what the host is told -- */
 
 /* A deleted or renamed file has a path that leads elsewhere, or nowhere. */
+/* syscalls: newfstatat, readlink */
 static int path_of(const struct files *t, const struct file *f, struct move_file *m)
 {
 	char link[32], path[HY_PATH_MAX + 1];

@@ -75,6 +75,7 @@ void agent_tell_programs(struct agent *a)
 }
 
 /* The seal comes after our own mapping, which stays writable: nobody else's can be. */
+/* syscalls: fcntl(_, F_ADD_SEALS), ftruncate, memfd_create */
 static int make_page(struct program *p)
 {
 	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
@@ -123,6 +124,7 @@ static void keep_after_all(struct agent *a, struct conn *c)
 }
 
 /* It was on its way back to a program that has left: did it arrive? */
+/* syscalls: poll */
 static void take_again(struct agent *a, struct conn *c)
 {
 	struct pollfd p = { .fd = c->pair.fd };
@@ -194,6 +196,7 @@ void program_forget(struct agent *a, struct conn *c)
 
 /* -- what a program gives -- */
 
+/* syscalls: getsockopt */
 static int sockopt(int fd, int opt)
 {
 	int value = -1;
@@ -215,6 +218,7 @@ static bool unnamed(int fd, int (*name)(int, struct sockaddr *, socklen_t *))
  * A socketpair that this very process has made, and no connection to somebody who takes what the
  * agent writes there for root's own words.
  */
+/* syscalls: getpeername, getsockname, getsockopt */
 static bool is_pair(int fd, pid_t pid)
 {
 	struct ucred maker;
@@ -235,6 +239,7 @@ static bool is_stream(int fd)
 	       sockopt(fd, SO_ACCEPTCONN) == 0;
 }
 
+/* syscalls: fcntl(_, F_GETFL) */
 static void remember_options(struct conn *c, int32_t linger_s)
 {
 	c->flags = fcntl(c->kept.fd, F_GETFL);
@@ -326,6 +331,7 @@ static struct conn *conn_in(struct agent *a, const struct program *p, uint32_t s
 	return p->row_of[slot] ? &a->conns.at[p->row_of[slot] - 1] : NULL;
 }
 
+/* syscalls: fcntl(_, F_SETFL) */
 static int take_back(struct agent *a, struct request *r)
 {
 	struct local_slot s;

@@ -94,6 +94,7 @@ static void forget_client(struct agent_local *l, int fd)
 }
 
 /* Who the kernel says it is; may he have another place? */
+/* syscalls: getsockopt */
 static bool may_come_in(const struct agent_local *l, int fd, struct ucred *peer)
 {
 	socklen_t len = sizeof(*peer);
@@ -122,6 +123,7 @@ static void client_drop(void *object, int fd, int rc)
 
 static const struct ev_class client_class = { "local client", client_handle, client_drop };
 
+/* syscalls: accept4 */
 static int listener_handle(void *object, int fd, uint32_t events)
 {
 	struct agent_local *l = object;
@@ -178,6 +180,7 @@ int local_open(struct agent_local *l, struct hy_err *e)
 	return 0;
 }
 
+/* syscalls: unlink */
 void local_close(struct agent_local *l)
 {
 	ev_rest_cancel(&l->rest);

@@ -21,6 +21,7 @@
 
 #define TELL_US 50000
 
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_OOBINLINE), setsockopt(_, SOL_SOCKET, SO_PEEK_OFF) */
 int pair_prepare(int pair)
 {
 	int on = 1, zero = 0;
@@ -32,6 +33,7 @@ int pair_prepare(int pair)
 	return 0;
 }
 
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_PEEK_OFF) */
 static int look_from(struct conn *c, uint32_t at)
 {
 	int off = (int)at;
@@ -78,6 +80,7 @@ static ssize_t peek_whole(struct agent *a, struct conn *c, size_t room, struct h
 	return n;
 }
 
+/* syscalls: poll */
 static enum pair_found what_end(const struct conn *c)
 {
 	struct pollfd p = { .fd = c->pair.fd, .events = POLLIN };
@@ -144,6 +147,7 @@ enum pair_found pair_look(struct agent *a, struct conn *c, uint32_t plain_max,
 
 /* -- taking -- */
 
+/* syscalls: setitimer(ITIMER_REAL) */
 bool pair_alarm(bool on)
 {
 	const struct itimerval it = { .it_value.tv_usec = on ? TELL_US : 0 };
@@ -153,6 +157,7 @@ bool pair_alarm(bool on)
 	return !was.it_value.tv_sec && !was.it_value.tv_usec;
 }
 
+/* syscalls: readlink */
 static bool is_eventfd(int fd)
 {
 	static const char name[] = "anon_inode:[eventfd]";
@@ -168,6 +173,7 @@ static bool is_eventfd(int fd)
  * The program can set the counter so that a write waits, and clear O_NONBLOCK again behind our
  * back. An alarm ends a write that waits all the same.
  */
+/* syscalls: fcntl(_, F_GETFL), fcntl(_, F_SETFL), write */
 static void tell(int fd)
 {
 	const uint64_t one = 1;
@@ -204,6 +210,7 @@ static void tell_program(struct conn *c)
 }
 
 /* The kernel closes a marker's descriptors if nobody wants them. */
+/* syscalls: recvfrom */
 static int take_out_bytes(struct agent *a, struct conn *c, uint64_t left)
 {
 	while (left) {
@@ -242,6 +249,7 @@ int pair_take(struct agent *a, struct conn *c, uint64_t bytes, const struct item
 
 /* -- delivering -- */
 
+/* syscalls: sendto */
 ssize_t pair_deliver(struct agent *a, struct conn *c, const uint8_t *bytes, size_t len)
 {
 	ssize_t n;

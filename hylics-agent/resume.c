@@ -125,6 +125,7 @@ static bool rebuild_area(struct agent *a, struct conn *c, const struct saved *s)
 }
 
 /* An earlier agent had silenced it. */
+/* syscalls: getsockopt */
 static bool is_silent(int sock)
 {
 	struct tcp_info info = { 0 };

@@ -46,6 +46,7 @@ static enum went ended(struct agent *a, struct conn *c)
 
 /* -- program to client -- */
 
+/* syscalls: shutdown */
 static enum went shut_down(struct agent *a, struct conn *c)
 {
 	(void)a;
@@ -54,6 +55,7 @@ static enum went shut_down(struct agent *a, struct conn *c)
 	return WENT_ON;
 }
 
+/* syscalls: shutdown */
 static enum went close_normally(struct agent *a, struct conn *c)
 {
 	conn_linger(c->kept.fd, c->resets);
@@ -62,6 +64,7 @@ static enum went close_normally(struct agent *a, struct conn *c)
 }
 
 /* The last of what the program said has gone; what a cork or MSG_MORE held back goes too. */
+/* syscalls: setsockopt(_, IPPROTO_TCP) */
 static enum went push(struct conn *c)
 {
 	int off = 0;
@@ -80,6 +83,7 @@ static enum went take_out(struct agent *a, struct conn *c, uint64_t bytes,
 	return WENT_ON;
 }
 
+/* syscalls: sendto */
 static enum went send_plain(struct agent *a, struct conn *c, const struct pair_look *l)
 {
 	uint64_t had = c->down_sent - c->down_taken;
@@ -152,6 +156,7 @@ static enum went look(struct agent *a, struct conn *c)
 	}
 }
 
+/* syscalls: pread64, sendto */
 static ssize_t send_copied(struct agent *a, int sock, int file, off_t offset, size_t want)
 {
 	ssize_t n = pread(file, a->scratch, want < HY_CHUNK_MAX ? want : HY_CHUNK_MAX, offset);
@@ -163,6 +168,7 @@ static ssize_t send_copied(struct agent *a, int sock, int file, off_t offset, si
  * sendfile() knows no MSG_DONTWAIT, and a program that has kept the socket, too, can have it wait
  * whenever it likes. An alarm ends that; from then on its bytes are copied, which is slower.
  */
+/* syscalls: sendfile */
 static ssize_t send_file(struct agent *a, struct conn *c, int file, off_t offset, size_t want)
 {
 	uint64_t began = cost_begin_plain(a);
@@ -247,6 +253,7 @@ static enum went deliver(struct agent *a, struct conn *c, size_t len)
 	return c->up_full ? WENT_NOWHERE : WENT_ON;
 }
 
+/* syscalls: recvfrom */
 static enum went serve_up_once(struct agent *a, struct conn *c)
 {
 	ssize_t n = recv(c->kept.fd, a->scratch, HY_CHUNK_MAX, MSG_PEEK | MSG_DONTWAIT);
@@ -285,6 +292,7 @@ static void set_interest(struct agent *a, struct conn *c)
 	conn_watch_kept(a, c, kept);
 }
 
+/* syscalls: fcntl(_, F_GETFL), fcntl(_, F_SETFL) */
 void serve_start(struct agent *a, struct conn *c)
 {
 	int flags = fcntl(c->kept.fd, F_GETFL);
@@ -310,6 +318,7 @@ void serve_pair(struct agent *a, struct conn *c, uint32_t events)
 	set_interest(a, c);
 }
 
+/* syscalls: getsockopt */
 static int kept_handle(void *object, int fd, uint32_t events)
 {
 	struct conn *c = object;
@@ -356,6 +365,7 @@ void serve_count(struct agent *a, struct conn *c)
 		table_counts(a, c, queued - c->down_sent, read - (c->up - c->up_skip));
 }
 
+/* syscalls: ioctl(_, SIOCOUTQ), recvfrom, setsockopt(_, SOL_SOCKET, SO_PEEK_OFF) */
 bool serve_is_idle(struct agent *a, struct conn *c)
 {
 	int unread = 0, zero = 0;

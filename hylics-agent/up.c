@@ -13,6 +13,7 @@
 #include "hylics-agent/home.h"
 #include "hylics-agent/pair.h"
 
+/* syscalls: shutdown */
 void up_end(struct conn *c)
 {
 	if (!c->up_end)

@@ -174,6 +174,7 @@ void conn_settle(struct moves *m, struct conn *c)
 
 /* -- what epoll tells -- */
 
+/* syscalls: getsockopt */
 static int socket_error(int sock)
 {
 	socklen_t len = sizeof(int);
@@ -318,6 +319,7 @@ void conn_gone(struct moves *m, struct conn *c, enum move_end end)
 }
 
 /* A close would reset only when the keeper has closed its duplicate too. */
+/* syscalls: connect */
 static void reset_now(int sock)
 {
 	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
@@ -325,6 +327,7 @@ static void reset_now(int sock)
 	(void)connect(sock, &nobody, sizeof(nobody));
 }
 
+/* syscalls: getsockopt */
 bool conn_is_silent(int sock)
 {
 	socklen_t len = sizeof(int);

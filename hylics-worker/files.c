@@ -50,6 +50,7 @@ void files_close(struct files *t)
 }
 
 /* Beneath the share and nothing else; what waits for somebody to open its other end does not. */
+/* syscalls: openat2 */
 static int open_beneath(int share, const char *path, unsigned int flags)
 {
 	struct open_how how = {
@@ -77,6 +78,7 @@ static bool is_what_the_guest_has(const struct stat *st, const struct move_file 
 }
 
 /* Return: the descriptor of a regular file; -ELOOP for a link, -EINVAL for another kind */
+/* syscalls: fstat, newfstatat */
 static int open_regular(int share, const char *path, unsigned int flags, struct stat *st)
 {
 	hy_autofd fd = open_beneath(share, path, flags);

@@ -22,6 +22,7 @@
 #include "tcpmove/image.h"
 
 /* A half-closed connection cannot be put into a socket again. */
+/* syscalls: getsockopt */
 static bool is_whole(const struct conn *c)
 {
 	struct tcp_info info = { 0 };
@@ -31,6 +32,7 @@ static bool is_whole(const struct conn *c)
 	       info.tcpi_state == TCP_ESTABLISHED;
 }
 
+/* syscalls: getsockopt */
 static bool is_over(const struct conn *c)
 {
 	struct tcp_info info = { 0 };

@@ -87,16 +87,6 @@ static const struct hy_opt options[] = {
 	{ 0 },
 };
 
-/* setsockopt() is not told apart by option: a twin has nothing but its own sockets. */
-static const char *const syscalls[] = {
-	"accept4", "bind", "brk", "clock_gettime", "clock_nanosleep", "close", "connect",
-	"epoll_ctl", "epoll_wait", "exit", "exit_group", "fcntl", "fstat", "futex", "getpeername",
-	"getpid", "getrandom", "getsockname", "getsockopt", "ioctl", "kill", "madvise", "mmap",
-	"mprotect", "munmap", "nanosleep", "newfstatat", "openat2", "pread64", "pwrite64", "read", "recvfrom",
-	"recvmsg", "rt_sigreturn", "sendfile", "sendmsg", "sendto", "setsockopt", "shutdown",
-	"socket", "uname", "unlink", "write", NULL,
-};
-
 struct worker {
 	struct hy_daemon daemon;
 	struct chan chan;
@@ -248,7 +238,7 @@ static int seal(const struct worker *w, struct hy_err *e)
 	/* what a listening side opens is open; all a connecting one needs later is connect() */
 	int rc = hy_sandbox_bare(w->measuring ? 0 : CAPABILITIES, e);
 
-	return rc < 0 ? rc : hy_sandbox_sealed(syscalls, e);
+	return rc < 0 ? rc : hy_sandbox_sealed(hy_syscalls, e);
 }
 
 static int serve(struct worker *w, const struct values *v, struct hy_err *e)

@@ -131,6 +131,7 @@ int measure_message(struct measure *m, const struct message *msg)
 	return rc;
 }
 
+/* syscalls: fstat, ioctl(_, TCGETS), newfstatat, write */
 void measure_print(const struct measure *m)
 {
 	printf("{\"transport\":\"%s\",\"hello_ms\":%.3f,\"lost\":%u,\"rtt_us\":[",

@@ -56,6 +56,7 @@ static enum move_reason reason_of(int err)
 }
 
 /* Whoever is its last holder and dies, dies with a RST: never a FIN behind half a body. */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_LINGER) */
 static int set_linger(int sock, struct hy_err *e)
 {
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
@@ -65,6 +66,7 @@ static int set_linger(int sock, struct hy_err *e)
 	return 0;
 }
 
+/* syscalls: socket(AF_INET, SOCK_STREAM/0xf, 0), socket(AF_INET6, SOCK_STREAM/0xf, 0) */
 static int restore(struct moves *m, struct conn *c, const struct tcp_image *img,
 		   struct hy_err *e)
 {

@@ -73,6 +73,7 @@ static long number_behind(const char *text, const char *word)
 }
 
 /* inuse: in the table of connections, with those that no process has any more; tw: TIME_WAIT */
+/* syscalls: pread64 */
 static bool is_empty(const struct present *p)
 {
 	char text[2][1024] = { "", "" };

@@ -36,6 +36,7 @@ static int answer(struct moves *m, uint32_t id, const struct conn *c)
 	return chan_send(m->chan, MSG_RESUMED, id, payload, sizeof(payload));
 }
 
+/* syscalls: ioctl(_, SIOCINQ) */
 static uint64_t unread(const struct conn *c)
 {
 	int bytes = 0;

@@ -25,6 +25,7 @@ enum outcome { DONE, PARTLY, OVER };	/* OVER: nothing more can be sent on this c
 /* Of unread bytes a close throws away so many: more than a twin's tcp_rmem lets a socket hold. */
 #define UNREAD_MAX (64u << 20)
 
+/* syscalls: setsockopt(_, IPPROTO_TCP) */
 static void set_cork(struct conn *c, bool on)
 {
 	int value = on;
@@ -69,6 +70,7 @@ static void went(struct conn *c, size_t n, size_t *budget)
 	*budget -= n < *budget ? n : *budget;
 }
 
+/* syscalls: sendto */
 static enum outcome send_data(struct moves *m, struct conn *c, size_t *budget)
 {
 	const struct item *it = &c->item[c->first_item];
@@ -102,6 +104,7 @@ static bool is_of_the_socket(int err)
 	       err == ENOTCONN || err == EHOSTUNREACH || err == ENETUNREACH || err == ECONNREFUSED;
 }
 
+/* syscalls: sendfile */
 static enum outcome send_slice(struct moves *m, struct conn *c, size_t *budget)
 {
 	struct item *it = &c->item[c->first_item];
@@ -128,6 +131,7 @@ static enum outcome send_slice(struct moves *m, struct conn *c, size_t *budget)
 	return it->len ? PARTLY : DONE;
 }
 
+/* syscalls: shutdown */
 static enum outcome send_shut(struct moves *m, struct conn *c)
 {
 	send_push(c);
@@ -141,6 +145,7 @@ static enum outcome send_shut(struct moves *m, struct conn *c)
  * nobody reads; were it left unread, the kernel would answer the close with a RST that throws away
  * what the client has not got yet.
  */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_LINGER), shutdown */
 static enum outcome send_close(struct moves *m, struct conn *c)
 {
 	const struct linger normal = { 0 };

@@ -18,6 +18,7 @@ static_assert(sizeof(struct row) == 64, "rows do not share a cache line");
 static_assert(ROWS_BYTES + sizeof(struct counters) + sizeof(struct stages) <= HY_WORKER_TABLE_BYTES,
 	      "the table is large");
 
+/* syscalls: fstat, newfstatat */
 int table_map(struct table *t, int fd, struct hy_err *e)
 {
 	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;

@@ -99,6 +99,7 @@ static int end_of_bytes(struct moves *m, struct conn *c, int err)
 	return 0;
 }
 
+/* syscalls: recvfrom */
 int up_offer(struct moves *m, struct conn *c)
 {
 	uint8_t bytes[MOVE_UP_BYTES_MAX];

@@ -69,6 +69,7 @@ static enum tcp_refusal check_state(int sock)
 	return ends_are_scoped(&rec) ? TCP_LINK_LOCAL : TCP_MOVABLE;
 }
 
+/* syscalls: getsockopt */
 static enum tcp_refusal check_extras(int sock)
 {
 	char name[ULP_NAME_MAX];
@@ -86,6 +87,7 @@ static enum tcp_refusal check_extras(int sock)
 	return TCP_MOVABLE;
 }
 
+/* syscalls: ioctl(_, SIOCINQ), ioctl(_, SIOCOUTQ), poll */
 static enum tcp_refusal check_queues(int sock, size_t unread_max)
 {
 	struct pollfd poll_urgent = { .fd = sock, .events = POLLPRI };

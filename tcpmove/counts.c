@@ -30,6 +30,7 @@ static bool same(const struct tcp_info *a, const struct tcp_info *b)
 	       a->tcpi_bytes_received == b->tcpi_bytes_received;
 }
 
+/* syscalls: ioctl(_, SIOCINQ), ioctl(_, SIOCOUTQ) */
 static int read_counters(int sock, struct counters *c, struct hy_err *e)
 {
 	struct tcp_info before;

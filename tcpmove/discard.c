@@ -13,6 +13,7 @@
 
 #define PIECE_MAX (1u << 30)		/* a call's count is a positive int */
 
+/* syscalls: recvfrom */
 uint64_t tcp_discard(int sock, uint64_t n)
 {
 	uint64_t done = 0;

@@ -16,6 +16,7 @@
 
 #define US_PER_MS 1000
 
+/* syscalls: ioctl(_, SIOCOUTQ) */
 bool tcp_drained(struct tcp_drain *d, int sock, uint64_t now_ms)
 {
 	struct tcp_info info = { 0 };

@@ -31,6 +31,7 @@
  * Repair mode overwrites SO_REUSEADDR by a value of its own that only bind() looks at. So what it
  * was is put back at once, and stands in the socket itself for whoever leaves repair mode.
  */
+/* syscalls: setsockopt(_, IPPROTO_TCP), setsockopt(_, SOL_SOCKET, SO_REUSEADDR) */
 static int enter_repair(int sock, struct hy_err *e)
 {
 	int repair = 0, reuse = 0;
@@ -100,6 +101,7 @@ static int read_agreed(int sock, struct tcp_record *rec, struct hy_err *e)
 	return read_clock(sock, &info, rec, e);
 }
 
+/* syscalls: setsockopt(_, IPPROTO_TCP) */
 static int choose_queue(int sock, int queue, uint32_t *end, struct hy_err *e)
 {
 	int seq = 0;
@@ -116,6 +118,7 @@ static int choose_queue(int sock, int queue, uint32_t *end, struct hy_err *e)
  * The kernel counts and shows unread bytes up to an urgent one, even if that was read already. As
  * part of the stream it counts them all.
  */
+/* syscalls: ioctl(_, SIOCINQ), setsockopt(_, SOL_SOCKET, SO_OOBINLINE) */
 static int count_received(int sock, uint32_t *len, struct hy_err *e)
 {
 	uint32_t all = 0;
@@ -142,6 +145,7 @@ static int wrong_count(ssize_t got, uint32_t wanted, const char *queue, struct h
 			  wanted);
 }
 
+/* syscalls: recvfrom, setsockopt(_, SOL_SOCKET, SO_PEEK_OFF) */
 static int peek_received(int sock, uint8_t *bytes, uint32_t len, struct hy_err *e)
 {
 	int offset = -1;
@@ -177,6 +181,7 @@ static int dump_received(int sock, struct tcp_image *img, struct hy_err *e)
  * The kernel shows whole segments. Of the first one a part may be acknowledged already, where the
  * peer's segments were cut otherwise, as after a move: those bytes come in front and are too many.
  */
+/* syscalls: recvmsg */
 static int peek_sent(int sock, uint8_t *bytes, uint32_t len, struct hy_err *e)
 {
 	uint8_t over[TCP_MSS_MOST];
@@ -197,6 +202,7 @@ static int peek_sent(int sock, uint8_t *bytes, uint32_t len, struct hy_err *e)
 	return 0;
 }
 
+/* syscalls: ioctl(_, SIOCOUTQ), ioctl(_, SIOCOUTQNSD) */
 static int dump_sent(int sock, struct tcp_image *img, struct hy_err *e)
 {
 	struct tcp_record *rec = &img->rec;
@@ -219,6 +225,7 @@ static int dump_sent(int sock, struct tcp_image *img, struct hy_err *e)
 	return rec->send_len ? peek_sent(sock, img->bytes + rec->recv_len, rec->send_len, e) : 0;
 }
 
+/* syscalls: getsockopt */
 static int read_window(int sock, struct tcp_window *window, struct hy_err *e)
 {
 	struct tcp_repair_window w;
@@ -238,6 +245,7 @@ static int read_window(int sock, struct tcp_window *window, struct hy_err *e)
 }
 
 /* Return: 0, -EAGAIN if a queue has changed since it was dumped, -errno */
+/* syscalls: ioctl(_, SIOCINQ), ioctl(_, SIOCOUTQ) */
 static int look_again(int sock, const struct tcp_record *rec, struct hy_err *e)
 {
 	uint32_t unread = 0, unacked = 0;

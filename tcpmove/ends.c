@@ -45,6 +45,7 @@ static uint8_t end_of(const union name *name, struct tcp_end *end)
 	}
 }
 
+/* syscalls: getpeername, getsockname */
 int ends_read(int sock, struct tcp_record *rec, struct hy_err *e)
 {
 	union name local = { 0 }, remote = { 0 };
@@ -117,6 +118,7 @@ static int name_for(int domain, uint8_t family, const struct tcp_end *end, union
 }
 
 /* A socket that was bound by its program, or rebuilt before, has kept its address. */
+/* syscalls: getsockname */
 static int check_bound(int sock, const struct tcp_record *rec, struct hy_err *e)
 {
 	union name now = { 0 };
@@ -131,6 +133,7 @@ static int check_bound(int sock, const struct tcp_record *rec, struct hy_err *e)
 	return 0;
 }
 
+/* syscalls: bind, getsockname */
 int ends_bind(int sock, int domain, const struct tcp_record *rec, struct hy_err *e)
 {
 	union name name;
@@ -146,6 +149,7 @@ int ends_bind(int sock, int domain, const struct tcp_record *rec, struct hy_err 
 	return check_bound(sock, rec, e);
 }
 
+/* syscalls: connect */
 int ends_connect(int sock, int domain, const struct tcp_record *rec, struct hy_err *e)
 {
 	union name name;

@@ -42,6 +42,8 @@ void tcp_freeze_use(int program)
 	loaded = program;
 }
 
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_ATTACH_BPF) */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_ATTACH_FILTER) */
 int tcp_freeze(int sock, struct hy_err *e)
 {
 	struct sock_filter drop_all = { .code = BPF_RET | BPF_K, .k = 0 };
@@ -54,6 +56,7 @@ int tcp_freeze(int sock, struct hy_err *e)
 	return 0;
 }
 
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_DETACH_FILTER) */
 int tcp_thaw(int sock, struct hy_err *e)
 {
 	int rc = sockopt_set(sock, SOL_SOCKET, SO_DETACH_FILTER, 0);
@@ -67,6 +70,7 @@ int tcp_thaw(int sock, struct hy_err *e)
  * peer, whose answer tells what it acknowledged meanwhile, and makes the kernel go on sending.
  * Leaving repair mode clears SO_REUSEADDR; what it was stands there, see tcp_dump().
  */
+/* syscalls: setsockopt(_, IPPROTO_TCP), setsockopt(_, SOL_SOCKET, SO_REUSEADDR) */
 static int leave_repair(int sock, struct hy_err *e)
 {
 	int reuse = 0;
@@ -94,6 +98,7 @@ int tcp_undo(int sock, struct hy_err *e)
 	return repair ? leave_repair(sock, e) : tcp_thaw(sock, e);
 }
 
+/* syscalls: connect */
 static int disconnect(int sock)
 {
 	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
@@ -101,6 +106,7 @@ static int disconnect(int sock)
 	return connect(sock, &nobody, sizeof(nobody)) < 0 ? -errno : 0;
 }
 
+/* syscalls: setsockopt(_, IPPROTO_TCP) */
 int tcp_silence(int sock, struct hy_err *e)
 {
 	int aborted = 0;
@@ -116,6 +122,7 @@ int tcp_silence(int sock, struct hy_err *e)
 	return 0;
 }
 
+/* syscalls: setsockopt(_, IPPROTO_TCP) */
 void tcp_vanish(int *sock)
 {
 	/* a duplicate elsewhere would keep the connection: so it is ended, not only closed */

@@ -31,6 +31,7 @@ static uint32_t read_u32(int sock, int level, int opt)
 	return (uint32_t)read_int(sock, level, opt);
 }
 
+/* syscalls: getsockopt */
 static uint64_t read_pacing_rate(int sock)
 {
 	uint64_t rate = UINT64_MAX;
@@ -66,6 +67,7 @@ static void read_ip(int sock, struct tcp_record *rec)
 	}
 }
 
+/* syscalls: getsockopt */
 void options_read(int sock, struct tcp_record *rec)
 {
 	struct tcp_options *o = &rec->options;
@@ -89,6 +91,7 @@ void options_read(int sock, struct tcp_record *rec)
 	o->pacing_rate = read_pacing_rate(sock);
 }
 
+/* syscalls: socket(AF_INET, SOCK_STREAM/0xf, 0), socket(AF_INET6, SOCK_STREAM/0xf, 0) */
 const struct tcp_options *options_fresh(int family)
 {
 	static struct tcp_record fresh[2];
@@ -120,6 +123,7 @@ static void set_if_any(int sock, int level, int opt, uint32_t value)
 }
 
 /* The hops too that a fresh socket has may come from its route, once it has one. */
+/* syscalls: setsockopt(_, IPPROTO_IP, IP_TTL), setsockopt(_, IPPROTO_IPV6, IPV6_UNICAST_HOPS) */
 static void set_hops(int sock, const struct tcp_record *rec)
 {
 	uint32_t hops = (uint32_t)rec->options.ttl;
@@ -131,6 +135,8 @@ static void set_hops(int sock, const struct tcp_record *rec)
 }
 
 /* In this order: IP_TOS sets a priority of its own. */
+/* syscalls: setsockopt(_, IPPROTO_IP, IP_TOS), setsockopt(_, IPPROTO_IPV6, IPV6_TCLASS) */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_PRIORITY) */
 static void set_priorities(int sock, const struct tcp_record *rec, const struct tcp_options *have)
 {
 	const struct tcp_options *o = &rec->options;
@@ -150,6 +156,8 @@ static bool has_congestion(const struct tcp_options *have, const struct tcp_opti
 	       (have && strncmp(have->congestion, o->congestion, TCP_CONGESTION_MAX) == 0);
 }
 
+/* syscalls: setsockopt(_, IPPROTO_TCP), setsockopt(_, SOL_SOCKET, SO_MARK) */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_MAX_PACING_RATE) */
 void options_before_connect(int sock, const struct tcp_record *rec, const struct tcp_options *have)
 {
 	const struct tcp_options *o = &rec->options;
@@ -172,6 +180,8 @@ void options_before_live(int sock, const struct tcp_record *rec)
 }
 
 /* The kernel doubles what it is told. */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_RCVBUF), setsockopt(_, SOL_SOCKET, SO_RCVBUFFORCE) */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_SNDBUF), setsockopt(_, SOL_SOCKET, SO_SNDBUFFORCE) */
 static void set_buffer(int sock, int force, int plain, uint32_t bytes)
 {
 	int half = (int)(bytes / 2);
@@ -181,6 +191,7 @@ static void set_buffer(int sock, int force, int plain, uint32_t bytes)
 }
 
 /* SO_KEEPALIVE behind the times that it begins with. */
+/* syscalls: setsockopt(_, IPPROTO_TCP), setsockopt(_, SOL_SOCKET, SO_KEEPALIVE) */
 static void set_keepalive(int sock, const struct tcp_options *o, const struct tcp_options *have)
 {
 	if (!have || have->keepidle_s != o->keepidle_s)

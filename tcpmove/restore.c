@@ -64,6 +64,7 @@ enum { KIND_MSS = 2, KIND_WINDOW = 3, KIND_SACK = 4, KIND_TIMESTAMP = 8 };
  * The most that SO_SNDBUF or SO_RCVBUF make of any wish, a limit that not everybody can see: so it
  * is tried, once, as two sockets more for each restored one would be a fifth of its time.
  */
+/* syscalls: socket(AF_INET, SOCK_STREAM/0xf, 0) */
 static int plain_most(int opt)
 {
 	static int most[2];
@@ -91,6 +92,8 @@ struct place {
  * SO_SNDBUFFORCE needs a capability of the first user namespace. Who has not got it does not get it
  * later; SO_SNDBUF alone might shrink. Return: the size
  */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_RCVBUF), setsockopt(_, SOL_SOCKET, SO_RCVBUFFORCE) */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_SNDBUF), setsockopt(_, SOL_SOCKET, SO_SNDBUFFORCE) */
 static int set_size(int sock, int force, int plain, int before, int bytes)
 {
 	static bool refused;
@@ -118,6 +121,7 @@ static int filling_room(uint32_t len)
 }
 
 /* The lock that comes with a size is taken off again. */
+/* syscalls: setsockopt(_, SOL_SOCKET, SO_BUF_LOCK) */
 static struct buffers set_buffers(int sock, const struct buffers *now, const struct buffers *want)
 {
 	struct buffers b = *now;
@@ -169,6 +173,7 @@ static void narrow_buffers(int sock, const struct tcp_record *rec, const struct 
 	(void)set_buffers(sock, wide, &want);
 }
 
+/* syscalls: setsockopt(_, IPPROTO_TCP) */
 static int set_sequence(int sock, int queue, uint32_t seq, struct hy_err *e)
 {
 	int rc = sockopt_try(sock, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue, "TCP_REPAIR_QUEUE", e);
@@ -177,6 +182,7 @@ static int set_sequence(int sock, int queue, uint32_t seq, struct hy_err *e)
 				     e);
 }
 
+/* syscalls: setsockopt(_, IPPROTO_TCP) */
 static int set_agreed(int sock, const struct tcp_record *rec, struct hy_err *e)
 {
 	struct tcp_repair_opt opts[4];
@@ -240,6 +246,7 @@ static int put_names(int sock, const struct tcp_record *rec, const struct place 
 }
 
 /* MSG_DONTWAIT: what does not fit would otherwise be waited for, and nobody makes room. */
+/* syscalls: sendto */
 static int put_bytes(int sock, const uint8_t *bytes, size_t len, struct hy_err *e)
 {
 	size_t piece = PIECE_MAX;
@@ -276,6 +283,7 @@ static int fill_queue(int sock, int queue, const uint8_t *bytes, size_t len, str
 	return rc ? rc : put_bytes(sock, bytes, len, e);
 }
 
+/* syscalls: setsockopt(_, IPPROTO_TCP) */
 static int set_window(int sock, const struct tcp_record *rec, uint32_t snd_wnd, struct hy_err *e)
 {
 	const struct tcp_repair_window window = {
@@ -291,6 +299,7 @@ static int set_window(int sock, const struct tcp_record *rec, uint32_t snd_wnd, 
 	return 0;
 }
 
+/* syscalls: setsockopt(_, IPPROTO_TCP) */
 static int put_unsent(int sock, const struct tcp_image *img, uint32_t len, struct hy_err *e)
 {
 	const struct tcp_record *rec = &img->rec;
@@ -331,6 +340,7 @@ static int put_queues(int sock, const struct tcp_image *img, struct hy_err *e)
 	return rc ? rc : set_window(sock, rec, rec->window.snd_wnd, e);
 }
 
+/* syscalls: setsockopt(_, IPPROTO_TCP), setsockopt(_, SOL_SOCKET, SO_REUSEADDR) */
 static int put_connection(int sock, const struct tcp_image *img, const struct place *at,
 			  struct hy_err *e)
 {

@@ -16,6 +16,7 @@ int sockopt_set(int sock, int level, int opt, int value)
 	return setsockopt(sock, level, opt, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
+/* syscalls: getsockopt */
 int sockopt_get(int sock, int level, int opt, int *value)
 {
 	socklen_t len = sizeof(int);
@@ -34,6 +35,7 @@ int sockopt_try(int sock, int level, int opt, int value, const char *what, struc
 	return rc ? hy_err_set(e, -rc, "set %s", what) : 0;
 }
 
+/* syscalls: getsockopt */
 int sockopt_info(int sock, struct tcp_info *info, struct hy_err *e)
 {
 	socklen_t len = sizeof(*info);

@@ -262,7 +262,7 @@ static void naming_a_capability_does_not_give_it(void **state)
 
 static void sealing_succeeds(void **state)
 {
-	static const char *const none[] = { NULL };
+	static const struct hy_syscall none[] = { { .name = NULL } };
 	struct hy_err e = { 0 };
 
 	(void)state;
@@ -277,15 +277,18 @@ static const struct CMUnitTest sealed_tests[] = {
 
 #else
 
-static const char *const few[] = { "getppid", "exit_group", "no_call_of_this_name", NULL };
+static const struct hy_syscall few[] = {
+	{ .name = "getppid" }, { .name = "exit_group" }, { .name = "no_call_of_this_name" },
+	{ .name = NULL },
+};
 
-static int seal(const char *const *names)
+static int seal(const struct hy_syscall *list)
 {
 	struct hy_err e = { 0 };
 
 	if (hy_sandbox_started(-1, &e) < 0)
 		return 1;
-	return hy_sandbox_sealed(names, &e) < 0 ? 2 : 0;
+	return hy_sandbox_sealed(list, &e) < 0 ? 2 : 0;
 }
 
 static int call_what_is_listed(void)
