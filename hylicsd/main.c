@@ -26,6 +26,7 @@
 #include "common/own.h"
 #include "common/unixsock.h"
 #include "hylicsd/api.h"
+#include "hylicsd/rights.h"
 #include "version.h"
 
 #define SOCKET_MODE 0660
@@ -254,7 +255,9 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 		return hy_err_exit(e);
 	hy_daemon_files(&d.daemon.log, FILES_MAX);
 	*e = none;
-	rc = serve(&d, listener < 0 ? -1 : listener, e);
+	rc = rights_drop(&d.daemon.log, e);
+	if (rc == 0)
+		rc = serve(&d, listener < 0 ? -1 : listener, e);
 	ev_close(&d.daemon.loop);
 	return rc < 0 ? hy_err_exit(e) : rc;
 }

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import signal
 
 import pytest
@@ -60,6 +61,26 @@ def test_files_go_both_ways(host, guest):
     assert run(guest, "cat /hylics/down") == "from the host\n"
     run(guest, "rm -r /hylics/up /hylics/d /hylics/down")
     assert not any(share_of(host).iterdir())
+
+
+def rights(pid):
+    """{set or NoNewPrivs: value} of a process."""
+    found = re.findall(r"^(Cap(?:Prm|Eff|Bnd)|NoNewPrivs):\s*(\w+)",
+                       pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return {name: int(value, 16) for name, value in found}
+
+
+def test_its_virtiofsd_may_do_no_more_than_hylicsd(host, guest):
+    """It drops capabilities of its own accord; what hylicsd has not, it never had."""
+    assert guest
+    most = rights(host.process.pid)
+    pid = int((host.run / "vm" / NAME / "virtiofsd.owner").read_text().split("-")[0])
+    serving, = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for now in (rights(pid), rights(serving)):
+        assert now["NoNewPrivs"] == 1
+        for name in ("CapPrm", "CapEff", "CapBnd"):
+            assert now[name] & ~most[name] == 0, now
+    assert rights(serving)["CapEff"], "it can do nothing"
 
 
 def test_df_in_the_guest_shows_the_size(host, guest):
