@@ -113,6 +113,36 @@ int a_take(int r, size_t n)
     "proto/p.h": _TOP.format("p.h") + '#include <stdint.h>\n#include "common/a.h"\n',
     "proto/README.md": "# proto/\n",
     "hylicsd/d.h": _TOP.format("d.h") + '#include "common/a.h"\n#include <sys/socket.h>\n',
+    "hylicsd/rights.h": _TOP.format("rights.h") + """#define RIGHTS(X)	\\
+	X(CAP_CHOWN, "owners")	\\
+	X(CAP_KILL, "ends")
+""",
+    "hylicsd/swap.c": _TOP.format("swap.c") + """#include <sys/swap.h>
+
+/* syscalls: read, setsockopt(_, SOL_SOCKET, SO_LINGER), socket(AF_UNIX, SOCK_STREAM/0xf) */
+static int swap(int fd)
+{
+	return swapon("x", read(fd, 0, 0) + sockopt_set(fd, SO_LINGER) + socket(1, 2, 3));
+}
+""",
+    "packaging/systemd/hylicsd.service.in":
+        f"# {_SPDX}\n[Service]\nCapabilityBoundingSet=CAP_CHOWN CAP_KILL\n",
+    "packaging/README.md": "# packaging/\n",
+    "docs/host.md": """# Host
+
+## Capabilities
+
+| capability | for |
+|---|---|
+| CAP_CHOWN | owners |
+| CAP_KILL | ends |
+
+## Privileged calls
+
+| what | calls | where |
+|---|---|---|
+| swap | swapon | hylicsd/swap.c |
+""",
     "hylicsd/README.md": "# hylicsd/\n",
     "cli/main.c": _TOP.format("main.c") + """#include "proto/p.h"
 
@@ -214,6 +244,7 @@ WarningsAsErrors: '*'
 | `libhylics/` | |
 | `twin/` | |
 | `lab/` | |
+| `packaging/` | |
 | `tests/` | |
 | `docs/` | |
 """,

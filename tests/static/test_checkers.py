@@ -14,7 +14,8 @@ from good_tree import BUILD, TREE
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT_S = 120
 WITH_BUILD = ("check_docs", "run_clang_tidy", "run_cppcheck")
-CHECKERS = ("check_includes", "check_headers", "check_style", "check_words", *WITH_BUILD)
+CHECKERS = ("check_includes", "check_headers", "check_style", "check_words", "check_rights",
+            *WITH_BUILD)
 SPDX = "SPDX-License-Identifier: GPL-2.0-or-later"
 
 
@@ -124,6 +125,34 @@ BAD = (
         {"docs/x.md": "written by an A" "I\n"}, "docs/x.md:1: 'A" "I'"),
     Bad("check_words", "the tree is free of praise",
         {"docs/x.md": "a rob" "ust thing\n"}, "docs/x.md:1: 'rob" "ust'"),
+
+    # check_rights
+    Bad("check_rights", "host.md lists the capabilities of the code",
+        edited("docs/host.md", "| CAP_KILL | ends |\n", ""), "missing below 'Capabilities'"),
+    Bad("check_rights", "host.md lists the capabilities of the code",
+        edited("docs/host.md", "| CAP_KILL | ends |", "| CAP_KILL | ends |\n| CAP_BPF | x |"),
+        "docs/host.md:9: not in hylicsd/rights.h: CAP_BPF"),
+    Bad("check_rights", "the unit of systemd has the same capabilities",
+        edited("packaging/systemd/hylicsd.service.in", " CAP_KILL", " CAP_BPF"),
+        "differs from hylicsd/rights.h: CAP_BPF, CAP_KILL"),
+    Bad("check_rights", "the unit of systemd has the same capabilities",
+        edited("packaging/systemd/hylicsd.service.in", "CapabilityBoundingSet", "# Caps"),
+        "want one line"),
+    Bad("check_rights", "privileged calls stand where host.md says",
+        {"hylicsd/b.c": c_file("b.c", "static int f(void)\n{\n\treturn swapon(0, 0);\n}\n")},
+        "hylicsd/b.c:10: swapon(): not in the table"),
+    Bad("check_rights", "privileged calls stand where host.md says",
+        {"common/b.c": c_file("b.c", "static int f(void)\n{\n\tsyscall(SYS_setns, 0);\n}\n")},
+        "common/b.c:10: setns(): not in the table"),
+    Bad("check_rights", "host.md lists no privileged call that is not there",
+        edited("docs/host.md", "| swapon |", "| swapon, swapoff |"),
+        "docs/host.md:14: hylicsd/swap.c does not call swapoff()"),
+    Bad("check_rights", "notes of system calls name what the file calls",
+        edited("hylicsd/swap.c", "syscalls: read", "syscalls: write, read"),
+        "hylicsd/swap.c:10: notes write(), which is not called here"),
+    Bad("check_rights", "notes of system calls name what the file calls",
+        edited("hylicsd/swap.c", "SO_LINGER),", "SO_MARK),"),
+        "hylicsd/swap.c:10: notes SO_MARK, which is not used here"),
 
     # check_docs
     Bad("check_docs", "wire.md lists the messages of the code",
