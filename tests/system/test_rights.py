@@ -5,7 +5,8 @@ import pathlib
 import re
 
 import pytest
-from hylicsd import Hylicsd
+
+from hylab.hylicsd import Hylicsd
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LISTED = re.findall(r"^\| (CAP_\w+) \|", (ROOT / "docs/host.md").read_text(), re.MULTILINE)
