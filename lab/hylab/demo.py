@@ -73,11 +73,11 @@ class _Demo:
 
     def _boot(self):
         record = self._record
-        share = Share("hylics", "", "/hylics", "virtiofs", socket=record["virtiofs"])
+        # the agent mounts it
+        share = Share("hylics", "", "", "virtiofs", socket=record["virtiofs"])
         self._machine = Vm(Spec(
             name=NAME, memory="512M", node=self._net.host, taps=(self._net.guests[0].tap,),
-            channel=f"serial:{self._channel}",
-            shares=(share,)))       # BY HAND: goes when the agent mounts the share itself
+            channel=f"serial:{self._channel}", shares=(share,)))
         self._closing.callback(self._machine.close)
         started = time.monotonic()
         with progress.step("booting a VM with this machine's root file system, read-only"):
