@@ -31,6 +31,7 @@ struct chan_addr {
 	char path[HY_UNIX_PATH_MAX + 1];	/* serial, unix */
 	uint32_t cid;		/* vsock: the guest's on the host, the host's in the guest */
 	uint32_t port;		/* vsock */
+	int door;		/* the keeper opens it (door.h); 0: chan_addr_open() does itself */
 };
 
 /**

@@ -14,6 +14,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "channel/door.h"
 #include "common/clock.h"
 #include "common/fault.h"
 #include "common/own.h"
@@ -515,13 +516,20 @@ static const struct ev_class listener_class = { "channel listener", listener_han
 
 /* -- timer -- */
 
+static int open_transport(const struct chan *c, struct hy_err *e)
+{
+	if (c->cfg.addr.door)
+		return chan_door_ask(c->cfg.addr.door, &c->cfg.addr, e);
+	return chan_addr_open(&c->cfg.addr, c->cfg.role, e);
+}
+
 static void try_open(struct chan *c)
 {
 	struct hy_err e;
 	int fd;
 
 	hy_fault(FAULT_CHAN_OPEN);
-	fd = chan_addr_open(&c->cfg.addr, c->cfg.role, &e);
+	fd = open_transport(c, &e);
 	if (fd >= 0 && start_session(c, fd, &e) == 0) {
 		c->last_open_error = 0;
 		return;
@@ -580,7 +588,7 @@ static int start_listening(struct chan *c, struct hy_err *e)
 {
 	int rc;
 
-	hy_autofd fd = chan_addr_open(&c->cfg.addr, c->cfg.role, e);
+	hy_autofd fd = open_transport(c, e);
 	if (fd < 0)
 		return fd;
 	rc = ev_add(c->loop, fd, &listener_class, c, EPOLLIN, e);
@@ -625,7 +633,8 @@ void chan_close(struct chan *c)
 	if (c->listener >= 0) {
 		ev_del(c->loop, c->listener);
 		hy_fd_close(&c->listener);
-		chan_addr_unlink(&c->cfg.addr, c->cfg.role);
+		if (!c->cfg.addr.door)
+			chan_addr_unlink(&c->cfg.addr, c->cfg.role);
 	}
 	c->state = CHAN_CLOSED;
 }
