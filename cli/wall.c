@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/fork.h"
 #include "common/log.h"
 #include "common/own.h"
 #include "cli/wall_cgroup.h"
@@ -107,12 +108,6 @@ static int prepare(struct wall *w, struct hy_err *e)
 	return open_signals(w, e);
 }
 
-/* fork() with new namespaces for the child. */
-static pid_t fork_into(unsigned long namespaces)
-{
-	return (pid_t)syscall(SYS_clone, namespaces | SIGCHLD, NULL, NULL, NULL, NULL);
-}
-
 /* Root needs no user namespace, but root in a container may have to take one. */
 static pid_t fork_inside(struct wall_inside *in)
 {
@@ -120,11 +115,11 @@ static pid_t fork_inside(struct wall_inside *in)
 
 	in->user_namespace = false;
 	if (geteuid() == 0)
-		pid = fork_into(NAMESPACES);
+		pid = hy_fork_into(NAMESPACES);
 	if (pid >= 0 || (geteuid() == 0 && errno != EPERM))
 		return pid;
 	in->user_namespace = true;
-	return fork_into(NAMESPACES | CLONE_NEWUSER);
+	return hy_fork_into(NAMESPACES | CLONE_NEWUSER);
 }
 
 static int start(struct wall *w, char *const argv[], struct hy_err *e)

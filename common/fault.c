@@ -98,6 +98,11 @@ const char *hy_fault_init(void)
 	return NULL;
 }
 
+bool hy_fault_ordered(void)
+{
+	return order.action != NONE;
+}
+
 bool hy_fault_due(enum hy_fault_step step)
 {
 	return order.action != NONE && order.step == step && order.left == 1;

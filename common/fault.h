@@ -70,6 +70,9 @@ int hy_fault(enum hy_fault_step step);
 /* Whether hy_fault() would act now; does not count. */
 bool hy_fault_due(enum hy_fault_step step);
 
+/* Whether this process, or one it starts, is to act at a step. */
+bool hy_fault_ordered(void);
+
 /**
  * hy_fault_init() - Read HYLICS_FAULT
  *
@@ -79,6 +82,7 @@ const char *hy_fault_init(void);
 #else
 static inline int hy_fault(enum hy_fault_step step) { (void)step; return 0; }
 static inline bool hy_fault_due(enum hy_fault_step step) { (void)step; return false; }
+static inline bool hy_fault_ordered(void) { return false; }
 static inline const char *hy_fault_init(void) { return 0; }
 #endif
 

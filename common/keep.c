@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/cursor.h"
+#include "common/fork.h"
 #include "common/own.h"
 
 #define PACKET_LEN 8
@@ -167,7 +168,7 @@ static bool read_packet(struct keep *k)
 
 /* -- handing over: a packet whenever the child has made room, so that it is read meanwhile -- */
 
-#define FIRST_SLOT 2			/* behind the table and the tools */
+#define FIRST_SLOT (1 + KEEP_TOOLS)	/* behind the table and the tools */
 
 static int hand_over_table(struct keep *k)
 {
@@ -177,15 +178,14 @@ static int hand_over_table(struct keep *k)
 	return send_packet(k->link, PACKET_KEPT, KEEP_TABLE, &fds, NULL, 0, MSG_DONTWAIT);
 }
 
-static int hand_over_tools(struct keep *k)
+static int hand_over_tool(struct keep *k, unsigned int number)
 {
-	struct hy_fds fds = { 0 };
+	int tool = k->ops->tool ? k->ops->tool(k->object, number) : -1;
+	const struct hy_fds fds = { .n = 1, .fd = { tool } };
 
-	if (k->ops->tools)
-		k->ops->tools(k->object, &fds);
-	if (!fds.n)
+	if (tool < 0)
 		return 0;
-	return send_packet(k->link, PACKET_KEPT, KEEP_TOOLS, &fds, NULL, 0, MSG_DONTWAIT);
+	return send_packet(k->link, PACKET_KEPT, KEEP_TOOL + number, &fds, NULL, 0, MSG_DONTWAIT);
 }
 
 static int hand_over_slot(const struct keep *k, uint32_t slot)
@@ -200,8 +200,8 @@ static int hand_over_next(struct keep *k)
 {
 	if (k->next == 0)
 		return hand_over_table(k);
-	if (k->next == 1)
-		return hand_over_tools(k);
+	if (k->next < FIRST_SLOT)
+		return hand_over_tool(k, k->next - 1);
 	if (k->next - FIRST_SLOT < k->n_slots)
 		return hand_over_slot(k, k->next - FIRST_SLOT);
 	return send_packet(k->link, PACKET_END, 0, NULL, NULL, 0, MSG_DONTWAIT);
@@ -285,13 +285,18 @@ static const struct ev_class link_class = { "link to the child", link_handle, li
 
 /* -- children -- */
 
-/* A fault step acts once, in the first child: its successor must be able to show what it does. */
+/*
+ * A fault step acts once, in the first child: its successor must be able to show what it does.
+ * The first process of a pid namespace does not get signals it has no use for yet: SIGTERM waits.
+ */
 static void be_child(struct keep *k, int link)
 {
-	sigset_t none;
+	sigset_t blocked;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigemptyset(&blocked);
+	if (k->spaces)
+		sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	if (k->restarts)
 		unsetenv("HYLICS_FAULT");
 	_exit(k->ops->child(k->object, link));
@@ -315,7 +320,7 @@ static int start_child(struct keep *k, struct hy_err *e)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return hy_err_set(e, errno, "child: make a link");
-	pid = fork();
+	pid = hy_fork_into(k->spaces);
 	if (pid == 0) {
 		close(ends[0]);
 		be_child(k, ends[1]);
@@ -401,7 +406,8 @@ int keep_open(struct keep *k, const struct keep_config *cfg, struct hy_err *e)
 	int rc;
 
 	*k = (struct keep){ .ops = cfg->ops, .object = cfg->object, .loop = cfg->loop,
-			    .log = cfg->log, .n_slots = cfg->n_slots, .table = -1, .link = -1 };
+			    .log = cfg->log, .n_slots = cfg->n_slots, .spaces = cfg->spaces,
+			    .table = -1, .link = -1 };
 	k->child = (struct ev_child){ .fn = child_ended, .object = k, .pidfd = -1 };
 	k->again = (struct ev_timer){ .fn = start_again, .object = k };
 	k->patience = (struct ev_timer){ .fn = kill_child, .object = k };

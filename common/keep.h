@@ -11,8 +11,8 @@
  * memfd, the child's table of connections, which both map or only the child does, and descriptors
  * by slot number. The link is a SOCK_SEQPACKET pair; each packet is 8 bytes, type and slot.
  *
- *	parent to child, once, at its start	TABLE + memfd (+ what hold() gave), TOOLS +
- *						descriptors if there are any, KEPT slot +
+ *	parent to child, once, at its start	TABLE + memfd (+ what hold() gave), TOOLs +
+ *						descriptor as far as there are, KEPT slot +
  *						descriptors ..., END
  *	parent to child, any time later		HOLD + what hold() gives now, TOLD + a word
  *	child to parent, any time		PUT slot + descriptors, DROP slot
@@ -54,8 +54,8 @@ struct keep_ops {
 	 * parent, or until it gets another; closed here when it was sent. -1: none. May be NULL.
 	 */
 	int (*hold)(void *object);
-	/* What every child is to use, KEEP_FDS_MAX at most; stays the owner's. May be NULL. */
-	void (*tools)(void *object, struct hy_fds *fds);
+	/* A descriptor that the child is to use; stays the owner's. -1: none. May be NULL. */
+	int (*tool)(void *object, unsigned int number);
 	void (*on_other)(void *object, const uint8_t *payload, size_t len);	/* may be NULL */
 	void (*on_start)(void *object, pid_t pid);				/* may be NULL */
 	void (*on_finished)(void *object);	/* the child ended with 0, or was told to stop */
@@ -68,6 +68,7 @@ struct keep {
 	const struct hy_log *log;
 	struct keep_slot *slots;
 	unsigned int n_slots;
+	unsigned long spaces;
 	int table;
 	int link;			/* -1: no child */
 	struct ev_child child;
@@ -85,6 +86,7 @@ struct keep {
 struct keep_config {
 	unsigned int n_slots;		/* that the child may use */
 	size_t table_bytes;		/* of the memfd, which begins as zeros */
+	unsigned long spaces;		/* namespaces that each child is born into: CLONE_NEW... */
 	const struct keep_ops *ops;
 	void *object;			/* passed to them */
 	struct ev_loop *loop;		/* the parent's */
@@ -119,13 +121,14 @@ void keep_close(struct keep *k);
  * @e:		Error
  *
  * The first call gives the table, as slot KEEP_TABLE, and behind it what is only to be held. What
- * the child is to use comes as slot KEEP_TOOLS.
+ * the child is to use comes as slots from KEEP_TOOL on.
  *
  * Return: 1, 0 at the end, -errno
  */
 int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e);
 #define KEEP_TABLE UINT32_MAX
-#define KEEP_TOOLS (UINT32_MAX - 1)
+#define KEEP_TOOLS 3
+#define KEEP_TOOL (UINT32_MAX - KEEP_TOOLS)
 
 /**
  * keep_take_later() - In the child, once it serves and the link is readable

@@ -15,8 +15,8 @@
  * sealed	System calls are down to a list. May: serve. Must not: make a call that is not on
  *		the list; one ends the process.
  *
- * A process goes through them in this order and never back. (Roots and namespaces are set by
- * whoever starts the process; see docs/map.md.)
+ * A process goes through them in this order and never back. (Namespaces are set by whoever
+ * starts the process; into its own root it goes between started and bare: room.h.)
  */
 #ifndef HY_SANDBOX_H
 #define HY_SANDBOX_H

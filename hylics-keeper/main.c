@@ -18,16 +18,21 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "channel/door.h"
 #include "common/daemon.h"
+#include "common/fault.h"
 #include "common/keep.h"
 #include "common/moving.h"
 #include "common/opt.h"
 #include "common/own.h"
+#include "common/room.h"
+#include "common/sandbox.h"
 #include "hylics-keeper/nic.h"
 #include "proto/move.h"
 #include "tcpmove/image.h"
@@ -39,13 +44,14 @@
 #define FILES_MAX (2 * HY_CONNS_MAX + 1024)	/* ours, and those of the worker */
 
 struct values {
-	const char *vm;
+	const char *vm, *channel;
+	int64_t uid;
 	struct hy_opt_list nics;
 	const char *moving;
 	int log_level;
 };
 
-static const struct values defaults = { .vm = "vm", .log_level = HY_LOG_INFO };
+static const struct values defaults = { .vm = "vm", .uid = -1, .log_level = HY_LOG_INFO };
 
 #define OPTION(field) offsetof(struct values, field)
 
@@ -57,6 +63,11 @@ static const struct hy_opt options[] = {
 	  .help = "a NIC: its interface here, its MAC; addresses, else the guest tells them" },
 	{ .name = "moving", .type = HY_OPT_STRING, .offset = OPTION(moving), .arg = "FILE",
 	  .help = "says on, drain or off; read at the start and on SIGURG" },
+	{ .name = "channel", .type = HY_OPT_STRING, .offset = OPTION(channel), .arg = "ADDRESS",
+	  .help = "of the VM's channel, opened here for the worker, who sees no path" },
+	{ .name = "uid", .type = HY_OPT_INT, .offset = OPTION(uid), .arg = "UID",
+	  .help = "user and group the worker becomes (default the keeper's)", .min = 0,
+	  .max = UINT32_MAX - 1 },
 	{ .name = "log-level", .type = HY_OPT_CHOICE, .offset = OPTION(log_level), .arg = "LEVEL",
 	  .help = "error, warning, info or debug (default info)", .choices = hy_log_words },
 	{ 0 },
@@ -68,6 +79,9 @@ struct keeper {
 	struct twin twin;
 	bool fixed[HY_TWIN_NICS_MAX];	/* addresses by the operator: the guest's are ignored */
 	char **worker;			/* its command line */
+	uid_t uid;			/* the worker's */
+	const char *channel;		/* NULL: the worker opens it itself */
+	struct chan_door door;
 	int freezer;			/* from tcp_freeze_load() */
 	const char *moving;		/* file that says whether connections may; NULL: they may */
 	struct hy_log_rate rate;
@@ -75,20 +89,38 @@ struct keeper {
 
 /* -- the worker -- */
 
+/* What the worker is told beside what stands in the keeper's command line. */
+struct told {
+	char link[32], room[32];
+	char channel[HY_UNIX_PATH_MAX + 32];
+};
+
+static void add_told(const struct keeper *k, int link, struct told *t, char **argv)
+{
+	snprintf(t->link, sizeof(t->link), "--link=%d", link);
+	snprintf(t->room, sizeof(t->room), "--room=%u", (unsigned int)k->uid);
+	*argv++ = t->link;
+	*argv++ = t->room;
+	if (k->channel) {
+		snprintf(t->channel, sizeof(t->channel), "--channel=%s", k->channel);
+		*argv++ = t->channel;
+	}
+	*argv = NULL;
+}
+
 static int worker_exec(void *object, int link)
 {
 	struct keeper *k = object;
-	char *argv[ARGS_MAX + 2];
-	char option[32];
+	char *argv[ARGS_MAX + 4];
 	struct hy_err e = { 0 };
+	struct told told = { .link = "" };
 	int n = 0;
 
 	for (; n < ARGS_MAX && k->worker[n]; n++)
 		argv[n] = k->worker[n];
-	snprintf(option, sizeof(option), "--link=%d", link);
-	argv[n++] = option;
-	argv[n] = NULL;
-	if (twin_enter(&k->twin, &e) < 0 || fcntl(link, F_SETFD, 0) < 0) {
+	add_told(k, link, &told, argv + n);
+	if (twin_enter(&k->twin, &e) < 0 || hy_room_spaces(&e) < 0 ||
+	    fcntl(link, F_SETFD, 0) < 0) {
 		hy_err_print("hylics-keeper", &e);
 		return HY_EXIT_FAILED;
 	}
@@ -117,17 +149,58 @@ static int hold_links(void *object)
 	return ends[1];
 }
 
-/*
- * A worker may not load a program, and freezes every connection that comes or goes. It alone knows
- * which connections are in the twin. Without the first there is no second, they go by their order.
- */
-static void tools(void *object, struct hy_fds *fds)
+/* -- what a worker cannot have by itself -- */
+
+static int door_handle(void *object, int fd, uint32_t events)
 {
 	const struct keeper *k = object;
 
-	if (k->freezer < 0)
-		return;
-	*fds = (struct hy_fds){ .n = 2, .fd = { k->freezer, k->twin.present } };
+	(void)fd;
+	if (events & ~(uint32_t)EPOLLIN)
+		return -EPIPE;
+	chan_door_answer(&k->door);
+	return 0;
+}
+
+static void door_drop(void *object, int fd, int rc)
+{
+	struct keeper *k = object;
+
+	(void)rc;
+	ev_del(&k->daemon.loop, fd);
+}
+
+static const struct ev_class door_class = { "door of the worker", door_handle, door_drop };
+
+/* Every worker gets a new one: nothing is left in it of what the last one wanted. */
+static int open_door(struct keeper *k)
+{
+	struct hy_err e = { 0 };
+	int rc;
+
+	if (!k->channel)
+		return -1;
+	if (k->door.outside >= 0)
+		ev_del(&k->daemon.loop, k->door.outside);
+	rc = chan_door_pair(&k->door, &e);
+	if (rc == 0)
+		rc = ev_add(&k->daemon.loop, k->door.outside, &door_class, k, EPOLLIN, &e);
+	if (rc < 0)
+		hy_log_err(&k->daemon.log, HY_LOG_ERR, &e);
+	return rc < 0 ? -1 : k->door.inside;
+}
+
+/*
+ * A worker may not load a program, and freezes every connection that comes or goes. It alone knows
+ * which connections are in the twin.
+ */
+static int tool(void *object, unsigned int number)
+{
+	struct keeper *k = object;
+
+	if (number == 0)
+		return k->freezer;
+	return number == 1 ? k->twin.present : open_door(k);
 }
 
 /* An interface that came again has other links than those the worker was given. */
@@ -170,7 +243,7 @@ static void worker_finished(void *object)
 static const struct keep_ops keep_ops = {
 	.child = worker_exec,
 	.hold = hold_links,
-	.tools = tools,
+	.tool = tool,
 	.on_other = take_addresses,
 	.on_finished = worker_finished,
 };
@@ -217,14 +290,24 @@ static int add_nics(struct keeper *k, const struct hy_opt_list *nics, struct hy_
 	return rc;
 }
 
+/*
+ * A fault step ends or stops its process by a signal, which the first process of a pid namespace
+ * does not take from itself; and a sanitizer looks for that process in the host's /proc.
+ */
+static unsigned long worker_spaces(void)
+{
+	return HY_SANITIZED || hy_fault_ordered() ? 0 : CLONE_NEWPID;
+}
+
 static int start_worker(struct keeper *k, struct hy_err *e)
 {
-	const struct keep_config cfg = { .n_slots = HY_CONNS_MAX,
+	const struct keep_config cfg = { .n_slots = HY_CONNS_MAX, .spaces = worker_spaces(),
 					 .table_bytes = HY_WORKER_TABLE_BYTES, .ops = &keep_ops,
 					 .object = k, .loop = &k->daemon.loop,
 					 .log = &k->daemon.log };
+	int rc = k->channel ? chan_door_open(&k->door, k->channel, e) : 0;
 
-	return keep_open(&k->keep, &cfg, e);
+	return rc < 0 ? rc : keep_open(&k->keep, &cfg, e);
 }
 
 static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
@@ -246,6 +329,7 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 		rc = ev_run(&k->daemon.loop, e);
 		keep_close(&k->keep);
 	}
+	chan_door_close(&k->door);
 	hy_fd_close(&k->freezer);
 	twin_close(&k->twin);
 	return rc;
@@ -265,6 +349,9 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 	}
 	k.worker = argv;
 	k.moving = v->moving;
+	k.channel = v->channel;
+	k.uid = v->uid < 0 ? geteuid() : (uid_t)v->uid;
+	k.door = (struct chan_door){ .listener = -1, .inside = -1, .outside = -1 };
 	k.daemon.on_stop = on_stop;
 	k.daemon.on_look = on_look;
 	k.daemon.object = &k;

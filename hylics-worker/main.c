@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -20,6 +19,7 @@
 #include "common/show.h"
 #include "hylics-worker/measure.h"
 #include "hylics-worker/moves.h"
+#include "hylics-worker/room.h"
 #include "version.h"
 
 #define SOFTWARE "hylics-worker " HY_VERSION
@@ -31,7 +31,7 @@ struct values {
 	const char *vm;
 	const char *share, *stats;
 	uint64_t home_after;
-	int64_t link;
+	int64_t link, room;
 	uint64_t alone_ms;
 	int64_t pings, ping_bytes;
 	uint64_t soak_bytes;
@@ -43,6 +43,7 @@ struct values {
 static const struct values defaults = {
 	.vm = "vm",
 	.link = -1,
+	.room = -1,
 	.ping_bytes = 64,
 	.log_level = HY_LOG_INFO,
 };
@@ -59,6 +60,9 @@ static const struct hy_opt options[] = {
 	{ .name = "link", .type = HY_OPT_INT, .offset = OPTION(link), .arg = "FD",
 	  .help = "given by hylics-keeper(8), which keeps the connections", .min = 3,
 	  .max = HY_EV_FDS_MAX - 1 },
+	{ .name = "room", .type = HY_OPT_INT, .offset = OPTION(room), .arg = "UID",
+	  .help = "given by hylics-keeper(8): become UID, see nothing but the share", .min = 0,
+	  .max = UINT32_MAX - 1 },
 	{ .name = "alone", .type = HY_OPT_DURATION, .offset = OPTION(alone_ms), .arg = "TIME",
 	  .help = "reset connections that have had no agent for TIME (default 60s)", .min = 1 },
 	{ .name = "home-after", .type = HY_OPT_SIZE, .offset = OPTION(home_after), .arg = "SIZE",
@@ -213,7 +217,8 @@ static int start_moving(struct worker *w, const struct values *v, struct hy_err 
 		if (cfg.stats < 0)
 			return cfg.stats;
 	}
-	cfg.share = open_share(v->share, e);
+	cfg.share = v->room < 0 ? open_share(v->share, e) :
+				  worker_enter_room(v->share, (uid_t)v->room, e);
 	if (v->share && cfg.share < 0)
 		return cfg.share;
 	return moves_open(&w->moves, &cfg, e);
@@ -227,16 +232,18 @@ static int open_channel(struct worker *w, const struct values *v, struct hy_err 
 
 	if (rc < 0)
 		return rc;
+	cfg.addr.door = w->moves.door;
+	if (v->room >= 0 && !cfg.addr.door && cfg.addr.kind != CHAN_VSOCK)
+		return hy_err_set(e, EINVAL, "channel '%s': there is no such path in a room; give "
+				  "--channel to hylics-keeper, before '--'", v->channel);
 	return chan_open(&w->chan, &cfg, &worker_ops, w, &w->daemon.loop, &w->daemon.log, e);
 }
 
-/* A twin's servers have any port, also those below 1024; both are good in the twin alone. */
-#define CAPABILITIES (1ull << CAP_NET_ADMIN | 1ull << CAP_NET_BIND_SERVICE)
-
-static int seal(const struct worker *w, struct hy_err *e)
+static int seal(const struct worker *w, const struct values *v, struct hy_err *e)
 {
+	uint64_t keep = v->room < 0 ? WORKER_CAPABILITIES : WORKER_ROOM_CAPABILITIES;
 	/* what a listening side opens is open; all a connecting one needs later is connect() */
-	int rc = hy_sandbox_bare(w->measuring ? 0 : CAPABILITIES, e);
+	int rc = hy_sandbox_bare(w->measuring ? 0 : keep, e);
 
 	return rc < 0 ? rc : hy_sandbox_sealed(hy_syscalls, e);
 }
@@ -251,7 +258,7 @@ static int serve(struct worker *w, const struct values *v, struct hy_err *e)
 		rc = open_channel(w, v, e);
 	if (rc < 0)
 		return rc;
-	rc = seal(w, e);
+	rc = seal(w, v, e);
 	if (rc == 0)
 		rc = ev_run(&w->daemon.loop, e);
 	chan_close(&w->chan);

@@ -445,6 +445,8 @@ void moves_close(struct moves *m)
 	hy_fd_close(&m->held);
 	tcp_freeze_use(-1);
 	hy_fd_close(&m->freezer);
+	if (m->door)
+		hy_fd_close(&m->door);
 	files_close(&m->files);
 	conns_close(&m->conns);
 	close_areas(m);

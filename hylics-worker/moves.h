@@ -43,6 +43,7 @@ struct moves {
 	int link;
 	int held;			/* from the keeper, never looked at; -1 */
 	int freezer;			/* from the keeper, for tcp_freeze_use(); -1 */
+	int door;			/* from the keeper, for the channel; 0: none */
 	bool session;			/* the channel is up */
 	bool leaving, left;		/* everything is to go home; left() was called */
 	enum hy_moving moving;		/* told by the keeper; but for ON, likewise, and we stay */

@@ -213,10 +213,13 @@ static int take_sockets(struct moves *m, int *sock, int *table, struct hy_err *e
 		if (slot == KEEP_TABLE && fds.n && *table < 0) {
 			*table = hy_fd_steal(&fds.fd[0]);
 			m->held = fds.n > 1 ? hy_fd_steal(&fds.fd[1]) : -1;
-		} else if (slot == KEEP_TOOLS && fds.n == 2 && m->freezer < 0) {
+		} else if (slot == KEEP_TOOL && fds.n && m->freezer < 0) {
 			m->freezer = hy_fd_steal(&fds.fd[0]);
 			tcp_freeze_use(m->freezer);
-			mapped = present_map(&m->present, fds.fd[1], e);
+		} else if (slot == KEEP_TOOL + 1 && fds.n && m->freezer >= 0) {
+			mapped = present_map(&m->present, fds.fd[0], e);
+		} else if (slot == KEEP_TOOL + 2 && fds.n && !m->door) {
+			m->door = hy_fd_steal(&fds.fd[0]);
 		} else if (slot < HY_CONNS_MAX && fds.n && sock[slot] < 0) {
 			sock[slot] = hy_fd_steal(&fds.fd[0]);
 		}

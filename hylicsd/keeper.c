@@ -48,6 +48,8 @@ int keeper_words(struct keeper_words *w, const struct config *c, const struct re
 	add(w, "%s/hylics-keeper", c->libexec_dir);
 	add(w, "--vm=%s", r->name);
 	add(w, "--log-level=%s", level);
+	add(w, "--uid=%u", (unsigned int)r->uid);
+	add(w, "--channel=serial:%s", p->channel);
 	for (unsigned int i = 0; i < r->n_nics; i++)
 		add(w, "--nic=%s", r->nic[i]);
 	add(w, "--moving=%s", p->moving);
@@ -55,7 +57,6 @@ int keeper_words(struct keeper_words *w, const struct config *c, const struct re
 	add(w, "%s/hylics-worker", c->libexec_dir);
 	add(w, "--vm=%s", r->name);
 	add(w, "--log-level=%s", level);
-	add(w, "--channel=serial:%s", p->channel);
 	add(w, "--share=%s", p->share);
 	add(w, "--stats=%s", p->stats);
 	if (w->n > KEEPER_WORDS_MAX)

@@ -152,8 +152,8 @@ class Offload:
         guest = self.guest
         self.keeper = self._start(self.net.host, [
             program("hylics-keeper"), "--vm", f"guest{guest.number}", "--nic",
-            self.nic, *self._options["keeper"], "--", program("hylics-worker"), "--vm",
-            f"guest{guest.number}", "--channel", self.address, "--share", self.share,
+            self.nic, "--channel", self.address, *self._options["keeper"], "--",
+            program("hylics-worker"), "--vm", f"guest{guest.number}", "--share", self.share,
             *self._shown("stats"), *self._options["worker"]], self._faults.get("keeper"))
 
     def start_agent(self):

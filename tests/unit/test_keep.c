@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -84,10 +85,12 @@ static int take_all(int link, struct table **t)
 		pause();
 	}
 	hy_fds_close(&fds);
-	if (keep_take(link, &slot, &fds, &e) != 1 || slot != KEEP_TOOLS || fds.n != 2 ||
-	    !is_numbered(fds.fd[0], KEEP_TOOLS) || !is_numbered(fds.fd[1], KEEP_TOOLS))
-		return -1;
-	hy_fds_close(&fds);
+	for (uint32_t i = 0; i < KEEP_TOOLS; i++) {
+		if (keep_take(link, &slot, &fds, &e) != 1 || slot != KEEP_TOOL + i || fds.n != 1 ||
+		    !is_numbered(fds.fd[0], slot))
+			return -1;
+		hy_fds_close(&fds);
+	}
 	while ((rc = keep_take(link, &slot, &fds, &e)) == 1) {
 		if (!is_numbered(fds.fd[0], slot))
 			return -1;
@@ -151,20 +154,20 @@ static int hold(void *object)
 }
 
 /* The same one every time: nobody closes it in between. */
-static void tools(void *object, struct hy_fds *fds)
+static int tool(void *object, unsigned int number)
 {
-	static int fd = -1;
+	static int fd[KEEP_TOOLS];
 
 	(void)object;
-	if (fd < 0)
-		fd = numbered_file(KEEP_TOOLS);
-	*fds = (struct hy_fds){ .n = 2, .fd = { fd, fd } };
+	if (!fd[number])
+		fd[number] = numbered_file(KEEP_TOOL + number);
+	return fd[number];
 }
 
 static const struct keep_ops ops = {
 	.child = child_main,
 	.hold = hold,
-	.tools = tools,
+	.tool = tool,
 	.on_other = on_other,
 	.on_start = on_start,
 	.on_finished = on_finished,
@@ -435,6 +438,54 @@ static void replaced_is_closed(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
+/* The first of a pid namespace has no use for the signal yet when it comes. */
+static int looks_for_sigterm(struct table *t, int link)
+{
+	char packet[16];
+	sigset_t waiting;
+
+	if (recv(link, packet, sizeof(packet), 0) <= 0 || sigpending(&waiting) < 0)
+		return 1;
+	snprintf(t->said, sizeof(t->said), "process %d, SIGTERM %s", (int)getpid(),
+		 sigismember(&waiting, SIGTERM) ? "waits" : "is lost");
+	return 0;
+}
+
+static void told_to_stop_before_it_listens(void **state)
+{
+	struct world w = { .child = looks_for_sigterm };
+	const struct keep_config cfg = { .n_slots = SLOTS, .table_bytes = TABLE_BYTES, .ops = &ops,
+					 .object = &w, .loop = &w.loop, .log = &w.log,
+					 .spaces = CLONE_NEWPID };
+	struct hy_err e = { 0 };
+	sigset_t term, before;
+	struct table *t;
+	int rc;
+
+	(void)state;
+	w.log = (struct hy_log){ .program = "test", .level = HY_LOG_ERR };
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, &before);		/* as who has ev_signals() */
+	assert_int_equal(ev_open(&w.loop, 4096, &e), 0);
+	rc = keep_open(&w.keep, &cfg, &e);
+	if (rc == 0) {
+		keep_stop(&w.keep);
+		keep_hold_again(&w.keep);
+		serve_until(&w, &w.finished, 1);
+		t = map_table(w.keep.table);
+		assert_non_null(t);
+		assert_string_equal(t->said, "process 1, SIGTERM waits");
+		munmap(t, TABLE_BYTES);
+		keep_close(&w.keep);
+	}
+	ev_close(&w.loop);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (rc == -EPERM)
+		skip();
+	assert_int_equal(rc, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +498,7 @@ int main(void)
 		cmocka_unit_test(each_child_hears_the_last_word),
 		cmocka_unit_test(nonsense_is_survived),
 		cmocka_unit_test(replaced_is_closed),
+		cmocka_unit_test(told_to_stop_before_it_listens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
