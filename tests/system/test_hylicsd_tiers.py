@@ -31,11 +31,13 @@ def _file():
     # on the disk of the build folder: no tmpfs can hold swap
     with tempfile.TemporaryDirectory(prefix="hyswap", dir=BUILD) as folder:
         yield pathlib.Path(folder) / "swap"
+        for left in pathlib.Path(folder).iterdir():     # of a test that failed
+            subprocess.run(["swapoff", left], check=False, capture_output=True)
 
 
 @pytest.fixture(name="host")
 def _host(file):
-    del file            # what is in use cannot be removed: it goes last
+    assert not file.exists()    # made first, so removed last: one in use cannot be
     host = Hylicsd()
     yield host
     host.close()
