@@ -217,6 +217,7 @@ static int start_moving(struct worker *w, const struct values *v, struct hy_err 
 		if (cfg.stats < 0)
 			return cfg.stats;
 	}
+	present_counts(cfg.sockets);	/* there is no /proc in a room */
 	cfg.share = v->room < 0 ? open_share(v->share, e) :
 				  worker_enter_room(v->share, (uid_t)v->room, e);
 	if (v->share && cfg.share < 0)

@@ -415,7 +415,7 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 	m->leave = (struct ev_timer){ .fn = on_patience_over, .object = m };
 	if (!m->cfg.alone_ms)
 		m->cfg.alone_ms = HY_ALONE_MS;
-	present_open(&m->present, m->loop);
+	present_open(&m->present, m->loop, cfg->sockets);
 	rc = files_open(&m->files, cfg->share, e);
 	if (rc == 0)
 		rc = conns_open(&m->conns, e);

@@ -28,6 +28,7 @@ struct moves_config {
 	const struct hy_log *log;	/* must outlive the moves */
 	int share;			/* O_PATH of the share, -1: none; taken over */
 	int link;			/* to the keeper, -1: none; stays the caller's */
+	int sockets[2];			/* from present_counts(); taken over */
 	int stats;			/* file for the counters, -1: none; stays the caller's */
 	uint64_t alone_ms;		/* 0: HY_ALONE_MS */
 	uint64_t home_after;		/* bytes sent on a connection here; 0: never for that */

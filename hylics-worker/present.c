@@ -27,12 +27,16 @@ static void on_again(void *object)
 	present_look(object);
 }
 
-void present_open(struct present *p, struct ev_loop *loop)
+void present_counts(int count[2])
 {
-	*p = (struct present){ .loop = loop, .count = { -1, -1 } };
-	p->again = (struct ev_timer){ .fn = on_again, .object = p };
 	for (int i = 0; i < 2; i++)
-		p->count[i] = open(count_paths[i], O_RDONLY | O_CLOEXEC);
+		count[i] = open(count_paths[i], O_RDONLY | O_CLOEXEC);
+}
+
+void present_open(struct present *p, struct ev_loop *loop, const int count[2])
+{
+	*p = (struct present){ .loop = loop, .count = { count[0], count[1] } };
+	p->again = (struct ev_timer){ .fn = on_again, .object = p };
 }
 
 int present_map(struct present *p, int fd, struct hy_err *e)

@@ -24,14 +24,16 @@ struct present {
 	int count[2];			/* files that tell how many sockets, by family; -1 */
 };
 
+/* Open the kernel's counts of this namespace's sockets, -1 each: for a process that sees /proc. */
+void present_counts(int count[2]);
+
 /**
  * present_open() - Begin, with nobody to tell
  * @p:		Filled; must stay where it is
  * @loop:	For the look that comes later
- *
- * For a process in the twin that may still open files.
+ * @count:	From present_counts(), taken over
  */
-void present_open(struct present *p, struct ev_loop *loop);
+void present_open(struct present *p, struct ev_loop *loop, const int count[2]);
 
 /**
  * present_map() - From here on tell those who read a map

@@ -60,6 +60,14 @@ static void add(struct present *p, int family, const char *remote, uint16_t port
 	present_add(p, &rec);
 }
 
+static void begin(struct present *p)
+{
+	int counts[2];
+
+	present_counts(counts);
+	present_open(p, &loop, counts);
+}
+
 /* A connection over lo; both ends end without a trace if they are closed with a RST. */
 static void connect_ends(int family, int end[2])
 {
@@ -97,7 +105,7 @@ static void kept_while_sockets_live(int family, const char *remote)
 	struct present p;
 	int end[2];
 
-	present_open(&p, &loop);
+	begin(&p);
 	add(&p, family, remote, 4000);
 	PROBE_TRY(present_map(&p, t.fd, NULL));
 	present_look(&p);
@@ -129,7 +137,7 @@ static void not_kept_beside_others_sockets(void)
 	int end[2];
 
 	connect_ends(AF_INET6, end);
-	present_open(&p, &loop);
+	begin(&p);
 	PROBE_TRY(present_map(&p, t.fd, NULL));
 	present_look(&p);
 	probe_check(t.at->kept == 0 && p.again.pos, "not kept as long as there are older sockets");
@@ -150,7 +158,7 @@ static void time_wait_is_a_socket(void)
 	int end[2];
 	char c;
 
-	present_open(&p, &loop);
+	begin(&p);
 	PROBE_TRY(present_map(&p, t.fd, NULL));
 	present_look(&p);
 	add(&p, AF_INET, "192.0.2.1", 4000);
