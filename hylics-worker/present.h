@@ -46,7 +46,7 @@ int present_map(struct present *p, int fd, struct hy_err *e);
 /* There will be a socket of this connection: before it exists. */
 void present_add(struct present *p, const struct tcp_record *rec);
 
-/* Take the bits back if the twin has no socket; else, or if there will be some, look again later. */
+/* Take the bits back if the twin has no socket; else look again later. */
 void present_look(struct present *p);
 
 /* Let go of the map; harmless on one that has none. */

@@ -69,7 +69,8 @@ struct splice {
  * @e:	Error
  *
  * One for all splices of a twin, in their configuration, and for whoever makes the twin's sockets:
- * it holds a struct splice_present, can be mapped and written with mmap(2), and nobody keeps it yet.
+ * it holds a struct splice_present, can be mapped and written with mmap(2), and nobody keeps it
+ * yet.
  *
  * Return: the descriptor, the caller's, or -errno
  */

@@ -447,7 +447,8 @@ static void check_addresses(struct world *w)
 	world_try(splice_del_address(&s, AF_INET, addrs.guest[0], &e), &e);
 	probe_check(splice_del_address(&s, AF_INET, addrs.guest[0], &e) == -ENOENT,
 		    "addresses: removed once");
-	probe_check(!run_goes_to(&s, CONN_PORT, mac_router), "addresses: what is removed is dropped");
+	probe_check(!run_goes_to(&s, CONN_PORT, mac_router),
+		    "addresses: what is removed is dropped");
 	probe_check(splice_add_address(&s, AF_UNIX, more, &e) == -EAFNOSUPPORT,
 		    "addresses: of a family that is none of TCP's are refused");
 	splice_close(&s);

@@ -55,7 +55,8 @@ static void check_hops_of_guest(struct world *w)
 		    "next hop: the same again is not written, nor what comes for the guest");
 	run_guest_sends(&s, mac_other);
 	run_renew(&s);
-	probe_check(run_goes_to(&s, FREE_PORT, mac_other), "next hop: changes when the guest's does");
+	probe_check(run_goes_to(&s, FREE_PORT, mac_other),
+		    "next hop: changes when the guest's does");
 	run_guest_sends(&s, mac_router);
 	probe_check(run_goes_to(&s, FREE_PORT, mac_router), "next hop: and back");
 	splice_close(&s);

@@ -6,6 +6,8 @@ hylics_sendfile(). Between them are a real bridge or router and, where a test sa
 """
 
 import contextlib
+import os
+import pathlib
 import signal
 import subprocess
 
@@ -132,6 +134,14 @@ def test_without_anything_of_hylics_the_server_serves(stack):
     offload.close_programs()
     offload.serve(PORT, file, "hylics", "--nonblock")
     good(offload.ask(PORT, file, "--connections", "4", "--requests", "2"))
+
+
+def test_a_worker_in_its_room_can_tell_when_its_twin_is_empty(stack):
+    """Else it could never keep which connections are there, and each frame would be looked up."""
+    offload, _ = start(stack)
+    opened = [os.readlink(fd) for pid in offload.pids("keeper")
+              for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+    assert len([path for path in opened if path.endswith(("/net/sockstat", "/net/sockstat6"))]) == 2
 
 
 def test_nothing_is_left(stack):
