@@ -5,10 +5,11 @@ import contextlib
 import json
 import os
 import pathlib
+import tempfile
 import time
 
 from hylab import LabError, channel, kernel, progress, stats, wall
-from hylab.daemon import Daemon
+from hylab.hylicsd import Hylicsd
 from hylab.net import Net
 from hylab.offload import LIBRARY, TALK
 from hylab.offload_vm import Job
@@ -39,7 +40,7 @@ class _Demo:
     def __init__(self, closing):
         self._closing = closing
         self._net = closing.enter_context(Net.bridge_uplink(vms=1))
-        self._daemon = closing.enter_context(Daemon(self._net.host))
+        self._daemon = self._start_daemon()
         self._record = self._channel = self._machine = None
         self._first_ping_s = self._idle = self._busy = None
         self._seconds = {}          # of what was timed
@@ -54,6 +55,13 @@ class _Demo:
         self._use_share()
         self._download()
         self._print()
+
+    def _start_daemon(self):
+        errors = self._closing.enter_context(tempfile.TemporaryFile())
+        daemon = Hylicsd(node=self._net.host, where=wall.RUN)
+        self._closing.callback(daemon.close)
+        daemon.errors = errors
+        return daemon.start()
 
     @contextlib.contextmanager
     def _timed(self, what):

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 
-from hylab import BUILD
+from hylab import BUILD, LabError
 from hylab.wait import wait_for
 
 SOON_S = 20
@@ -19,9 +19,10 @@ SOON_S = 20
 class Hylicsd:
     """The real daemon; keepers and workers of the build folder."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, node=None, where=None):
+        """In a node's network namespace, and with its folders below where, if they are named."""
         # a socket's path has 107 bytes: not below the build folder
-        self.top = pathlib.Path(tempfile.mkdtemp(prefix="hy"))
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="hy", dir=where))
         self.run, self.vms = self.top / "run", self.top / "vms"
         self.vms.mkdir()
         libexec = self.top / "libexec"
@@ -29,7 +30,8 @@ class Hylicsd:
         for name in ("hylics-keeper", "hylics-worker"):
             (libexec / name).symlink_to(BUILD / name / name)
         self.group = os.environ["HYLICS_LAB_CGROUP"].lstrip("/") + "/" + self.top.name
-        self.words = [BUILD / "hylicsd" / "hylicsd", f"--run-dir={self.run}",
+        self.words = [*(node.prefix() if node else []),
+                      BUILD / "hylicsd" / "hylicsd", f"--run-dir={self.run}",
                       f"--vms-dir={self.vms}", f"--state-dir={self.top}", "--group=root",
                       f"--libexec-dir={libexec}", f"--cgroup={self.group}", *options]
         self.process = self.errors = None     # errors: where what they say goes
@@ -68,7 +70,8 @@ class Hylicsd:
         """The hylics command."""
         done = subprocess.run([BUILD / "hylics", *words, f"--run-dir={self.run}"],
                               capture_output=True, text=True, check=False, timeout=SOON_S)
-        assert not check or done.returncode == 0, done
+        if check and done.returncode:
+            raise LabError(f"hylics {' '.join(map(str, words))}: {done.stderr.strip()}")
         return done
 
     def json(self, *words):
@@ -78,6 +81,13 @@ class Hylicsd:
     def vm(self, name):
         """What a VM has."""
         return self.json("vm", "show", name)
+
+    def worker_counts(self, name):
+        """What a VM's worker counts; {} while it has written nothing whole."""
+        try:
+            return json.loads((self.run / "vm" / name / "worker.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
 
     def wait_for_state(self, name, state):
         """Until a VM is that."""

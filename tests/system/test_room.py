@@ -202,6 +202,8 @@ def test_workers_of_hylicsd_have_nothing_in_common(host):
 
 def test_a_worker_holds_no_share(host):
     """Its mount is no reason for the host's to stay, and goes with it."""
+    if sanitized():
+        pytest.skip("nothing is sealed, and there is no empty root in such a build")
     share = host.json("vm", "add", "web1", "--share", "16M")["share"]
     worker = worker_of(host, "web1")
     before = host.keeper("web1")
