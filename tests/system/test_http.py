@@ -15,6 +15,8 @@ import time
 import pytest
 from api_stub import BUILD, CALL, PROGRAM, SOON_S, Stub, answer, ask, closed, receive, request
 
+from hylab.wait import wait_for
+
 SANITIZED = "asan" in BUILD.name
 CONNECTIONS_MAX = 256
 BODY_MAX = 65536
@@ -351,7 +353,8 @@ def test_10000_connections_leave_nothing(stub):
     some(10000)
     stub.wait("conns", 1)
     stub.wait("streams", 0)
-    assert stub.descriptors() == descriptors
+    # the last of them is counted out before it is closed
+    wait_for(lambda: stub.descriptors() <= descriptors, "descriptors are as before")
     if not SANITIZED:
         assert stub.status("VmRSS") <= memory + 256     # kB
 
