@@ -425,11 +425,11 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 		rc = resume_inherit(m, e);
 	if (rc == 0 && m->link >= 0)
 		rc = ev_add(m->loop, m->link, &link_class, m, EPOLLIN, e);
-	if (rc == 0)
-		present_look(&m->present);
-	if (rc == 0)
-		show_counters(m);
-	return rc;
+	if (rc < 0)
+		return rc;
+	present_look(&m->present);
+	show_counters(m);
+	return 0;
 }
 
 void moves_close(struct moves *m)

@@ -9,8 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,33 +18,25 @@
 #include "common/own.h"
 #include "hylicsd/budget.h"
 #include "hylicsd/content.h"
-#include "hylicsd/keeper.h"
 #include "hylicsd/listens.h"
 #include "hylicsd/share.h"
-#include "hylicsd/vm.h"
+#include "hylicsd/vm_keeper.h"
 
 #define DIR_MODE 0711
 #define SHARE "share"
 #define LOADED "loaded"			/* the content of keep=DIR is in the share */
-#define STATS "worker.json"
-#define CHANNEL "channel.sock"
-#define MOVING "moving"
 #define MOVING_NEW "moving.new"		/* what hy_moving_write() makes of it on its way */
 #define QEMU_GOES_MS 500		/* from its virtiofsd's end to its own, when it ends */
-#define WORKER "hylics-worker"		/* as the kernel calls it */
-#define PIDS_MAX 64
-#define KEEPER_STOP_MS 15000		/* its worker has 10 s to bring connections home */
 #define REMOVE_PAUSE_MS 5
 #define REMOVE_MS 5000
 
 /* What may lie in a VM's directory; anything else keeps it there, with a word. */
 static const char *const leavings[] = {
-	LOADED, STATS, CHANNEL, MOVING, MOVING_NEW, "keeper.owner", "keeper.words",
+	LOADED, VM_STATS, VM_CHANNEL, VM_MOVING, MOVING_NEW, "keeper.owner", "keeper.words",
 	"virtiofs.sock", VM_VIRTIOFSD_MARK, NULL,
 };
 
-/* A step that said "later" is over. */
-static void done(struct vm *vm, int rc, const struct hy_err *e)
+void vm_piece_done(struct vm *vm, int rc, const struct hy_err *e)
 {
 	ev_timer_cancel(vm->host->loop, &vm->patience);
 	life_done(&vm->life, rc, e);
@@ -80,7 +70,7 @@ int vm_find_dir(struct vm *vm, struct hy_err *e)
 	if (rc < 0)
 		return rc;
 	vm->dir = hy_fd_steal(&fd);
-	vm->draining = hy_moving_read(vm->dir, MOVING, &m, NULL) == 0 && m == HY_MOVING_DRAIN;
+	vm->draining = hy_moving_read(vm->dir, VM_MOVING, &m, NULL) == 0 && m == HY_MOVING_DRAIN;
 	return 0;
 }
 
@@ -126,7 +116,7 @@ static int lower(void *object, struct hy_err *e)
 
 static void job_done(void *object, int rc, const struct hy_err *e)
 {
-	done(object, rc, e);
+	vm_piece_done(object, rc, e);
 }
 
 static int start_job(struct vm *vm, const struct job_spec *s, struct hy_err *e)
@@ -181,7 +171,7 @@ static void remove_again(void *object)
 	if (rc == -EBUSY && vm->patience_ms < REMOVE_MS)
 		ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
 	else
-		done(vm, rc, &e);
+		vm_piece_done(vm, rc, &e);
 }
 
 static int unmake_cgroup(void *object, bool force, struct hy_err *e)
@@ -320,7 +310,7 @@ static void loaded(void *object, int rc, const struct hy_err *told)
 		rc = mark_loaded(vm, &e);
 	else
 		share_unmake(vm->dir, SHARE, true, NULL);	/* a part is no content */
-	done(vm, rc, &e);
+	vm_piece_done(vm, rc, &e);
 }
 
 static int make_content(void *object, struct hy_err *e)
@@ -348,7 +338,7 @@ static void saved(void *object, int rc, const struct hy_err *told)
 	}
 	if (rc == 0)
 		unlinkat(vm->dir, LOADED, 0);
-	done(vm, rc, &e);
+	vm_piece_done(vm, rc, &e);
 }
 
 static int unmake_content(void *object, bool force, struct hy_err *e)
@@ -368,7 +358,7 @@ static int unmake_content(void *object, bool force, struct hy_err *e)
 
 /* -- export -- */
 
-static int enter_cgroup(void *object, struct hy_err *e)
+int vm_enter_cgroup(void *object, struct hy_err *e)
 {
 	const struct vm *vm = object;
 	struct cgroup_door door;
@@ -384,7 +374,7 @@ bool vm_qemu_listens(const struct vm *vm)
 {
 	char path[VM_PATH_MAX + 32];
 
-	snprintf(path, sizeof(path), "%s/%s", vm->path, CHANNEL);
+	snprintf(path, sizeof(path), "%s/%s", vm->path, VM_CHANNEL);
 	return listens_at("/proc/net/unix", path);
 }
 
@@ -421,7 +411,7 @@ static void export_changed(void *object, bool serving, int status)
 	struct vm *vm = object;
 
 	if (vm->export.listener < 0) {
-		done(vm, 0, NULL);
+		vm_piece_done(vm, 0, NULL);
 		return;
 	}
 	if (serving)
@@ -456,14 +446,17 @@ static int check_free(const struct vm *vm, struct hy_err *e)
 			  "a program here has a file open");
 }
 
+static int shut_export(struct vm *vm)
+{
+	return export_close(&vm->export) ? 0 : LIFE_LATER;
+}
+
 static int take_export(void *object, struct hy_err *e)
 {
 	struct vm *vm = object;
 	int rc = vm->life.force ? 0 : check_free(vm, e);
 
-	if (rc < 0)
-		return rc;
-	return export_close(&vm->export) ? 0 : LIFE_LATER;
+	return rc < 0 ? rc : shut_export(vm);
 }
 
 /* A job of ours that has files of the share open ends first. */
@@ -479,7 +472,7 @@ static int open_export(struct vm *vm, struct hy_err *e)
 		.dir = vm->dir, .path = vm->socket_path, .program = vm->host->virtiofsd,
 		.share = vm->share_path, .cache = record_cache_words[vm->rec.cache],
 		.group = vm->host->qemu_group,
-		.enter = enter_cgroup, .changed = export_changed, .object = vm,
+		.enter = vm_enter_cgroup, .changed = export_changed, .object = vm,
 		.loop = vm->host->loop, .log = vm->host->log,
 	};
 
@@ -505,185 +498,7 @@ static int make_export(void *object, struct hy_err *e)
 	if (vm->rec.export == RECORD_EXPORT_VIRTIOFS)
 		return open_export(vm, e);
 	rc = vm_in_use(vm, e);		/* one came since it was asked */
-	return rc < 0 ? rc : unmake_export(vm, true, e);
-}
-
-/* -- keeper -- */
-
-static int words_of(struct vm *vm, struct keeper_words *w, struct hy_err *e)
-{
-	char channel[VM_PATH_MAX + 32], stats[VM_PATH_MAX + 32], moving[VM_PATH_MAX + 32];
-	const struct keeper_places p = { channel, vm->share_path, stats, moving };
-
-	snprintf(channel, sizeof(channel), "%s/%s", vm->path, CHANNEL);
-	snprintf(stats, sizeof(stats), "%s/%s", vm->path, STATS);
-	snprintf(moving, sizeof(moving), "%s/%s", vm->path, MOVING);
-	return keeper_words(w, &vm->host->config, &vm->rec, &p, e);
-}
-
-/* A worker without capabilities may connect to the channel a QEMU of that group has made. */
-static int enter_keeper(void *object, struct hy_err *e)
-{
-	const struct vm *vm = object;
-	gid_t group = vm->host->qemu_group;
-
-	if (group && setgroups(1, &group) < 0)
-		return hy_err_set(e, errno, "join QEMU's group");
-	return enter_cgroup(object, e);
-}
-
-static int start_keeper(struct vm *vm, struct hy_err *e)
-{
-	static struct keeper_words w;	/* large; one loop */
-	struct proc_spec spec = { .dir = vm->dir, .argv = w.argv, .enter = enter_keeper,
-				  .object = vm };
-	int rc = words_of(vm, &w, e);
-
-	if (rc == 0)
-		rc = keeper_save(&w, vm->dir, e);
-	return rc < 0 ? rc : proc_start(&vm->keeper, vm->host->loop, &spec, e);
-}
-
-/* Whether a worker is there, as it is behind a keeper that was killed. */
-static bool has_worker(const struct vm *vm)
-{
-	char path[32], name[sizeof(WORKER) + 1];
-	pid_t pids[PIDS_MAX];
-	int n = cgroup_list(&vm->host->cgroups, vm->rec.name, pids, PIDS_MAX, NULL);
-
-	for (int i = 0; i < n; i++) {
-		hy_autofd fd = -1;
-		ssize_t len;
-
-		snprintf(path, sizeof(path), "/proc/%d/comm", pids[i]);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		len = fd < 0 ? -1 : read(fd, name, sizeof(name));
-		if (len == sizeof(WORKER) && memcmp(name, WORKER "\n", sizeof(WORKER)) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void start_when_alone(void *object)
-{
-	struct vm *vm = object;
-	struct hy_err e = { 0 };
-
-	vm->patience_ms += REMOVE_PAUSE_MS;
-	if (has_worker(vm) && vm->patience_ms < KEEPER_STOP_MS)
-		ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
-	else
-		done(vm, start_keeper(vm, &e), &e);
-}
-
-/* A worker brings home what its keeper left; the next keeper would sweep the splice from it. */
-static int begin_keeper(struct vm *vm, struct hy_err *e)
-{
-	if (!has_worker(vm))
-		return start_keeper(vm, e);
-	vm->patience_ms = 0;
-	vm->patience = (struct ev_timer){ .fn = start_when_alone, .object = vm };
-	ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
-	return LIFE_LATER;
-}
-
-static void describe_end(struct hy_err *e, int status)
-{
-	if (status == EV_CHILD_UNKNOWN)
-		hy_err_set(e, ESRCH, "keeper: ended");
-	else if (WIFSIGNALED(status))
-		hy_err_set(e, ESRCH, "keeper: killed by signal %d", WTERMSIG(status));
-	else
-		hy_err_set(e, ESRCH, "keeper: ended with exit code %d", WEXITSTATUS(status));
-}
-
-static void keeper_ended(void *object, struct proc *p, int status)
-{
-	struct vm *vm = object;
-	struct hy_err e = { 0 };
-	int rc = 0;
-
-	(void)p;
-	if (vm->keeper_stops) {
-		vm->keeper_stops = false;
-		if (vm->life.state == LIFE_MAKING)
-			rc = begin_keeper(vm, &e);
-		if (rc != LIFE_LATER)
-			done(vm, rc, &e);
-		return;
-	}
-	describe_end(&e, status);
-	hy_log(vm->host->log, HY_LOG_WARN, "vm '%s': %s", vm->rec.name, e.text);
-	vm_lost(vm, &e);
-}
-
-static void kill_keeper(void *object)
-{
-	const struct vm *vm = object;
-
-	proc_signal(&vm->keeper, SIGKILL);
-}
-
-/* It brings the connections home, and ends. */
-static int stop_keeper(struct vm *vm)
-{
-	vm->keeper_stops = true;
-	proc_signal(&vm->keeper, SIGTERM);
-	vm->patience = (struct ev_timer){ .fn = kill_keeper, .object = vm };
-	ev_timer_set(vm->host->loop, &vm->patience, KEEPER_STOP_MS);
-	return LIFE_LATER;
-}
-
-static int find_keeper(struct vm *vm, struct hy_err *e)
-{
-	if (proc_runs(&vm->keeper))
-		return 1;
-	vm->keeper = (struct proc){ .name = "keeper", .ended = keeper_ended, .object = vm };
-	return vm->dir < 0 ? 0 : proc_take_over(&vm->keeper, vm->host->loop, vm->dir, e);
-}
-
-enum hy_moving vm_moving(const struct vm *vm)
-{
-	if (!vm->rec.offload)
-		return HY_MOVING_OFF;
-	return vm->draining ? HY_MOVING_DRAIN : HY_MOVING_ON;
-}
-
-int vm_tell_moving(const struct vm *vm, struct hy_err *e)
-{
-	int rc;
-
-	if (vm->dir < 0)
-		return 0;
-	rc = hy_moving_write(vm->dir, MOVING, vm_moving(vm), e);
-	if (rc == 0)
-		proc_signal(&vm->keeper, SIGURG);
-	return rc;
-}
-
-static int make_keeper(void *object, struct hy_err *e)
-{
-	static struct keeper_words w;
-	struct vm *vm = object;
-	int runs = find_keeper(vm, e), rc = runs < 0 ? runs : vm_tell_moving(vm, e);
-
-	if (rc < 0)
-		return rc;
-	if (!runs)
-		return begin_keeper(vm, e);
-	rc = words_of(vm, &w, e);
-	if (rc < 0)
-		return rc;
-	return keeper_same(&w, vm->dir) ? 0 : stop_keeper(vm);
-}
-
-static int unmake_keeper(void *object, bool force, struct hy_err *e)
-{
-	struct vm *vm = object;
-	int runs = find_keeper(vm, e);
-
-	(void)force;
-	return runs > 0 ? stop_keeper(vm) : runs;
+	return rc < 0 ? rc : shut_export(vm);
 }
 
 const struct life_piece vm_pieces[] = {
@@ -692,7 +507,7 @@ const struct life_piece vm_pieces[] = {
 	{ "share", make_share, unmake_share },
 	{ "content", make_content, unmake_content },
 	{ "export", make_export, unmake_export },
-	{ "keeper", make_keeper, unmake_keeper },
+	{ "keeper", vm_keeper_make, vm_keeper_unmake },
 };
 
 const unsigned int vm_n_pieces = sizeof(vm_pieces) / sizeof(vm_pieces[0]);

@@ -142,7 +142,7 @@ static int take_over(struct splice_bpf *bpf, const struct splice_bpf *earlier)
 
 int splice_present_make(struct hy_err *e)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	const struct bpf_map_create_opts opts = { .sz = sizeof(opts), .map_flags = BPF_F_MMAPABLE };
 	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "present", sizeof(uint32_t),
 				sizeof(struct splice_present), 1, &opts);
 

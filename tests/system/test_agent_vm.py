@@ -9,7 +9,7 @@ import signal
 import tempfile
 
 import pytest
-from hylicsd import Hylicsd
+from hylab.hylicsd import Hylicsd
 from moving import children, wait_for
 
 from hylab import channel, wall
