@@ -263,9 +263,10 @@ int home_take_taken(struct moves *m, const struct message *msg)
 
 /* -- leaving -- */
 
+/* One whose end the guest is about to be told waits for that, and stays for nothing else. */
 static bool may_go(const struct conn *c)
 {
-	return c->state == CONN_LIVE && !c->stays;
+	return c->state == CONN_LIVE && !c->stays && !c->end;
 }
 
 static void ask_more(struct moves *m)
