@@ -215,7 +215,7 @@ int home_take(struct moves *m, const struct message *msg)
 {
 	struct conn *c = conn_find(m, msg->id);
 
-	if (c && c->state == CONN_LIVE)
+	if (c && c->state == CONN_LIVE && !c->end)
 		home_begin(m, c);
 	return 0;
 }
