@@ -17,7 +17,7 @@ import xml.etree.ElementTree as xml
 
 import pytest
 from hylab.hylicsd import BUILD, SOON_S, Hylicsd
-from moving import Ends, wait_for
+from moving import REPEATS, Ends, children, wait_for
 
 from hylab import wall
 from hylab.vm import Share, Spec, Tap, run_options
@@ -197,6 +197,111 @@ def test_signals_end_it_and_a_killed_one_leaves_nothing(host):
             process.send_signal(signo)
             assert process.wait(SOON_S) == (0 if signo == signal.SIGTERM else -signo)
         wait_for(lambda: nothing_runs(host), "all goes with the VM")
+
+
+# The guest's part: an agent, a word that it runs, and what it is told to do.
+AGENT = str(BUILD / "hylics-agent" / "hylics-agent")
+GUESTS_PART = f"""{AGENT} --channel serial --no-mount 2>/dev/null &
+while [ ! -e /hylics/go ]; do
+    touch /hylics/up
+    if [ -e /hylics/kill ]; then
+        rm /hylics/kill
+        kill -9 $(cat /proc/$!/task/$!/children)
+    fi
+    sleep 0.05
+done
+cat /hylics/go
+exit 7"""
+
+
+class Running:
+    """A vm run whose guest has the share, and its agent the channel."""
+
+    def __init__(self, host):
+        self.host = host
+        self.share = pathlib.Path(host.vm(NAME)["share"])
+        for left in self.share.iterdir():
+            left.unlink()
+        self.process = subprocess.Popen(
+            words(host, *guest_options(), "--", "sh", "-c", GUESTS_PART), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        wait_for((self.share / "up").exists, "the guest has the share", BOOT_S)
+        self.wait_agent()
+
+    def wait_agent(self):
+        """Until the host hears the agent."""
+        wait_for(lambda: self.host.vm(NAME)["agent"], "the agent is heard")
+
+    def wait_guest(self):
+        """Until the guest has written once more."""
+        (self.share / "up").unlink()
+        wait_for((self.share / "up").exists, "the guest goes on")
+
+    def kill(self, who):
+        """Of hylicsd's processes: its death, and its successor."""
+        pid = self.host.owner(NAME, who)
+        if who == "keeper":
+            wait_for(lambda: children(pid), "its worker")
+            pid = children(pid)[0]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "it is gone")
+
+    def end(self):
+        """The guest's command comes to its end; its last word."""
+        (self.share / "go").write_text("all is well\n")
+        said, _ = self.process.communicate(timeout=BOOT_S)
+        assert self.process.returncode == 7
+        assert "all is well" in said
+
+
+def hylicsd_dies(running):
+    """Nobody notices."""
+    running.host.kill()
+    running.wait_guest()
+    running.host.start()
+    running.host.wait_for_state(NAME, "ready")
+    running.wait_agent()
+
+
+def worker_dies(running):
+    """The next one finds the agent."""
+    running.kill("keeper")
+    running.wait_agent()
+    running.wait_guest()
+
+
+def agent_dies(running):
+    """The next one finds the worker."""
+    sessions = running.host.worker_counts(NAME)["told"]
+    (running.share / "kill").touch()
+    wait_for(lambda: running.host.worker_counts(NAME).get("told", 0) > sessions, "its end is heard")
+    running.wait_agent()
+    running.wait_guest()
+
+
+@pytest.mark.parametrize("dies", [hylicsd_dies, worker_dies, agent_dies])
+def test_killed_under_a_vm_that_runs(host, dies):
+    """HYLICS_REPEATS=N kills so often."""
+    running = Running(host)
+    with Ends(qemus(host)):
+        for _ in range(REPEATS):
+            dies(running)
+        running.end()
+    wait_for(lambda: nothing_runs(host), "all goes with the VM")
+
+
+def test_virtiofsd_killed_under_a_vm_that_runs(host):
+    """It is told, the VM runs on without its share, and the next start has it again."""
+    for _ in range(REPEATS):
+        running = Running(host)
+        running.kill("virtiofsd")
+        host.wait_for_state(NAME, "degraded")
+        assert "share" in host.vm(NAME)["why"]
+        assert running.process.poll() is None and host.vm(NAME)["agent"]
+        running.process.send_signal(signal.SIGTERM)
+        running.process.communicate(timeout=SOON_S)
+        wait_for(lambda: nothing_runs(host), "all goes with the VM")
+        host.wait_for_state(NAME, "ready")
 
 
 def test_what_is_wrong_is_said(host, tmp_path):
