@@ -37,14 +37,15 @@ static bool prepare(struct lib_conn *c, int sock, int fd, off_t offset, size_t c
 		(void)move_allowed();	/* look for an agent: its page tells what goes as a slice */
 	if (reason == MOVE_DONE)
 		reason = slice_of(c, fd, offset, count, s);
+	/* a call too short for a marker goes as bytes from either side: none is moved for it */
+	if (reason == MOVE_DONE && s->len < HY_LIB_MARK_MIN)
+		reason = MOVE_BELOW_THRESHOLD;
 	if (reason == MOVE_DONE && !pair && s->left < atomic_load(&lib_page()->threshold))
 		reason = MOVE_BELOW_THRESHOLD;
 	if (reason == MOVE_DONE)
 		reason = slice_flush(s);
 	if (reason == MOVE_DONE && !pair)
 		reason = move_give(c, sock, s, true);
-	if (reason == MOVE_DONE && s->len < HY_LIB_MARK_MIN)
-		reason = MOVE_BELOW_THRESHOLD;
 	atomic_store(&c->reason, (uint8_t)reason);
 	return reason == MOVE_DONE;
 }

@@ -234,8 +234,6 @@ void slice_begin(struct lib_conn *c, int pair, struct slice *s, bool waits)
 {
 	uint64_t max = waits ? HY_SLICE_WAIT : HY_SLICE_ALONE;
 
-	if (s->len < HY_LIB_MARK_MIN)
-		return;
 	if (waits) {
 		s->tell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (s->tell < 0)
