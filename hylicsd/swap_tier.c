@@ -90,17 +90,27 @@ static int open_state(const struct swap_tier *t, struct hy_err *e)
 	return fd < 0 ? hy_err_set(e, errno, "state directory '%s'", path) : fd;
 }
 
-static int make(void *object, struct hy_err *e)
+/* Return: the state directory */
+static int begin(const struct swap_tier *t, struct hy_err *e)
 {
-	const struct swap_tier *t = object;
-	struct hy_err old = { 0 };
 	hy_autofd dir = open_state(t, e);
-	int rc;
 
 	if (dir < 0)
 		return dir;
 	if (hy_fault(FAULT_VM_SWAP) < 0)
 		return hy_err_set(e, EIO, "a fault step");
+	return hy_fd_steal(&dir);
+}
+
+static int make(void *object, struct hy_err *e)
+{
+	const struct swap_tier *t = object;
+	struct hy_err old = { 0 };
+	hy_autofd dir = begin(t, e);
+	int rc;
+
+	if (dir < 0)
+		return dir;
 	rc = put_aside(t, dir, e);
 	if (rc == 0)
 		rc = make_new(t, dir, e);
@@ -114,13 +124,11 @@ static int unmake(void *object, struct hy_err *e)
 {
 	struct hy_err old = { 0 };
 	const struct swap_tier *t = object;
-	hy_autofd dir = open_state(t, e);
+	hy_autofd dir = begin(t, e);
 	int rc;
 
 	if (dir < 0)
 		return dir;
-	if (hy_fault(FAULT_VM_SWAP) < 0)
-		return hy_err_set(e, EIO, "a fault step");
 	rc = drop(dir, LINK, e);
 	if (drop(dir, OLD_LINK, &old) < 0)
 		hy_log_err(t->log, HY_LOG_WARN, &old);

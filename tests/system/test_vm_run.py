@@ -225,8 +225,13 @@ class Running:
         self.process = subprocess.Popen(
             words(host, *guest_options(), "--", "sh", "-c", GUESTS_PART), text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        wait_for(lambda: host.vm(NAME)["guest"], "QEMU has come for the share")
+
+    def wait_up(self):
+        """Until all of it is there."""
         wait_for((self.share / "up").exists, "the guest has the share", BOOT_S)
         self.wait_agent()
+        return self
 
     def wait_agent(self):
         """Until the host hears the agent."""
@@ -282,7 +287,7 @@ def agent_dies(running):
 @pytest.mark.parametrize("dies", [hylicsd_dies, worker_dies, agent_dies])
 def test_killed_under_a_vm_that_runs(host, dies):
     """HYLICS_REPEATS=N kills so often."""
-    running = Running(host)
+    running = Running(host).wait_up()
     with Ends(qemus(host)):
         for _ in range(REPEATS):
             dies(running)
@@ -290,14 +295,30 @@ def test_killed_under_a_vm_that_runs(host, dies):
     wait_for(lambda: nothing_runs(host), "all goes with the VM")
 
 
-def test_virtiofsd_killed_under_a_vm_that_runs(host):
-    """It is told, the VM runs on without its share, and the next start has it again."""
+@pytest.mark.parametrize("who", ["hylicsd", "keeper"])
+def test_killed_while_a_vm_boots(host, who):
+    """When QEMU has its share, and the guest's kernel has hardly begun."""
     for _ in range(REPEATS):
         running = Running(host)
+        with Ends(qemus(host)):
+            if who == "hylicsd":
+                host.kill()
+                host.start()
+            else:
+                running.kill(who)
+            running.wait_up().end()
+        wait_for(lambda: nothing_runs(host), "all goes with the VM")
+
+
+@pytest.mark.parametrize("boots", [True, False], ids=["boots", "runs"])
+def test_virtiofsd_killed_under_a_vm(host, boots):
+    """It is told, the VM runs on without its share, and the next start has it again."""
+    for _ in range(REPEATS):
+        running = Running(host) if boots else Running(host).wait_up()
         running.kill("virtiofsd")
         host.wait_for_state(NAME, "degraded")
         assert "share" in host.vm(NAME)["why"]
-        assert running.process.poll() is None and host.vm(NAME)["agent"]
+        assert running.process.poll() is None and (boots or host.vm(NAME)["agent"])
         running.process.send_signal(signal.SIGTERM)
         running.process.communicate(timeout=SOON_S)
         wait_for(lambda: nothing_runs(host), "all goes with the VM")
