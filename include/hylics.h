@@ -57,7 +57,8 @@ enum hylics_reason {
 	HYLICS_DRAINING = 21,
 	HYLICS_KERNEL_MISMATCH = 22,
 	HYLICS_ERROR = 23,
-	HYLICS_CANCELLED = 24
+	HYLICS_CANCELLED = 24,
+	HYLICS_SANDBOXED = 25
 };
 
 /* New fields are added at the end only. */

@@ -14,6 +14,7 @@
 static struct {
 	_Atomic(struct lib_area *) area;
 	struct lib_agent agent;		/* under the area's lock */
+	_Atomic uint8_t shut;		/* enum move_reason; a forked child's too */
 } lib = { .agent = { .fd = -1, .answer_ms = HY_LIB_ANSWER_MS } };
 
 #define PAGES(bytes) (((bytes) + 0xffffu) & ~(size_t)0xffffu)	/* of any size up to 64 KB */
@@ -71,6 +72,26 @@ struct lib_agent *lib_agent(void)
 	return &lib.agent;
 }
 
+void lib_shut(enum move_reason why)
+{
+	atomic_store(&lib.shut, (uint8_t)why);
+}
+
+enum move_reason lib_is_shut(void)
+{
+	return (enum move_reason)atomic_load_explicit(&lib.shut, memory_order_relaxed);
+}
+
+void lib_wait_swap(void)
+{
+	struct lib_area *a = atomic_load_explicit(&lib.area, memory_order_acquire);
+
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->lock);
+	pthread_mutex_unlock(&a->lock);
+}
+
 struct lib_conn *lib_enter(int sock, int *cancel)
 {
 	struct lib_area *a;
@@ -78,7 +99,7 @@ struct lib_conn *lib_enter(int sock, int *cancel)
 	int32_t users;
 
 	*cancel = PTHREAD_CANCEL_ENABLE;
-	if (sock < 0 || sock >= HY_LIB_FDS_MAX)
+	if (sock < 0 || sock >= HY_LIB_FDS_MAX || lib_is_shut())
 		return NULL;
 	a = lib_area();
 	if (!a)

@@ -108,6 +108,17 @@ int lib_map_page(int memfd);
 struct lib_agent *lib_agent(void);
 
 /**
+ * lib_shut() - From now on every call of this process is plain, and of its children
+ * @why:	What hylics_status() says; MOVE_DONE: open again
+ *
+ * Without a system call, as one may not be allowed any more. A connection that was moved stays so:
+ * to this program it is a unix socket like any other.
+ */
+void lib_shut(enum move_reason why);
+enum move_reason lib_is_shut(void);	/* MOVE_DONE: it is open */
+void lib_wait_swap(void);		/* Until a swap that another thread is at is over */
+
+/**
  * lib_enter() - Begin a call with a number
  * @sock:	From the program
  * @cancel:	Set; for lib_leave()

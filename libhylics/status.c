@@ -41,7 +41,8 @@ SAME(DRAINING);
 SAME(KERNEL_MISMATCH);
 SAME(ERROR);
 SAME(CANCELLED);
-_Static_assert((int)HYLICS_CANCELLED + 1 == (int)MOVE_REASONS, "a reason hylics.h does not know");
+SAME(SANDBOXED);
+_Static_assert((int)HYLICS_SANDBOXED + 1 == (int)MOVE_REASONS, "a reason hylics.h does not know");
 
 /* What the agent says of a pair; one that another agent took is with whoever has it now. */
 static void tell_pair(const struct lib_conn *c, struct hylics_status *s)
@@ -66,7 +67,7 @@ static void tell_pair(const struct lib_conn *c, struct hylics_status *s)
 
 int hylics_status(int sock, struct hylics_status *out, size_t size)
 {
-	struct hylics_status s = { .state = HYLICS_HERE };
+	struct hylics_status s = { .state = HYLICS_HERE, .reason = lib_is_shut() };
 	struct lib_conn *c;
 	struct stat st;
 	int cancel;

@@ -33,6 +33,7 @@ static const char *const names[MOVE_REASONS] = {
 	[MOVE_KERNEL_MISMATCH] = "kernel-mismatch",
 	[MOVE_ERROR] = "error",
 	[MOVE_CANCELLED] = "cancelled",
+	[MOVE_SANDBOXED] = "sandboxed",
 };
 
 const char *move_reason_name(unsigned int reason)

@@ -13,6 +13,7 @@ _TOKEN = re.compile(r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'
 _DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"__attribute__\s*\(\(")
 _NAME_BEFORE_PAREN = re.compile(r"([A-Za-z_]\w*)\s*\((?!\s*\*)")
+_NAME_IN_PARENS = re.compile(r"\((\w+)\)(?=\s*\()")	# kept from macros: "ssize_t (read)(int fd)"
 _SECTION = re.compile(r"\bSEC\s*\([^)]*\)")		# of BPF programs
 _NOT_FUNCTIONS = {"_Static_assert", "static_assert"}
 
@@ -84,6 +85,7 @@ def _function(code, start, head_end, end, defined):
     first = start + len(head) - len(head.lstrip())
     entry = _SECTION.search(head) is not None
     head = _SECTION.sub(_blank, _without_attributes(head))
+    head = _NAME_IN_PARENS.sub(r" \1 ", head)
     match = _NAME_BEFORE_PAREN.search(head)
     before = head[:match.start()] if match else ""
     if not match or match.group(1) in _NOT_FUNCTIONS or not before.strip():
