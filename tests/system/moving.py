@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import select
+import signal
 import subprocess
 import sys
 
@@ -45,6 +46,13 @@ class Ends:
 
     def __init__(self, pids):
         self._fds = [os.pidfd_open(pid) for pid in pids]
+
+    @classmethod
+    def of_children(cls, pid):
+        """Those of a child of ours, which is stopped: it begets none and buries none any more."""
+        os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        return cls(children(pid))
 
     def __enter__(self):
         return self

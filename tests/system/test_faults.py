@@ -111,7 +111,7 @@ def test_kill_at_random_moments(port, who):
                 try:
                     victim.wait_end(moments.uniform(0, LONGEST_LIFE_S))
                 except subprocess.TimeoutExpired:
-                    with Ends(children(victim.pid)):
+                    with Ends.of_children(victim.pid):
                         victim.kill()
                         victim.wait_end()
         with start(who, port) as successor:

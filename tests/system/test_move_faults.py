@@ -179,7 +179,7 @@ def kill_program(offload, file, server):
 
 def kill_keeper(offload, _file, server):
     """Its worker brings everything home and ends; then the next keeper may start."""
-    with Ends(children(offload.keeper.pid)):
+    with Ends.of_children(offload.keeper.pid):
         offload.keeper.kill()
         offload.keeper.wait_end()
     offload.start_keeper()
@@ -188,7 +188,7 @@ def kill_keeper(offload, _file, server):
 
 def kill_holder(offload, _file, server):
     """Its agent dies with it."""
-    with Ends(children(offload.agent.pid)):
+    with Ends.of_children(offload.agent.pid):
         offload.agent.kill()
         offload.agent.wait_end()
     offload.start_agent()

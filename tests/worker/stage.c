@@ -23,6 +23,7 @@
 
 #include "common/clock.h"
 #include "common/own.h"
+#include "proto/report.h"
 #include "tests/move/wire_up.h"
 #include "tests/probes/tcp_sock.h"
 
@@ -454,6 +455,20 @@ uint64_t stage_count(const char *name)
 	snprintf(word, sizeof(word), "\"%s\":", name);
 	at = strstr(text, word);
 	return at ? strtoull(at + strlen(word), NULL, 10) : 0;
+}
+
+/* A number that the worker shows beside its counters tells which moment they are of. */
+uint64_t stage_counted(const char *name)
+{
+	static uint32_t moment = 1u << 20;
+	struct report r = { .load_100 = ++moment };
+	uint8_t payload[REPORT_LEN];
+
+	stage_settle(1);
+	say(MSG_REPORT, 1, payload, report_encode(&r, payload, sizeof(payload)));
+	if (!UNTIL(stage_count("load_100") == moment))
+		probe_bail("the worker does not show what it has counted");
+	return stage_count(name);
 }
 
 void stage_open(unsigned int limit_s, const char *worker)

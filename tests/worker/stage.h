@@ -113,7 +113,13 @@ void stage_patience(void);
 /* As many round trips over the channel: what was under way before them has been heard. */
 void stage_settle(unsigned int round_trips);
 
-uint64_t stage_count(const char *name);	/* one of the worker's counters, as the file says it */
+/*
+ * One of the worker's counters, as the file says it: written now and then, so it may be that of a
+ * moment ago. It is good for waiting. stage_counted() first lets the worker write what it has
+ * counted until it hears so; the channel must be up.
+ */
+uint64_t stage_count(const char *name);
+uint64_t stage_counted(const char *name);
 
 /* -- players -- */
 

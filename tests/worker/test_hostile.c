@@ -261,7 +261,7 @@ static void queues_that_do_not_come(void)
 	probe_check(!p->refused, "cancelled, they make room");
 	say(MSG_CANCEL, 40, NULL, 0);
 	probe_check(UNTIL(p->refused) && p->reason == MOVE_CANCELLED, "a cancel is answered");
-	probe_check(UNTIL(stage_count("coming") == 0), "nothing is left of them");
+	probe_check(stage_counted("coming") == 0, "nothing is left of them");
 	player_close(15);
 }
 
@@ -371,7 +371,7 @@ static void too_many_files(void)
 	probe_check(num == EMFILE, "%d files are open, the next is refused", HY_FILES_MAX);
 	while (--id >= 10000)
 		say(MSG_FILE_CLOSE, id, NULL, 0);
-	probe_check(UNTIL(stage_count("files") < 20), "closed again");
+	probe_check(stage_counted("files") < 20, "closed again");
 	is_alive("as many files as may be");
 }
 
@@ -390,7 +390,7 @@ static void reports(void)
 {
 	enum { REPORTS = 5000 };
 	struct report r = { .share = REPORT_SHARE_9P, .cpus = 1 };
-	uint64_t before = stage_count("told");
+	uint64_t before = stage_counted("told");
 	uint8_t payload[REPORT_LEN];
 
 	for (unsigned int i = 0; i < REPORTS; i++) {

@@ -170,7 +170,7 @@ static void a_worker_is_killed(void)
 {
 	unsigned int k = 8;
 	struct player *p = moved(k);
-	uint64_t inherited = stage_count("inherited");
+	uint64_t inherited = stage_counted("inherited");
 
 	slices(k, 0, 200000, 12);
 	UNTIL((player_client_has(k, 500000)));
@@ -344,7 +344,7 @@ static void half_closed_stays(void)
 {
 	unsigned int k = 16;
 	struct player *p = moved(k);
-	uint64_t failed = stage_count("home_failed");
+	uint64_t failed = stage_counted("home_failed");
 
 	shutdown(p->client, SHUT_WR);
 	UNTIL(p->fin);
@@ -411,7 +411,7 @@ static void told_to_move_nothing(void)
 	keep_tell(&stage.keep, HY_MOVING_DRAIN);
 	probe_check(UNTIL(p->home_offered), "a worker told to move nothing brings all home");
 	say_home_taken(34, MOVE_ERROR);
-	probe_check(UNTIL(stage_count("home_failed")) && stage_count("live") == 1,
+	probe_check(UNTIL(stage_count("home_failed")) && stage_counted("live") == 1,
 		    "what is refused stays");
 	p->home_offered = false;
 	keep_tell(&stage.keep, HY_MOVING_OFF);

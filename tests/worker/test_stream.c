@@ -48,7 +48,7 @@ static void the_common_case(void)
 	say_end(k, end, ITEM_CLOSE);
 	probe_check(UNTIL(player_client_ended(k)) && p->eof && !p->error, "a close is a FIN");
 	probe_check(UNTIL(p->ended) && p->end == END_CLOSED, "and the guest is told so");
-	probe_check(UNTIL(stage_count("closed") == 1) && stage_count("live") == 0, "counted");
+	probe_check(stage_counted("closed") == 1 && stage_count("live") == 0, "counted");
 }
 
 /* Opens, moves, and has the file of the player under FILE_ID + k. */
@@ -134,7 +134,7 @@ static void pieces_twice_and_out_of_place(void)
 
 	say_data(k, 0, 1000);
 	UNTIL(p->sent == 1000);
-	dropped = stage_count("items_dropped");
+	dropped = stage_counted("items_dropped");
 	skipped = stage_count("items_skipped");
 	say_data(k, 0, 1000);		/* again */
 	say_data(k, 500, 1000);		/* half of it again */
@@ -247,7 +247,7 @@ static struct player *reset_while_full(unsigned int k)
 
 static void resets_that_nobody_reads(void)
 {
-	uint64_t live = stage_count("live");
+	uint64_t live = stage_counted("live");
 	struct player *p = reset_while_full(21);
 
 	say_end(21, 0, ITEM_RESET);
@@ -314,7 +314,9 @@ static void slow_progress_is_told(void)
 	while (hy_clock_ms() <= until)
 		stage_round();
 	p->words = 0;
-	probe_check(UNTIL((client_takes_some(p), p->words)), "a slow client's progress is told");
+	/* a round trip for each piece: however late the worker runs, it has seen what went */
+	probe_check(UNTIL((client_takes_some(p), stage_settle(1), p->words)),
+		    "a slow client's progress is told");
 	probe_check(p->sent < HY_ITEMS_MAX / 2 * PIECE_BYTES, "at %llu of %u bytes",
 		    (unsigned long long)p->sent, HY_ITEMS_MAX * PIECE_BYTES);
 	player_close(16);
@@ -326,28 +328,17 @@ static void stands_still(const char *when)
 	uint64_t rounds, wakes, turns;
 
 	stage_settle(20);
-	UNTIL(stage_count("rounds") > 0);
-	for (int i = 0; i < 30; i++)
-		stage_round();		/* the counters are in the file within 20 ms */
+	wakes = stage_counted("wakes");
 	rounds = stage_count("rounds");
-	wakes = stage_count("wakes");
 	turns = stage_count("turns");
 	stage_settle(200);
-	player_open(40);
-	player_freeze(40);
-	player_offer(40, 40);		/* changes a counter, so that the file is written */
-	UNTIL(stage.player[40].adopted);
-	for (int i = 0; i < 30; i++)
-		stage_round();
-	probe_check(stage_count("wakes") - wakes <= 3 && stage_count("turns") - turns <= 3 &&
-		    stage_count("rounds") - rounds <= 5,
-		    "%s: %llu events, %llu turns, %llu rounds", when,
-		    (unsigned long long)(stage_count("wakes") - wakes),
-		    (unsigned long long)(stage_count("turns") - turns),
-		    (unsigned long long)(stage_count("rounds") - rounds));
-	say_end(40, 0, ITEM_RESET);
-	UNTIL(stage.player[40].ended);
-	player_close(40);
+	wakes = stage_counted("wakes") - wakes;
+	rounds = stage_count("rounds") - rounds;
+	turns = stage_count("turns") - turns;
+	/* an acknowledgement that was put off may make room now: that is no loop */
+	probe_check(wakes <= 3 && turns <= 3 && rounds <= 3, "%s: %llu events, %llu turns, %llu rounds", when,
+		    (unsigned long long)wakes, (unsigned long long)turns,
+		    (unsigned long long)rounds);
 }
 
 static void no_busy_loops(void)
