@@ -41,12 +41,14 @@ static int outcome_of(int rc)
 }
 
 /* It has duplicates of all connections as it begins: they must not live on in one that waits. */
-static void attempt(const struct mounter *m, int words)
+static void attempt(const struct mounter *m, pid_t holder, int words)
 {
 	struct hy_err e = { 0 };
 	int rc;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != holder)	/* it was gone before the kernel was told */
+		_exit(OUTCOME_FAILED);
 	rc = hy_sandbox_started(words, &e);
 	if (rc == 0 && hy_fault(FAULT_SHARE_MOUNT) < 0)
 		rc = hy_err_set(&e, EIO, "share '%s'", m->tag);
@@ -141,14 +143,14 @@ static void on_late(void *object)
 
 static int start(struct mounter *m, struct hy_err *e)
 {
+	pid_t holder = getpid(), pid;
 	int ends[2], rc;
-	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return hy_err_set(e, errno, "share: a pipe");
 	pid = fork();
 	if (pid == 0)
-		attempt(m, ends[1]);
+		attempt(m, holder, ends[1]);
 	close(ends[1]);
 	m->words = ends[0];
 	m->late = false;
