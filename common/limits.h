@@ -98,8 +98,12 @@
 #define HY_MOVES_MAX 16
 /* Of a worker that brings everything home: connections it asks for at the same time. */
 #define HY_HOMES_MAX 64
-/* How long it tries before it leaves the rest to the next worker. */
+/*
+ * How long it tries while none comes home before it leaves the rest to the next worker; and in all:
+ * a guest that lets one come now and then is not to hold whoever ends its VM.
+ */
 #define HY_WORKER_LEAVE_MS 10000
+#define HY_WORKER_LEAVE_MOST_MS 60000
 /* Until it asks whether its twin has no socket left: a little more than a TIME_WAIT. */
 #define HY_PRESENT_LOOK_MS 61000
 /* Copies that are restored one behind the other before each of them gets its first turn. */
@@ -129,8 +133,12 @@
 /* A connection comes home after so many plain pieces, or bytes up, since its last slice. */
 #define HY_HOME_PLAIN_ITEMS 64
 #define HY_HOME_UP_BYTES (1u << 20)
-/* An agent that stops waits no longer for its connections. */
+/*
+ * An agent that stops waits so long while none of its connections goes, and so long in all; what
+ * is there then is reset.
+ */
 #define HY_LEAVE_MS 5000
+#define HY_LEAVE_MOST_MS 60000
 
 /*
  * Threshold: what it is while nothing is known, and the bounds of what measurements make of it.

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "common/clock.h"
 #include "hylics-agent/down.h"
 #include "hylics-agent/home.h"
 #include "hylics-agent/offer.h"
@@ -157,20 +158,33 @@ static void ask_more(void *object)
 	(void)ev_timer_set(a->loop, &a->more, HY_DRAIN_WAIT_MS);
 }
 
+/* As long as they go the others may, too. */
+static void have_patience(struct agent *a)
+{
+	uint64_t now_ms = hy_clock_ms();
+	uint64_t left_ms = a->leave_end_ms > now_ms ? a->leave_end_ms - now_ms : 0;
+
+	if (left_ms > HY_LEAVE_MS)
+		left_ms = HY_LEAVE_MS;
+	(void)ev_timer_set(a->loop, &a->leave, a->n_conns ? left_ms : 0);
+}
+
 void agent_leave(struct agent *a)
 {
 	if (a->leaving)
 		return;
 	a->leaving = true;
+	a->leave_end_ms = hy_clock_ms() + HY_LEAVE_MOST_MS;
 	agent_tell_programs(a);
-	(void)ev_timer_set(a->loop, &a->leave, a->n_conns ? HY_LEAVE_MS : 0);
+	have_patience(a);
 	ask_more(a);
 }
 
 void agent_one_less(struct agent *a)
 {
-	if (--a->n_conns == 0 && a->leaving)
-		(void)ev_timer_set(a->loop, &a->leave, 0);
+	a->n_conns--;
+	if (a->leaving)
+		have_patience(a);
 }
 
 /* -- opening and closing -- */

@@ -63,6 +63,7 @@ struct agent {
 	struct reports reports;
 	struct due_queue silence, offered, drain;
 	struct ev_timer alone, leave, more;
+	uint64_t leave_end_ms;		/* of all patience */
 	struct costs costs;
 	struct agent_counters count;
 	struct agent_stages stages;
@@ -88,7 +89,10 @@ void agent_down(struct agent *a);
 int agent_message(struct agent *a, const struct message *msg);
 void agent_room(struct agent *a);
 
-/* Bring every connection home, then call left(), after HY_LEAVE_MS in any case. */
+/*
+ * Bring every connection home, then call left(); HY_LEAVE_MS after the last one, or
+ * HY_LEAVE_MOST_MS after this call, in any case.
+ */
 void agent_leave(struct agent *a);
 
 /* Why nothing can be moved now, MOVE_DONE if it can. */

@@ -286,10 +286,22 @@ static bool waits_for(const struct conn *c)
 	return c->state != CONN_FREE && !(c->state == CONN_LIVE && c->stays);
 }
 
+void home_patience(struct moves *m)
+{
+	uint64_t now_ms = hy_clock_ms();
+	uint64_t left_ms = m->leave_end_ms > now_ms ? m->leave_end_ms - now_ms : 0;
+
+	m->leave_live = m->count->live;
+	ev_timer_set(m->loop, &m->leave,
+		     left_ms < HY_WORKER_LEAVE_MS ? left_ms : HY_WORKER_LEAVE_MS);
+}
+
 void home_leave(struct moves *m)
 {
 	if (m->left || (!m->leaving && m->moving == HY_MOVING_ON))
 		return;
+	if (m->leaving && m->count->live < m->leave_live)
+		home_patience(m);
 	ask_more(m);
 	if (!m->leaving || m->n_draining || m->n_homing)
 		return;

@@ -9,8 +9,9 @@
  *
  * A worker that is told to end brings everything home first, HY_HOMES_MAX connections at a time,
  * and ends with code 0. It waits for the guest if it has no session, but not longer than
- * HY_WORKER_LEAVE_MS in all. What cannot go home then (the guest refuses, the connection is half
- * closed, nobody there) is left to whoever keeps duplicates, and the code is not 0.
+ * HY_WORKER_LEAVE_MS since the last one went, nor HY_WORKER_LEAVE_MOST_MS in all. What cannot go
+ * home then (the guest refuses, the connection is half closed, nobody there) is left to whoever
+ * keeps duplicates, and the code is not 0.
  *
  * A worker that is told to move nothing (common/moving.h) does the same and goes on: what is
  * offered is refused, what would not go home is asked again when it is told once more, or in the
@@ -43,5 +44,8 @@ void home_leave(struct moves *m);
 
 /* Likewise, and from the first one on, also those that stayed. */
 void home_all(struct moves *m);
+
+/* While leaving: HY_WORKER_LEAVE_MS from now on, as far as there is so much left. */
+void home_patience(struct moves *m);
 
 #endif

@@ -289,7 +289,8 @@ void moves_leave(struct moves *m)
 		return;
 	}
 	m->leaving = true;
-	ev_timer_set(m->loop, &m->leave, HY_WORKER_LEAVE_MS);
+	m->leave_end_ms = hy_clock_ms() + HY_WORKER_LEAVE_MOST_MS;
+	home_patience(m);
 	home_leave(m);
 }
 

@@ -49,6 +49,8 @@ struct moves {
 	bool leaving, left;		/* everything is to go home; left() was called */
 	enum hy_moving moving;		/* told by the keeper; but for ON, likewise, and we stay */
 	uint32_t leave_next;		/* row to be asked next */
+	uint64_t leave_end_ms;		/* of all patience */
+	uint64_t leave_live;		/* connections there when it began anew */
 	uint32_t n_draining, n_homing;
 	struct conns conns;
 	struct files files;

@@ -16,12 +16,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "common/own.h"
 #include "hylicsd/keeper.h"
 
 #define WORKER "hylics-worker"		/* as the kernel calls it */
 #define PIDS_MAX 64
-#define KEEPER_STOP_MS 15000		/* its worker has 10 s to bring connections home */
+/* Its worker brings connections home. */
+#define KEEPER_STOP_MS (HY_WORKER_LEAVE_MOST_MS + 5000)
 #define ALONE_PAUSE_MS 5
 
 static int words_of(struct vm *vm, struct keeper_words *w, struct hy_err *e)
