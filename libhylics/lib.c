@@ -13,6 +13,7 @@
 /* All that is global; the rest is in the area, of which the kernel touches what is used. */
 static struct {
 	_Atomic(struct lib_area *) area;
+	_Atomic bool no_area;		/* there was none to be had: not asked for again */
 	struct lib_agent agent;		/* under the area's lock */
 	_Atomic uint8_t shut;		/* enum move_reason; a forked child's too */
 } lib = { .agent = { .fd = -1, .answer_ms = HY_LIB_ANSWER_MS } };
@@ -27,10 +28,13 @@ static struct lib_area *make_area(void)
 	void *made = mmap(NULL, AREA_BYTES + PAGE_BYTES, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (made == MAP_FAILED)
+	if (made == MAP_FAILED) {
+		atomic_store(&lib.no_area, true);
 		return NULL;
+	}
 	/* zeros are a valid area: the mutex of glibc and musl is free, all else unused */
 	if (madvise(made, AREA_BYTES, MADV_WIPEONFORK) < 0) {
+		atomic_store(&lib.no_area, true);
 		munmap(made, AREA_BYTES + PAGE_BYTES);
 		return NULL;
 	}
@@ -44,7 +48,9 @@ struct lib_area *lib_area(void)
 {
 	struct lib_area *a = atomic_load_explicit(&lib.area, memory_order_acquire);
 
-	return a ? a : make_area();
+	if (a || atomic_load_explicit(&lib.no_area, memory_order_relaxed))
+		return a;
+	return make_area();
 }
 
 static void *page_place(void)
@@ -92,20 +98,27 @@ void lib_wait_swap(void)
 	pthread_mutex_unlock(&a->lock);
 }
 
-struct lib_conn *lib_enter(int sock, int *cancel)
+struct lib_conn *lib_look(int sock)
 {
 	struct lib_area *a;
-	struct lib_conn *c;
-	int32_t users;
 
-	*cancel = PTHREAD_CANCEL_ENABLE;
 	if (sock < 0 || sock >= HY_LIB_FDS_MAX || lib_is_shut())
 		return NULL;
 	a = lib_area();
-	if (!a)
+	return a ? &a->conn[sock] : NULL;
+}
+
+struct lib_conn *lib_enter(int sock, int *cancel)
+{
+	struct lib_conn *c = lib_look(sock);
+	struct lib_area *a;
+	int32_t users;
+
+	*cancel = PTHREAD_CANCEL_ENABLE;
+	if (!c)
 		return NULL;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, cancel);
-	c = &a->conn[sock];
+	a = lib_area();
 	users = atomic_load(&c->users);
 	while (users < 0 || !atomic_compare_exchange_weak(&c->users, &users, users + 1)) {
 		if (users >= 0)

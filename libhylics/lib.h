@@ -19,6 +19,16 @@
 #include "proto/reason.h"
 
 /*
+ * Plain calls, each of the file of the one before and beginning where that ended. Nobody else acts
+ * on it than the preload's look; what is wrong in it costs a look, or a move that comes later.
+ */
+struct lib_run {
+	_Atomic int32_t file;		/* number the program has it under */
+	_Atomic int64_t end;		/* where the last call ended; -1: at the file's position */
+	_Atomic uint64_t bytes;
+};
+
+/*
  * DOC: One number, one entry
  *
  * The program closes and reuses numbers without our knowing, so an entry is only a belief: is_pair
@@ -50,6 +60,7 @@ struct lib_conn {
 	/* the file that this number was last seen to read */
 	_Atomic uint64_t read_ino;
 	_Atomic int32_t read_fd;
+	struct lib_run run;
 };
 
 /* The file behind the mapping that was last sent; its number is believed while it is that file. */
@@ -106,6 +117,9 @@ int lib_map_page(int memfd);
 
 /* Of this process, or of the one that forked it. */
 struct lib_agent *lib_agent(void);
+
+/* A number's entry, not entered: for a look at what is believed. NULL: the call is to be plain. */
+struct lib_conn *lib_look(int sock);
 
 /**
  * lib_shut() - From now on every call of this process is plain, and of its children

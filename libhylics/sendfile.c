@@ -22,9 +22,12 @@
 #include "libhylics/move.h"
 #include "libhylics/slice.h"
 
-/* What of the call is ours, moving the connection if that is due; false: the plain call's. */
-static bool prepare(struct lib_conn *c, int sock, int fd, off_t offset, size_t count,
-				struct slice *s)
+/*
+ * What of the call is ours, moving the connection if that is due; false: the plain call's. Where
+ * there is nothing to decide, nobody is asked: neither for the file's position nor for *offset.
+ */
+static bool prepare(struct lib_conn *c, int sock, int fd, const off_t *offset, size_t count,
+		    struct slice *s)
 {
 	bool pair = move_is_pair(c, sock);
 	enum move_reason reason = MOVE_DONE;
@@ -36,7 +39,7 @@ static bool prepare(struct lib_conn *c, int sock, int fd, off_t offset, size_t c
 	else if (!atomic_load(&lib_area()->join))
 		(void)move_allowed();	/* look for an agent: its page tells what goes as a slice */
 	if (reason == MOVE_DONE)
-		reason = slice_of(c, fd, offset, count, s);
+		reason = slice_of(c, fd, offset ? *offset : lseek(fd, 0, SEEK_CUR), count, s);
 	/* a call too short for a marker goes as bytes from either side: none is moved for it */
 	if (reason == MOVE_DONE && s->len < HY_LIB_MARK_MIN)
 		reason = MOVE_BELOW_THRESHOLD;
@@ -75,11 +78,10 @@ static ssize_t plain_call(const struct lib_conn *c, int sock, int fd, off_t *off
 
 static ssize_t file_call(struct lib_conn *c, int sock, int fd, off_t *offset, size_t count)
 {
-	off_t from = offset ? *offset : lseek(fd, 0, SEEK_CUR);
 	struct slice s;
 	ssize_t n = -EINVAL;
 
-	if (prepare(c, sock, fd, from, count, &s))
+	if (prepare(c, sock, fd, offset, count, &s))
 		n = slice_put(c, sock, &s, true);
 	if (n == -EAGAIN || n == -EINTR) {
 		errno = (int)-n;
@@ -88,9 +90,9 @@ static ssize_t file_call(struct lib_conn *c, int sock, int fd, off_t *offset, si
 	if (n < 0)	/* the plain call raises SIGPIPE, too */
 		return plain_call(c, sock, fd, offset, count);
 	if (offset)
-		*offset = from + n;
+		*offset = (off_t)s.offset + n;
 	else
-		(void)lseek(fd, from + n, SEEK_SET);
+		(void)lseek(fd, (off_t)s.offset + n, SEEK_SET);
 	return n;
 }
 

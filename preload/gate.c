@@ -73,7 +73,9 @@ bool gate_open(void)
 __attribute__((constructor)) static void start(void)
 {
 	next_find_all();
-	(void)gate_open();
+	/* now, as its children are to have it too: those that servers fork for each connection */
+	if (gate_open())
+		(void)lib_area();
 }
 
 /* Shuts the gate; what it was, for undo(). */

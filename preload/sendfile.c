@@ -1,13 +1,118 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * sendfile.c - sendfile(), sendfile64()
+ * sendfile.c - sendfile(), sendfile64(): the look that costs nothing, then libhylics
  *
  * Runs in: programs in a guest
  * Reads from: no untrusted input
+ *
+ * A call is plain at once when the number is no pair and the call cannot lead to a move: it is too
+ * short for a marker, or comes to no threshold, not even with those before it. *offset is not read
+ * by us before there is something to decide: what the kernel finds bad, it says.
+ *
+ * Of calls without an offset it is not known where they begin. They are taken to go on where the
+ * last one ended, which is wrong where short files follow each other under one number. That shows
+ * when libhylics would be asked, and after it has shown a few times nothing more is taken so.
  */
 #include "preload/next.h"
 
+#include <stdbool.h>
+
+#include "libhylics/lib.h"
 #include "preload/gate.h"
+
+#define AT_POSITION (-1)	/* a run without offsets */
+#define WRONG_RUNS_MAX 4
+
+static _Atomic unsigned int wrong_runs;		/* without offsets, in this process */
+
+/* musl has none, and glibc before 2.32: then a process may have threads. */
+extern char __libc_single_threaded __attribute__((weak));
+
+static bool has_one_thread(void)
+{
+	return &__libc_single_threaded && __libc_single_threaded;
+}
+
+/* While no agent is known the lowest there is, so that one is looked for soon enough. */
+static uint64_t threshold(void)
+{
+	uint64_t bytes = atomic_load_explicit(&lib_page()->threshold, memory_order_relaxed);
+
+	return bytes ? bytes : HY_THRESHOLD_MIN;
+}
+
+/* Does the call go on where a run ended, and come to a threshold with it? */
+static bool completes(const struct lib_run *r, int in, const off_t *offset, size_t count,
+		      uint64_t most)
+{
+	if (atomic_load_explicit(&r->file, memory_order_relaxed) != in ||
+	    atomic_load_explicit(&r->bytes, memory_order_relaxed) + count < most)
+		return false;
+	if (!offset && atomic_load_explicit(&wrong_runs, memory_order_relaxed) >= WRONG_RUNS_MAX)
+		return false;
+	return atomic_load_explicit(&r->end, memory_order_relaxed) ==
+	       (offset ? *offset : AT_POSITION);
+}
+
+static bool is_plain(const struct lib_conn *c, int in, const off_t *offset, size_t count)
+{
+	uint64_t most = threshold();
+
+	if (atomic_load(&c->is_pair))
+		return false;
+	return count < HY_LIB_MARK_MIN ||
+	       (count < most && !completes(&c->run, in, offset, count, most));
+}
+
+/* A plain call has sent @n bytes. */
+static void add_to_run(struct lib_run *r, int in, const off_t *offset, uint64_t n)
+{
+	int64_t end = offset ? *offset : AT_POSITION;
+	int64_t begin = offset ? end - (int64_t)n : AT_POSITION;
+	uint64_t before = 0;
+
+	if (atomic_load_explicit(&r->file, memory_order_relaxed) == in &&
+	    atomic_load_explicit(&r->end, memory_order_relaxed) == begin)
+		before = atomic_load_explicit(&r->bytes, memory_order_relaxed);
+	atomic_store_explicit(&r->file, in, memory_order_relaxed);
+	atomic_store_explicit(&r->end, end, memory_order_relaxed);
+	atomic_store_explicit(&r->bytes, before + n, memory_order_relaxed);
+}
+
+/* A run of calls without offsets, in which the file's position has not come as far. */
+static bool is_wrong_run(struct lib_conn *c, int in, const off_t *offset, size_t count)
+{
+	uint64_t bytes = atomic_load_explicit(&c->run.bytes, memory_order_relaxed);
+
+	if (offset || atomic_load(&c->is_pair) || count >= threshold() ||
+	    lseek(in, 0, SEEK_CUR) >= (off_t)bytes)
+		return false;
+	atomic_store_explicit(&c->run.bytes, 0, memory_order_relaxed);
+	atomic_fetch_add_explicit(&wrong_runs, 1, memory_order_relaxed);
+	return true;
+}
+
+/* libhylics decides. Another threshold has to come together before it is asked for a run again. */
+static ssize_t decide(struct lib_conn *c, int out, int in, off_t *offset, size_t count)
+{
+	if (!gate_open())
+		return sendfile(out, in, offset, count);
+	atomic_store_explicit(&c->run.bytes, 0, memory_order_relaxed);
+	return hylics_sendfile(out, in, offset, count);
+}
+
+/* Counted, as another thread may swap: what it has made a pair, is not plain after all. */
+static bool is_sent_among_threads(int out, int in, off_t *offset, size_t count, ssize_t *n)
+{
+	int cancel;
+	struct lib_conn *c = lib_enter(out, &cancel);
+	bool plain = !c || !atomic_load(&c->is_pair);
+
+	if (plain)
+		*n = sendfile(out, in, offset, count);
+	lib_leave(c, cancel);
+	return plain;
+}
 
 /**
  * sendfile() - As sendfile(2)
@@ -20,9 +125,20 @@
  */
 PRELOAD_SHOWN ssize_t (sendfile)(int out, int in, off_t *offset, size_t count)
 {
-	if (!gate_open())
-		return next_sendfile(out, in, offset, count);
-	return hylics_sendfile(out, in, offset, count);
+	struct lib_conn *c = lib_look(out);
+	ssize_t n;
+
+	if (!c)
+		return sendfile(out, in, offset, count);
+	if (!is_plain(c, in, offset, count) && !is_wrong_run(c, in, offset, count))
+		return decide(c, out, in, offset, count);
+	if (has_one_thread())
+		n = sendfile(out, in, offset, count);
+	else if (!is_sent_among_threads(out, in, offset, count, &n))
+		return decide(c, out, in, offset, count);
+	if (n > 0)
+		add_to_run(&c->run, in, offset, (uint64_t)n);
+	return n;
 }
 
 /* 64-bit alone: the same function under both names. */
