@@ -91,11 +91,27 @@ enum move_reason lib_is_shut(void)
 void lib_wait_swap(void)
 {
 	struct lib_area *a = atomic_load_explicit(&lib.area, memory_order_acquire);
+	sigset_t signals;
 
 	if (!a)
 		return;
+	lib_lock(a, &signals);
+	lib_unlock(a, &signals);
+}
+
+void lib_lock(struct lib_area *a, sigset_t *signals)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, signals);
 	pthread_mutex_lock(&a->lock);
+}
+
+void lib_unlock(struct lib_area *a, const sigset_t *signals)
+{
 	pthread_mutex_unlock(&a->lock);
+	pthread_sigmask(SIG_SETMASK, signals, NULL);
 }
 
 struct lib_conn *lib_look(int sock)
@@ -111,20 +127,17 @@ struct lib_conn *lib_look(int sock)
 struct lib_conn *lib_enter(int sock, int *cancel)
 {
 	struct lib_conn *c = lib_look(sock);
-	struct lib_area *a;
 	int32_t users;
 
 	*cancel = PTHREAD_CANCEL_ENABLE;
 	if (!c)
 		return NULL;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, cancel);
-	a = lib_area();
 	users = atomic_load(&c->users);
 	while (users < 0 || !atomic_compare_exchange_weak(&c->users, &users, users + 1)) {
 		if (users >= 0)
 			continue;
-		pthread_mutex_lock(&a->lock);
-		pthread_mutex_unlock(&a->lock);
+		lib_wait_swap();
 		users = atomic_load(&c->users);
 	}
 	return c;

@@ -9,6 +9,7 @@
 #define HY_LIB_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -117,6 +118,17 @@ int lib_map_page(int memfd);
 
 /* Of this process, or of the one that forked it. */
 struct lib_agent *lib_agent(void);
+
+/**
+ * lib_lock() - Take the area's lock, signals waiting
+ * @a:		Area
+ * @signals:	Set; for lib_unlock()
+ *
+ * A handler that calls us again would wait for ever for what it has interrupted, or find half a
+ * swap. What a signal would have ended ends later: nothing that is done here waits for long.
+ */
+void lib_lock(struct lib_area *a, sigset_t *signals);
+void lib_unlock(struct lib_area *a, const sigset_t *signals);
 
 /* A number's entry, not entered: for a look at what is believed. NULL: the call is to be plain. */
 struct lib_conn *lib_look(int sock);

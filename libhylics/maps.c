@@ -63,9 +63,10 @@ static void remember(struct lib_file *f, int fd, dev_t dev, ino_t ino)
 static int open_file(const char *path, dev_t dev, ino_t ino)
 {
 	struct lib_area *a = lib_area();
+	sigset_t signals;
 	int fd;
 
-	pthread_mutex_lock(&a->lock);
+	lib_lock(a, &signals);
 	if (is_cached(&a->mapped, dev, ino)) {
 		fd = fcntl(a->mapped.fd, F_DUPFD_CLOEXEC, 0);
 		if (fd < 0)
@@ -75,7 +76,7 @@ static int open_file(const char *path, dev_t dev, ino_t ino)
 		if (fd >= 0)
 			remember(&a->mapped, fd, dev, ino);
 	}
-	pthread_mutex_unlock(&a->lock);
+	lib_unlock(a, &signals);
 	return fd;
 }
 

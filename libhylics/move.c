@@ -74,6 +74,7 @@ enum move_reason move_allowed(void)
 {
 	struct lib_area *a = lib_area();
 	enum move_reason reason;
+	sigset_t signals;
 
 	if (atomic_load(&a->will) == WILL_UNKNOWN)
 		atomic_store(&a->will, (uint8_t)read_will());
@@ -83,11 +84,11 @@ enum move_reason move_allowed(void)
 	if (reason == MOVE_DONE || hy_clock_ms() < atomic_load(&a->look_ms))
 		return reason;
 	/* the page of an agent that has died says no for ever: look whether there is another */
-	pthread_mutex_lock(&a->lock);
+	lib_lock(a, &signals);
 	if (agent_join(a) && page_says(a) != MOVE_DONE)
 		atomic_store(&a->look_ms, hy_clock_ms() + HY_LIB_AGAIN_MS);
 	reason = page_says(a);
-	pthread_mutex_unlock(&a->lock);
+	lib_unlock(a, &signals);
 	return reason;
 }
 
@@ -304,13 +305,14 @@ enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool m
 	const struct first f = { .sock = sock, .slice = s, .may_wait = may_wait };
 	struct lib_area *a = lib_area();
 	enum move_reason reason = MOVE_SHARED_DESCRIPTOR;
+	sigset_t signals;
 	uint64_t ino = 0;
 
 	if (!is_established(sock))
 		return is_tcp(sock) ? MOVE_NOT_ESTABLISHED : MOVE_NOT_TCP;
 	if (is_refused(c, sock))
 		return atomic_load(&c->reason);
-	pthread_mutex_lock(&a->lock);
+	lib_lock(a, &signals);
 	if (lib_alone(c)) {
 		uint64_t began_ns = hy_clock_cpu_ns();
 
@@ -318,7 +320,7 @@ enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool m
 		a->spent_ns += hy_clock_cpu_ns() - began_ns;
 		lib_not_alone(c);
 	}
-	pthread_mutex_unlock(&a->lock);
+	lib_unlock(a, &signals);
 	if (reason != MOVE_DONE && inode_of(sock, &ino) == 0)
 		refuse(c, ino, hy_clock_ms() + HY_LIB_AGAIN_MS);
 	return reason;
@@ -409,6 +411,7 @@ bool move_take_back(struct lib_conn *c, int sock)
 	struct lib_area *a = lib_area();
 	const struct hy_page *p = lib_page();
 	unsigned int reason;
+	sigset_t signals;
 	int rc = -EBUSY;
 
 	if (c->join != atomic_load(&a->join) ||
@@ -416,7 +419,7 @@ bool move_take_back(struct lib_conn *c, int sock)
 	    hy_clock_ms() < atomic_load(&c->again_ms) || !is_idle(sock))
 		return false;
 	reason = atomic_load(&p->slot[c->slot].reason);
-	pthread_mutex_lock(&a->lock);
+	lib_lock(a, &signals);
 	if (c->join == atomic_load(&a->join) && lib_alone(c)) {
 		uint64_t began_ns = hy_clock_cpu_ns();
 
@@ -426,7 +429,7 @@ bool move_take_back(struct lib_conn *c, int sock)
 			atomic_store(&c->is_pair, 0);
 		lib_not_alone(c);
 	}
-	pthread_mutex_unlock(&a->lock);
+	lib_unlock(a, &signals);
 	if (rc < 0) {
 		atomic_store(&c->again_ms, hy_clock_ms() + HY_LIB_AGAIN_MS);
 		return false;

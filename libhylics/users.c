@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * users.c - who else in this process holds or waits for a socket: numbers, epolls, threads
+ * users.c - who else holds or waits for a socket: numbers, epolls, threads, the parent
  *
  * Runs in: programs in a guest
- * Reads from: /proc of the process itself
+ * Reads from: /proc of the process itself and of its parent
  *
  * Every number is asked for its socket's cookie, which finds duplicates, and what is no socket,
- * whether it is an epoll: by taking out of it what it does not have. The numbers are counted, as
+ * what it is: an inode without a type may be an epoll, which is tried by taking out of it what it
+ * does not have, or an io_uring, whose requests hold the socket itself. The numbers are counted, as
  * reading them in /proc costs twice as much as looking. Where one is not in use, /proc tells the
  * next one that is: so neither a gap nor a single high number has to be counted through.
  *
@@ -43,7 +44,9 @@
 #define POLLED_AT_ONCE 64
 /* The calling thread's: when the first thread of a process has ended, /proc/self has nothing. */
 #define PROC_SELF "/proc/thread-self"
+#define RING "anon_inode:[io_uring]"
 #define ONE_ENTRY 32		/* bytes of a directory's entry whose name is a number */
+#define ENTRIES_BYTES 2048	/* of a directory, read at once */
 #define GAP_SHORT 12		/* so many unused numbers are tried in the time of one look */
 /* what a disarmed entry keeps of its events */
 #define NOT_EVENTS (EPOLLWAKEUP | EPOLLONESHOT | (uint32_t)EPOLLET | EPOLLEXCLUSIVE)
@@ -194,28 +197,42 @@ static int take_syscall(void *object, char *line)
 	}
 }
 
+static int look_at_thread(struct sought *s, const char *tid)
+{
+	char path[PROC_PATH_MAX];
+
+	if (tid[0] == '.' || is_me(tid))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/task/%.20s/syscall", tid);
+	return lines_each(path, take_syscall, s);
+}
+
+/* Without opendir(), which takes memory: a signal handler may have interrupted who does. */
 static int look_at_threads(struct sought *s)
 {
+	char entries[ENTRIES_BYTES] __attribute__((aligned(8)));
+	hy_autofd dir = -1;
 	struct stat st;
-	struct dirent *d;
-	char path[PROC_PATH_MAX];
-	DIR *dir;
+	ssize_t n;
 	int rc = 0;
 
 	if (stat("/proc/self/task", &st) < 0)
 		return -errno;
 	if (st.st_nlink == 3)	/* ".", "..", one thread */
 		return 0;
-	dir = opendir("/proc/self/task");
-	if (!dir)
+	dir = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
 		return -errno;
-	while (rc == 0 && (d = readdir(dir))) {
-		if (d->d_name[0] == '.' || is_me(d->d_name))
-			continue;
-		snprintf(path, sizeof(path), "/proc/self/task/%.20s/syscall", d->d_name);
-		rc = lines_each(path, take_syscall, s);
+	while (rc == 0 && (n = syscall(SYS_getdents64, dir, entries, sizeof(entries))) != 0) {
+		if (n < 0)
+			return -errno;
+		for (ssize_t at = 0; rc == 0 && at < n;) {
+			const struct dirent64 *d = (const void *)(entries + at);
+
+			rc = look_at_thread(s, d->d_name);
+			at += d->d_reclen;
+		}
 	}
-	closedir(dir);
 	return rc;
 }
 
@@ -234,9 +251,25 @@ static bool is_epoll(const struct sought *s, int fd)
 	return epoll_ctl(fd, EPOLL_CTL_DEL, s->stranger, NULL) < 0 && errno == ENOENT;
 }
 
+/* What an io_uring was asked to do is not told: it may be reading from the socket. */
+static int look_at_nameless(struct sought *s, int fd)
+{
+	char path[PROC_PATH_MAX], name[sizeof(RING)];
+	ssize_t n;
+
+	if (is_epoll(s, fd))
+		return read_list(s, fd);
+	snprintf(path, sizeof(path), PROC_SELF "/fd/%d", fd);
+	n = readlink(path, name, sizeof(name));
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return n == sizeof(RING) - 1 && memcmp(name, RING, sizeof(RING) - 1) == 0 ? -EBUSY : 0;
+}
+
 /* Return: 0, -EBUSY, -EBADF: not in use, -errno */
 static int look_at_fd(struct sought *s, int fd)
 {
+	struct stat st;
 	uint64_t cookie;
 	int rc;
 
@@ -247,7 +280,9 @@ static int look_at_fd(struct sought *s, int fd)
 		return cookie == s->cookie ? -EBUSY : 0;
 	if (rc != -ENOTSOCK)
 		return rc;
-	return is_epoll(s, fd) ? read_list(s, fd) : 0;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return (st.st_mode & S_IFMT) ? 0 : look_at_nameless(s, fd);
 }
 
 /*
@@ -293,6 +328,24 @@ static int look_at_fds(struct sought *s)
 	return 0;
 }
 
+/*
+ * The process that forked us, with the same number: servers that fork for each connection close it
+ * there. One that cannot be looked at (another user's, or gone) has no such number for us.
+ */
+static int look_at_parent(const struct sought *s)
+{
+	char path[PROC_PATH_MAX], name[PROC_PATH_MAX], ours[PROC_PATH_MAX];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getppid(), s->sock);
+	n = readlink(path, name, sizeof(name) - 1);
+	if (n < 0)
+		return 0;
+	name[n] = '\0';
+	snprintf(ours, sizeof(ours), "socket:[%llu]", (unsigned long long)s->ino);
+	return strcmp(name, ours) == 0 ? -EBUSY : 0;
+}
+
 int users_find(int sock, int stranger, struct users *u)
 {
 	struct sought s = { .sock = sock, .stranger = stranger, .u = u };
@@ -305,6 +358,8 @@ int users_find(int sock, int stranger, struct users *u)
 	if (fstat(sock, &st) < 0)
 		return -errno;
 	s.ino = u->ino = st.st_ino;
-	rc = look_at_fds(&s);
+	rc = look_at_parent(&s);
+	if (rc == 0)
+		rc = look_at_fds(&s);
 	return rc < 0 ? rc : look_at_threads(&s);
 }

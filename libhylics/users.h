@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * users.h - who else in this process holds or waits for a socket: numbers, epolls, threads
+ * users.h - who else holds or waits for a socket: numbers, epolls, threads, the parent
  *
  * Runs in: programs in a guest
- * Reads from: /proc of the process itself
+ * Reads from: /proc of the process itself and of its parent
  *
  * Everybody found here would go on looking at what was behind the number before.
  */
@@ -36,8 +36,8 @@ struct users {
  *
  * Return: 0, -EBUSY if there is somebody who cannot be told: another number for the socket, an
  * epoll that watches it by another number or has delivered its one event (EPOLLONESHOT), more
- * epolls than HY_LIB_EPOLLS_MAX, a thread inside a system call with it; -errno if it cannot be
- * found out
+ * epolls than HY_LIB_EPOLLS_MAX, a thread inside a system call with it, the parent with the same
+ * number, an io_uring of this process; -errno if it cannot be found out
  */
 int users_find(int sock, int stranger, struct users *u);
 

@@ -5,7 +5,7 @@
  * Runs in: the unit tests
  * Reads from: no untrusted input
  *
- * getppid() marks where counting begins and ends.
+ * getsid() marks where counting begins and ends.
  */
 #include "tests/unit/lib_trace.h"
 
@@ -31,9 +31,9 @@ static _Noreturn void traced(int (*code)(void *arg, int turn), void *arg)
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 	kill(getpid(), SIGSTOP);
 	rc = code(arg, 0);
-	syscall(SYS_getppid);
+	syscall(SYS_getsid, 0);
 	rc |= code(arg, 1);
-	syscall(SYS_getppid);
+	syscall(SYS_getsid, 0);
 	_exit(rc ? 1 : 0);
 }
 
@@ -57,9 +57,9 @@ int trace_calls(int (*code)(void *arg, int turn), void *arg, long nr)
 		PROBE_TRY(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof(info), &info));
 		if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
 			continue;
-		if (info.entry.nr == SYS_getppid)
+		if (info.entry.nr == SYS_getsid)
 			marks++;
-		if (info.entry.nr == SYS_getppid || marks != 1 ||
+		if (info.entry.nr == SYS_getsid || marks != 1 ||
 		    (nr != TRACE_ALL && (long)info.entry.nr != nr))
 			continue;
 		last_arg = (long)info.entry.args[0];
