@@ -15,6 +15,7 @@
 
 uint64_t hy_clock_ns(void);	/* since boot, never goes back */
 uint64_t hy_clock_ms(void);
+uint64_t hy_clock_wall_ms(void);	/* since 1970: to be shown, never to be waited by */
 uint64_t hy_clock_cpu_ns(void);	/* what the calling thread has used; a system call */
 
 /**

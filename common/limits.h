@@ -126,6 +126,8 @@
 /* Users with connections at the agent, and one user's connections: others keep a quarter. */
 #define HY_LOCAL_USERS_MAX 256
 #define HY_CONNS_PER_USER_MAX 12288
+/* Last examples of why a connection was not moved: each reason for ten users, 500 bytes each. */
+#define HY_WHY_ROWS 256
 /* An offer the host has not answered: it is told to forget it. */
 #define HY_OFFER_WAIT_MS 2000
 /* A file no slice has named for so long is closed: the next response opens it again. */

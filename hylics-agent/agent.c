@@ -41,7 +41,7 @@ static void give_up(void *object)
 		if (c->held != HELD_OFFERED)
 			conn_reset(a, c, "the host is gone");
 		else if (late)
-			offer_undo(a, c, MOVE_NO_CHANNEL);
+			offer_undo(a, c, MOVE_NO_CHANNEL, WHY_AGENT);
 	}
 	if (!late)
 		(void)ev_timer_set(a->loop, &a->alone, 2 * a->cfg.dead_ms);

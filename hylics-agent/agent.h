@@ -24,6 +24,7 @@
 #include "hylics-agent/report.h"
 #include "hylics-agent/resume.h"
 #include "hylics-agent/share.h"
+#include "hylics-agent/why.h"
 
 /* One look into a pair: plain bytes as many as one message takes, and a marker behind them. */
 #define AGENT_SCRATCH (HY_CHUNK_MAX + LOCAL_MARKER_LEN)
@@ -67,6 +68,7 @@ struct agent {
 	struct costs costs;
 	struct agent_counters count;
 	struct agent_stages stages;
+	struct why why;
 	struct hy_show show;
 	struct hy_log_rate rate_reset, rate_program, rate_host;
 	uint8_t scratch[AGENT_SCRATCH];

@@ -117,6 +117,7 @@ struct conn {
 	bool down_blocked;		/* LOCAL: the socket takes no more, or its turn is over */
 	bool copied;			/* LOCAL: sendfile() was made to wait, no more of it */
 	bool unpushed;			/* LOCAL: a cork may hold something back */
+	bool nameless;			/* LOCAL: the file in its example (why.h) is to be seen */
 	bool down_end;			/* LOCAL: the program's FIN went to the client */
 	bool seen_shut, seen_close;	/* as items */
 	bool stuck;			/* the item at @stuck_at is read here */

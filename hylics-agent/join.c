@@ -99,6 +99,21 @@ static int make_page(struct program *p)
 	return 0;
 }
 
+/* Nothing can be opened here; but a link tells which file a process runs. */
+/* syscalls: readlink */
+static void find_name(struct program *p)
+{
+	char link[32], path[HY_PATH_MAX + 1];
+	const char *name;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)p->pid);
+	n = readlink(link, path, HY_PATH_MAX);
+	path[n > 0 ? n : 0] = '\0';
+	name = strrchr(path, '/');
+	snprintf(p->name, sizeof(p->name), "%.*s", WHY_PROGRAM_MAX, name ? name + 1 : path);
+}
+
 static struct program *new_program(struct agent *a, const struct request *r)
 {
 	struct program *p = a->programs.at;
@@ -106,9 +121,13 @@ static struct program *new_program(struct agent *a, const struct request *r)
 	/* as many rows as clients: one is free */
 	while (p->page)
 		p++;
-	*p = (struct program){ .memfd = -1, .pid = r->pid, .user = r->user };
+	*p = (struct program){ .memfd = -1, .pid = r->pid, .user = r->user,
+			       .tally.memfd = -1 };
 	if (make_page(p) < 0 || !p->page)
 		return NULL;
+	/* without one it is moved all the same, and only not counted */
+	(void)tally_open(&p->tally);
+	find_name(p);
 	p->page->version = HY_PAGE_VERSION;
 	p->page->slots = HY_PAGE_SLOTS;
 	(void)cost_tell(a, p);
@@ -150,9 +169,11 @@ void join_leave(struct agent *a, struct program *p)
 		if (c->given)
 			take_again(a, c);
 	}
+	why_leaves(a, p);
 	munmap(p->page, sizeof(*p->page));
 	munmap(p->row_of, ROWS_BYTES);
 	hy_fd_close(&p->memfd);
+	tally_close(&p->tally);
 	*p = (struct program){ .memfd = -1 };
 }
 
@@ -290,7 +311,7 @@ static int take_move(struct agent *a, struct request *r, bool timed, uint32_t *i
 	if (!c) {
 		conn_linger(r->fds->fd[0], true);
 		program_tell(*r->program, m.slot, SLOT_GONE, MOVE_LIMIT_CONNECTIONS);
-		a->count.refused[MOVE_LIMIT_CONNECTIONS]++;
+		why_not_taken(a, r, MOVE_LIMIT_CONNECTIONS);
 		return 0;
 	}
 	c->taken_ns = now;
@@ -390,7 +411,9 @@ static int take_join(struct agent *a, struct request *r)
 		*r->program = new_program(a, r);
 	if (!*r->program)
 		return refuse(r, ENOMEM, "no memory for a page");
-	r->answer_fds = (struct hy_fds){ .n = 1, .fd = { (*r->program)->memfd } };
+	r->answer_fds = (struct hy_fds){ .n = (*r->program)->tally.at ? 2 : 1,
+					 .fd = { (*r->program)->memfd,
+						 (*r->program)->tally.memfd } };
 	return (int)local_encode_joined(r->head.id, r->answer);
 }
 

@@ -14,10 +14,12 @@
 #include <sys/types.h>
 
 #include "common/fdpass.h"
+#include "hylics-agent/tally.h"
 #include "hylics-agent/threshold.h"
 #include "proto/local.h"
 #include "proto/move.h"
 #include "proto/page.h"
+#include "proto/why.h"
 
 struct agent;
 struct conn;
@@ -26,9 +28,11 @@ struct program {
 	struct hy_page *page;		/* NULL: the row is free */
 	uint32_t *row_of;		/* by slot: the connection's row + 1, 0: none */
 	struct told told;		/* of what moves and plain bytes cost it */
+	struct tally tally;
 	int memfd;
 	pid_t pid;
 	uid_t user;
+	char name[WHY_PROGRAM_MAX + 1];	/* of the file it runs */
 };
 
 struct user {

@@ -42,6 +42,8 @@ static int answer(struct agent_local *l, struct request *r)
 	case LOCAL_MOVE:
 	case LOCAL_TAKE_BACK:
 		return join_request(l->agent, r);
+	case LOCAL_ASK_WHY:
+		return r->fds->n ? -EPROTO : why_request(l->agent, r);
 	case LOCAL_ASK_STATUS:
 		return r->fds->n ? -EPROTO : answer_status(l, r);
 	default:

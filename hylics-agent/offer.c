@@ -50,7 +50,7 @@ static int failed(struct agent *a, struct conn *c, const struct hy_err *e)
 {
 	hy_log_limited(a->log, &a->rate_reset, HY_LOG_WARN, "connection %x: %s: %s", c->id, e->text,
 		       strerror(e->num));
-	offer_undo(a, c, MOVE_ERROR);
+	offer_undo(a, c, MOVE_ERROR, WHY_AGENT);
 	return -EIO;
 }
 
@@ -85,7 +85,7 @@ static int dump(struct agent *a, struct conn *c, struct tcp_image *img)
 	if (rc == -ENOBUFS)
 		rc = dump_long(a, c, img, &e);
 	if (rc == -ENOBUFS || rc == -EBUSY)
-		offer_undo(a, c, MOVE_LIMIT_MOVES);
+		offer_undo(a, c, MOVE_LIMIT_MOVES, WHY_AGENT);
 	else if (rc < 0)
 		failed(a, c, &e);
 	return rc;
@@ -120,7 +120,7 @@ static int send_offer(struct agent *a, struct conn *c, const struct tcp_image *i
 static void say_offer(struct agent *a, struct conn *c, const struct tcp_image *img)
 {
 	if (send_offer(a, c, img) < 0) {
-		offer_undo(a, c, MOVE_LIMIT_MOVES);
+		offer_undo(a, c, MOVE_LIMIT_MOVES, WHY_AGENT);
 		return;
 	}
 	due_add(&a->offered, &c->offered);
@@ -175,7 +175,7 @@ void offer(struct agent *a, struct conn *c)
 	struct times t;
 
 	if (r != MOVE_DONE) {
-		a->count.refused[r]++;
+		why_refused(a, c, r, WHY_AGENT);
 		conn_state(a, c, CONN_LOCAL, r);
 		serve_start(a, c);
 		return;
@@ -188,7 +188,7 @@ void offer(struct agent *a, struct conn *c)
 	if (!take_image(a, c, &img, &t))
 		return;
 	if (hy_fault(FAULT_MOVE_OFFER) < 0) {
-		offer_undo(a, c, MOVE_LIMIT_MOVES);
+		offer_undo(a, c, MOVE_LIMIT_MOVES, WHY_AGENT);
 		return;
 	}
 	chan_cork(a->chan);
@@ -210,14 +210,14 @@ void offer_drained(void *object, struct due *d)
 
 /* -- the answer -- */
 
-void offer_undo(struct agent *a, struct conn *c, enum move_reason reason)
+void offer_undo(struct agent *a, struct conn *c, enum move_reason reason, enum why_by by)
 {
 	struct hy_err e = { 0 };
 
 	due_cancel(&a->offered, &c->offered);
 	area_release(c->area);
 	c->area = NULL;
-	a->count.refused[reason]++;
+	why_refused(a, c, reason, by);
 	if (tcp_undo(c->kept.fd, &e) < 0) {
 		conn_reset(a, c, e.text);
 		return;
@@ -263,7 +263,7 @@ int offer_take_refused(struct agent *a, const struct message *msg)
 	if (move_answer_decode(msg->payload, msg->len, &m) < 0)
 		return -EPROTO;
 	if (c && c->state == CONN_OFFERED)
-		offer_undo(a, c, m.reason ? (enum move_reason)m.reason : MOVE_ERROR);
+		offer_undo(a, c, m.reason ? (enum move_reason)m.reason : MOVE_ERROR, WHY_HOST);
 	return 0;
 }
 

@@ -26,7 +26,7 @@ int offer_take_refused(struct agent *a, const struct message *msg);
 void offer_adopted(struct agent *a, struct conn *c);
 
 /* The host has it not: the kept socket goes on as if nothing had been. */
-void offer_undo(struct agent *a, struct conn *c, enum move_reason reason);
+void offer_undo(struct agent *a, struct conn *c, enum move_reason reason, enum why_by by);
 
 void offer_drained(void *object, struct due *d);	/* due HY_DRAIN_LOOK_MS after a look */
 void offer_silence(void *object, struct due *d);	/* due HY_SILENCE_MS after the adoption */

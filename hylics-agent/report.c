@@ -85,6 +85,8 @@ static void say(struct agent *a)
 	read_memory(r, &m);
 	read_cpu(r, &m);
 	read_load(r, &m);
+	for (unsigned int i = MOVE_DONE + 1; i < MOVE_REASONS; i++)
+		m.not_offered[i] = why_guest(a, i);
 	n = report_encode(&m, packet, sizeof(packet));
 	r->owed = n > 0 && chan_send(a->chan, MSG_REPORT, 0, packet, (size_t)n) == -EAGAIN;
 	r->said_ms = hy_clock_ms();

@@ -319,7 +319,7 @@ static void resumed(struct agent *a, struct conn *c, const struct move_resumed *
 static void unknown(struct agent *a, struct conn *c)
 {
 	if (c->held == HELD_OFFERED) {
-		offer_undo(a, c, MOVE_NO_WORKER);
+		offer_undo(a, c, MOVE_NO_WORKER, WHY_HOST);
 	} else if (c->held == HELD_REBUILT) {
 		home_live(a, c);
 	} else {

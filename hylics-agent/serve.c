@@ -118,6 +118,7 @@ static enum went hold_marker(struct agent *a, struct conn *c, struct pair_look *
 	}
 	it.fd = it.file ? -1 : fd;
 	conn_add_item(c, &it);
+	why_slice(a, c);
 	c->unpushed = true;
 	return WENT_ON;
 }

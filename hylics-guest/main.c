@@ -9,6 +9,7 @@
 
 #include "common/opt.h"
 #include "hylics-guest/status.h"
+#include "hylics-guest/why.h"
 #include "version.h"
 
 static const struct hy_cmd commands[] = {
@@ -16,6 +17,10 @@ static const struct hy_cmd commands[] = {
 	  .summary = "show whether the agent reaches the host, and the share",
 	  .options = status_options, .values_size = sizeof(struct status_values),
 	  .run = status_run },
+	{ .name = "why", .args = "",
+	  .summary = "show why connections were not moved to the host",
+	  .options = why_options, .values_size = sizeof(struct why_values),
+	  .run = why_run },
 	{ 0 },
 };
 

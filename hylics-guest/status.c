@@ -14,17 +14,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/statvfs.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "channel/chan.h"
-#include "common/fdpass.h"
 #include "common/json.h"
 #include "common/own.h"
-#include "common/unixsock.h"
+#include "hylics-guest/ask.h"
 #include "proto/local.h"
 #include "proto/reason.h"
 #include "proto/report.h"
@@ -39,37 +36,16 @@ const struct hy_opt status_options[] = {
 	{ 0 },
 };
 
-/* The agent answers at once or not at all: one that is stopped must not stop us. */
-static int connect_agent(const char *dir, struct hy_err *e)
-{
-	const struct timeval patience = { .tv_sec = 5 };
-	char path[HY_UNIX_PATH_MAX + 1];
-	int fd;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/agent.sock", dir) >= sizeof(path))
-		return hy_err_set(e, ENAMETOOLONG, "run directory '%s'", dir);
-	fd = hy_unix_connect(path, SOCK_SEQPACKET, e);
-	if (fd < 0)
-		return hy_err_add(e, "agent not reached (does hylics-agent run?)");
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return fd;
-}
-
 static int ask(int fd, struct local_status *s, struct hy_err *e)
 {
 	uint8_t buf[LOCAL_PACKET_MAX];
-	struct local_header h;
-	struct hy_fds none;
-	ssize_t n = hy_fds_send(fd, buf, local_encode_ask_status(1, buf), NULL, 0);
+	int n = ask_agent(fd, buf, local_encode_ask_status(1, buf), LOCAL_STATUS, e);
 
-	if (n > 0)
-		n = hy_fds_recv(fd, buf, sizeof(buf), &none, 0, 0);
-	if (n <= 0)
-		return hy_err_set(e, n ? (int)-n : ECONNRESET, "agent: ask for its status");
-	if (local_decode_header(buf, (size_t)n, &h) < 0 || h.type != LOCAL_STATUS ||
-	    local_decode_status(buf, (size_t)n, s) < 0 || s->channel_state > CHAN_UP ||
+	if (n < 0)
+		return n;
+	if (local_decode_status(buf, (size_t)n, s) < 0 || s->channel_state > CHAN_UP ||
 	    s->transport > CHAN_VSOCK)
-		return hy_err_set(e, EPROTO, "agent: its answer cannot be read (is it newer?)");
+		return ask_unreadable(e);
 	return 0;
 }
 
@@ -220,12 +196,11 @@ static void print_json(const struct local_status *s)
 int status_run(const void *values, int argc, char **argv, struct hy_err *e)
 {
 	const struct status_values *v = values;
-	const char *dir = v->run_dir ? v->run_dir : getenv("HYLICS_RUN_DIR");
 	struct local_status s = { 0 };
 
 	(void)argc;
 	(void)argv;
-	hy_autofd fd = connect_agent(dir ? dir : "/run/hylics", e);
+	hy_autofd fd = ask_connect(v->run_dir, e);
 	if (fd < 0)
 		return HY_EXIT_NO_DAEMON;
 	if (ask(fd, &s, e) < 0)

@@ -41,6 +41,8 @@ static void print_report(const struct report *r, FILE *f)
 	fprintf(f, "\"memory_total\":%" PRIu64 ",\"memory_available\":%" PRIu64 ",",
 		r->memory_total, r->memory_available);
 	hy_show_some(f, "cpu_ms", report_cpu_name, r->cpu_ms, REPORT_CPUS);
+	fputc(',', f);
+	hy_show_some(f, "not_offered", move_reason_name, r->not_offered, MOVE_REASONS);
 }
 
 static void print_address(const struct move_address *a, FILE *f)

@@ -351,6 +351,7 @@ static void print_counters(const void *object, FILE *f)
 
 	fputc('{', f);
 	counters_print(m->count, m->stages, f);
+	why_print(m->table.last, f);
 	guest_print(&m->guest, f);
 	fputs("}\n", f);
 }

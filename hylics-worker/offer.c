@@ -18,12 +18,14 @@
 #include "hylics-worker/moves.h"
 #include "tcpmove/image.h"
 
-static int refuse(struct moves *m, uint32_t id, enum move_reason reason)
+static int refuse(struct moves *m, uint32_t id, enum move_reason reason,
+		  const struct tcp_record *rec)
 {
 	const struct move_answer answer = { .reason = (uint16_t)reason };
 	uint8_t payload[MOVE_ANSWER_LEN];
 
 	m->count->refused[reason]++;
+	why_note(m->table.last, reason, rec);
 	hy_log_limited(m->log, &m->rate_refused, HY_LOG_INFO, "connection %u refused: %s", id,
 		       move_reason_name(reason));
 	move_answer_encode(&answer, payload, sizeof(payload));
@@ -31,12 +33,14 @@ static int refuse(struct moves *m, uint32_t id, enum move_reason reason)
 }
 
 /* The row goes first: what comes about this number from now on is about nothing. */
-static int refuse_conn(struct moves *m, struct conn *c, enum move_reason reason)
+static int refuse_conn(struct moves *m, struct conn *c, enum move_reason reason,
+		       const struct tcp_record *of)
 {
+	const struct tcp_record rec = *of;	/* which may be the row's own */
 	uint32_t id = c->id;
 
 	conn_free(m, c);
-	return refuse(m, id, reason);
+	return refuse(m, id, reason, &rec);
 }
 
 static enum move_reason reason_of(int err)
@@ -112,7 +116,8 @@ static int go_live(struct moves *m, struct conn *c, const struct tcp_image *img,
  * If nobody has heard the copy, the guest's own socket goes on. If somebody may have, the client
  * learns that this connection is over, and so does the guest as soon as it sends.
  */
-static int give_up(struct moves *m, struct conn *c, const struct hy_err *e)
+static int give_up(struct moves *m, struct conn *c, const struct tcp_record *rec,
+		   const struct hy_err *e)
 {
 	enum move_reason reason = reason_of(e->num);
 	uint32_t row = conn_row(m, c);
@@ -124,7 +129,7 @@ static int give_up(struct moves *m, struct conn *c, const struct hy_err *e)
 	if (m->link >= 0)
 		keep_drop(m->link, row);
 	table_state(&m->table, row, ROW_FREE);
-	return refuse_conn(m, c, reason);
+	return refuse_conn(m, c, reason, rec);
 }
 
 static int adopted(struct moves *m, struct conn *c)
@@ -182,9 +187,9 @@ static int adopt(struct moves *m, struct conn *c, const struct tcp_image *img)
 		rc = keep(m, c, &e);
 	t.kept = hy_clock_ns();
 	if (rc < 0)
-		return give_up(m, c, &e);
+		return give_up(m, c, &img->rec, &e);
 	if (go_live(m, c, img, &e) < 0)
-		return give_up(m, c, &e);
+		return give_up(m, c, &img->rec, &e);
 	t.live = hy_clock_ns();
 	count_stages(m, c, &t);
 	return adopted(m, c);
@@ -203,7 +208,7 @@ static int begin(struct moves *m, struct conn *c, const struct move_offer *o,
 		return adopt(m, c, &img);
 	c->area = area_take(&m->areas);
 	if (!c->area)
-		return refuse_conn(m, c, MOVE_LIMIT_MOVES);
+		return refuse_conn(m, c, MOVE_LIMIT_MOVES, rec);
 	area_expect(c->area, o, rec);
 	return 0;
 }
@@ -251,12 +256,12 @@ int offer_take(struct moves *m, const struct message *msg)
 		return -EPROTO;
 	m->count->offered++;
 	if (!clear_number(m, msg->id))
-		return refuse(m, msg->id, MOVE_ERROR);
+		return refuse(m, msg->id, MOVE_ERROR, &rec);
 	if (closed(m) != MOVE_DONE)
-		return refuse(m, msg->id, closed(m));
+		return refuse(m, msg->id, closed(m), &rec);
 	c = conn_new(m, msg->id);
 	if (!c)
-		return refuse(m, msg->id, MOVE_LIMIT_CONNECTIONS);
+		return refuse(m, msg->id, MOVE_LIMIT_CONNECTIONS, &rec);
 	c->known = true;
 	c->offered_ns = now;
 	m->count->coming++;
@@ -273,7 +278,7 @@ int offer_take_queue(struct moves *m, const struct message *msg)
 	whole = area_collect(c->area, msg);
 	if (whole < 0) {
 		m->count->faults++;
-		return refuse_conn(m, c, MOVE_ERROR);
+		return refuse_conn(m, c, MOVE_ERROR, &c->area->img.rec);
 	}
 	return whole ? adopt(m, c, &c->area->img) : 0;
 }
@@ -286,7 +291,7 @@ int offer_take_cancel(struct moves *m, const struct message *msg)
 	if (!c)
 		return 0;
 	if (c->state == CONN_COMING)
-		return refuse_conn(m, c, MOVE_CANCELLED);
+		return refuse_conn(m, c, MOVE_CANCELLED, &c->area->img.rec);
 	if (c->state == CONN_DRAINING)
 		home_cancel(m, c);
 	return 0;

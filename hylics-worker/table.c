@@ -13,10 +13,11 @@
 #include <sys/stat.h>
 
 #define ROWS_BYTES (HY_CONNS_MAX * sizeof(struct row))
+#define LAST_BYTES (MOVE_REASONS * sizeof(struct why_last))
 
 static_assert(sizeof(struct row) == 64, "rows do not share a cache line");
-static_assert(ROWS_BYTES + sizeof(struct counters) + sizeof(struct stages) <= HY_WORKER_TABLE_BYTES,
-	      "the table is large");
+static_assert(ROWS_BYTES + sizeof(struct counters) + sizeof(struct stages) + LAST_BYTES <=
+	      HY_WORKER_TABLE_BYTES, "the table is large");
 
 /* syscalls: fstat, newfstatat */
 int table_map(struct table *t, int fd, struct hy_err *e)
@@ -36,6 +37,7 @@ int table_map(struct table *t, int fd, struct hy_err *e)
 	t->row = at;
 	t->count = (struct counters *)((char *)at + ROWS_BYTES);
 	t->stages = (struct stages *)(t->count + 1);
+	t->last = (struct why_last *)(t->stages + 1);
 	t->bytes = HY_WORKER_TABLE_BYTES;
 	return 0;
 }
@@ -47,6 +49,7 @@ void table_unmap(struct table *t)
 	t->row = NULL;
 	t->count = NULL;
 	t->stages = NULL;
+	t->last = NULL;
 }
 
 void table_fill(struct table *t, uint32_t row, uint32_t id, uint32_t send_len)

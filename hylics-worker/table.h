@@ -31,6 +31,7 @@
 #include "common/err.h"
 #include "common/limits.h"
 #include "hylics-worker/count.h"
+#include "hylics-worker/why.h"
 
 enum row_state { ROW_FREE, ROW_SILENT, ROW_LIVE, ROW_HOMING };
 
@@ -45,6 +46,7 @@ struct table {
 	struct row *row;		/* HY_CONNS_MAX of them */
 	struct counters *count;
 	struct stages *stages;
+	struct why_last *last;		/* by enum move_reason */
 	size_t bytes;
 };
 

@@ -19,6 +19,7 @@
 #include "hylicsd/guest.h"
 #include "hylicsd/share.h"
 #include "hylicsd/swap.h"
+#include "hylicsd/why.h"
 #include "version.h"
 
 /* What a client wants a VM to have; a member that was not given leaves it as it is. */
@@ -528,25 +529,16 @@ static int post_drain(void *object, const struct http_request *r, struct hy_err 
 	return rc < 0 ? rc : http_reply(a->http, r->ref, 200, vm_json(vm));
 }
 
-static void add_reason(json_t *o, const char *reason, json_t *count)
-{
-	if (json_is_integer(count) && strlen(reason) <= HY_NAME_MAX)
-		json_object_set(o, reason, count);
-}
-
 static int get_why(void *object, const struct http_request *r, struct hy_err *e)
 {
 	struct api *a = object;
 	struct vm *vm = vms_find(a->vms, r->param[0], e);
-	json_t *counters, *refused, *o;
+	json_t *counters, *o;
 
 	if (!vm)
 		return -ENOENT;
-	o = json_object();
 	counters = worker_counters(vm);
-	refused = json_object_get(counters, "refused");
-	for (void *at = json_object_iter(refused); at; at = json_object_iter_next(refused, at))
-		add_reason(o, json_object_iter_key(at), json_object_iter_value(at));
+	o = why_json(counters);
 	json_decref(counters);
 	return http_reply(a->http, r->ref, 200, o);
 }

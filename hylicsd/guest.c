@@ -32,7 +32,7 @@ static json_t *printable(const json_t *text)
 	return from ? json_string(to) : NULL;
 }
 
-static void add_number(json_t *o, const char *name, const json_t *from)
+void guest_add_number(json_t *o, const char *name, const json_t *from)
 {
 	json_t *number = json_object_get(from, name);
 
@@ -40,12 +40,22 @@ static void add_number(json_t *o, const char *name, const json_t *from)
 		json_object_set(o, name, number);
 }
 
+void guest_add_texts(json_t *o, const char *const *names, const json_t *from)
+{
+	for (; *names; names++) {
+		json_t *text = printable(json_object_get(from, *names));
+
+		if (text)
+			json_object_set_new(o, *names, text);
+	}
+}
+
 static json_t *cpu_times(const json_t *from)
 {
 	json_t *o = json_object();
 
 	for (unsigned int i = 0; i < REPORT_CPUS; i++)
-		add_number(o, report_cpu_name(i), from);
+		guest_add_number(o, report_cpu_name(i), from);
 	return o;
 }
 
@@ -70,14 +80,9 @@ json_t *guest_json(const json_t *counters)
 	if (!json_is_object(from))
 		return NULL;
 	o = json_object();
-	for (const char *const *name = texts; *name; name++) {
-		json_t *text = printable(json_object_get(from, *name));
-
-		if (text)
-			json_object_set_new(o, *name, text);
-	}
+	guest_add_texts(o, texts, from);
 	for (const char *const *name = numbers; *name; name++)
-		add_number(o, *name, from);
+		guest_add_number(o, *name, from);
 	json_object_set_new(o, "cpu_ms", cpu_times(json_object_get(from, "cpu_ms")));
 	json_object_set_new(o, "addresses", addresses(json_object_get(from, "addresses")));
 	return o;

@@ -20,4 +20,8 @@
  */
 json_t *guest_json(const json_t *counters);
 
+/* Adds such a number, if @from has it; and such texts, of a list of names that ends with NULL. */
+void guest_add_number(json_t *o, const char *name, const json_t *from);
+void guest_add_texts(json_t *o, const char *const *names, const json_t *from);
+
 #endif

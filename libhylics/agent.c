@@ -20,6 +20,7 @@
 #include "common/fdpass.h"
 #include "common/own.h"
 #include "common/unixsock.h"
+#include "libhylics/tally.h"
 
 #define FIRST_FD 3	/* what a program prints must not reach the agent */
 
@@ -47,6 +48,7 @@ void agent_leave(struct lib_area *a)
 	g->fd = -1;
 	atomic_store(&a->join, 0);
 	(void)lib_map_page(-1);
+	tally_join(-1);
 }
 
 /* It says nothing unasked but the rest of what was left unread: its end shows as readable. */
@@ -70,7 +72,7 @@ static int receive(int fd, uint64_t until_ms, struct answer *ans)
 	n = poll(&p, 1, (int)(until_ms - now_ms));
 	if (n <= 0)
 		return n == 0 ? -ETIMEDOUT : -errno;
-	n = hy_fds_recv(fd, ans->bytes, sizeof(ans->bytes), &ans->fds, 1, MSG_DONTWAIT);
+	n = hy_fds_recv(fd, ans->bytes, sizeof(ans->bytes), &ans->fds, 2, MSG_DONTWAIT);
 	if (n <= 0)
 		return n == 0 ? -ECONNRESET : (int)n;
 	ans->len = (size_t)n;
@@ -149,10 +151,12 @@ static int join(struct lib_area *a)
 	rc = ask(fd, request, local_encode_join(id, request), id, &ans);
 	if (rc < 0)
 		return rc;
-	if (ans.h.type == LOCAL_JOINED && ans.len == LOCAL_HEADER_LEN && ans.fds.n == 1)
+	if (ans.h.type == LOCAL_JOINED && ans.len == LOCAL_HEADER_LEN && ans.fds.n > 0)
 		rc = take_page(ans.fds.fd[0]);
 	else
 		rc = -EPROTO;
+	if (rc == 0)
+		tally_join(ans.fds.n == 2 ? ans.fds.fd[1] : -1);
 	hy_fds_close(&ans.fds);
 	if (rc == 0 && fstat(fd, &st) < 0)
 		rc = -errno;

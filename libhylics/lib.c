@@ -21,11 +21,13 @@ static struct {
 #define PAGES(bytes) (((bytes) + 0xffffu) & ~(size_t)0xffffu)	/* of any size up to 64 KB */
 #define AREA_BYTES PAGES(sizeof(struct lib_area))
 #define PAGE_BYTES PAGES(sizeof(struct hy_page))
+#define TALLY_BYTES PAGES(sizeof(struct hy_tally))
+#define ALL_BYTES (AREA_BYTES + PAGE_BYTES + TALLY_BYTES)
 
 static struct lib_area *make_area(void)
 {
 	struct lib_area *none = NULL;
-	void *made = mmap(NULL, AREA_BYTES + PAGE_BYTES, PROT_READ | PROT_WRITE,
+	void *made = mmap(NULL, ALL_BYTES, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (made == MAP_FAILED) {
@@ -35,12 +37,12 @@ static struct lib_area *make_area(void)
 	/* zeros are a valid area: the mutex of glibc and musl is free, all else unused */
 	if (madvise(made, AREA_BYTES, MADV_WIPEONFORK) < 0) {
 		atomic_store(&lib.no_area, true);
-		munmap(made, AREA_BYTES + PAGE_BYTES);
+		munmap(made, ALL_BYTES);
 		return NULL;
 	}
 	if (atomic_compare_exchange_strong(&lib.area, &none, (struct lib_area *)made))
 		return made;
-	munmap(made, AREA_BYTES + PAGE_BYTES);
+	munmap(made, ALL_BYTES);
 	return none;
 }
 
@@ -71,6 +73,14 @@ int lib_map_page(int memfd)
 				flags | MAP_FIXED, memfd, 0);
 
 	return page == MAP_FAILED ? -errno : 0;
+}
+
+struct hy_tally *lib_map_tally(int memfd)
+{
+	void *tally = mmap((char *)page_place() + PAGE_BYTES, sizeof(struct hy_tally),
+			   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memfd, 0);
+
+	return tally == MAP_FAILED ? NULL : tally;
 }
 
 struct lib_agent *lib_agent(void)

@@ -18,6 +18,7 @@
 #include "common/limits.h"
 #include "proto/page.h"
 #include "proto/reason.h"
+#include "proto/tally.h"
 
 /*
  * Plain calls, each of the file of the one before and beginning where that ended. Nobody else acts
@@ -89,6 +90,7 @@ struct lib_area {
 	_Atomic uint64_t plain_ns, plain_bytes;
 	_Atomic uint32_t plains;
 	struct lib_file mapped;
+	_Atomic(struct hy_tally *) tally;	/* where is counted; NULL: nowhere */
 	uint64_t slot_ms[HY_PAGE_SLOTS];	/* when given out, 0: not by this joining */
 	struct lib_conn conn[HY_LIB_FDS_MAX];
 };
@@ -115,6 +117,9 @@ const struct hy_page *lib_page(void);
 
 /* Put a page there, or with a negative @memfd the zeros; 0 or -errno. */
 int lib_map_page(int memfd);
+
+/* Put a tally at its place, over the one before in one step; NULL: that failed. */
+struct hy_tally *lib_map_tally(int memfd);
 
 /* Of this process, or of the one that forked it. */
 struct lib_agent *lib_agent(void);

@@ -22,6 +22,7 @@
 #include "common/own.h"
 #include "libhylics/agent.h"
 #include "libhylics/swap.h"
+#include "libhylics/tally.h"
 
 /*
  * DOC: Coming back
@@ -324,6 +325,13 @@ enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool m
 	if (reason != MOVE_DONE && inode_of(sock, &ino) == 0)
 		refuse(c, ino, hy_clock_ms() + HY_LIB_AGAIN_MS);
 	return reason;
+}
+
+void move_decided(struct lib_conn *c, int sock, enum move_reason reason, const struct slice *s)
+{
+	atomic_store(&c->reason, (uint8_t)reason);
+	if (reason != MOVE_DONE)
+		tally_plain(sock, reason, s);
 }
 
 /* -- back -- */

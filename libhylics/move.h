@@ -30,6 +30,9 @@ bool move_is_pair(struct lib_conn *c, int sock);
  */
 enum move_reason move_allowed(void);
 
+/* What became of a call: for hylics_status(), and for the agent's counts. */
+void move_decided(struct lib_conn *c, int sock, enum move_reason reason, const struct slice *s);
+
 /**
  * move_give() - Put a pair in the place of a TCP socket, and give that to the agent
  * @c:		Its entry, no pair

@@ -53,6 +53,7 @@ static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, bo
 	enum move_reason reason = MOVE_DONE;
 	hy_autofd file = -1;
 
+	*s = (struct slice){ .file = -1, .len = len, .tell = -1 };
 	if (pair && move_take_back(c, sock))
 		return -ENOENT;	/* this call is plain: no going to and fro */
 	if (!pair)
@@ -69,7 +70,7 @@ static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, bo
 	if (reason == MOVE_DONE && !pair)
 		reason = s->left < atomic_load(&lib_page()->threshold) ? MOVE_BELOW_THRESHOLD :
 			 move_give(c, sock, s, may_wait);
-	atomic_store(&c->reason, (uint8_t)reason);
+	move_decided(c, sock, reason, s);
 	return reason == MOVE_DONE ? hy_fd_steal(&file) : -ENOENT;
 }
 

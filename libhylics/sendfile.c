@@ -32,6 +32,7 @@ static bool prepare(struct lib_conn *c, int sock, int fd, const off_t *offset, s
 	bool pair = move_is_pair(c, sock);
 	enum move_reason reason = MOVE_DONE;
 
+	*s = (struct slice){ .file = fd, .offset = (uint64_t)offset, .len = count, .tell = -1 };
 	if (pair && move_take_back(c, sock))
 		return false;	/* this call is plain: no going to and fro */
 	if (!pair)
@@ -49,7 +50,7 @@ static bool prepare(struct lib_conn *c, int sock, int fd, const off_t *offset, s
 		reason = slice_flush(s);
 	if (reason == MOVE_DONE && !pair)
 		reason = move_give(c, sock, s, true);
-	atomic_store(&c->reason, (uint8_t)reason);
+	move_decided(c, sock, reason, s);
 	return reason == MOVE_DONE;
 }
 

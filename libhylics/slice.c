@@ -54,8 +54,11 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
 	/* what sendfile(2) refuses is left to it */
 	if (offset < 0 || count > SSIZE_MAX || (off_t)count > INT64_MAX - offset)
 		return MOVE_ERROR;
-	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    st.st_dev != atomic_load(&p->share_dev))
+	if (fstat(file, &st) < 0)
+		return MOVE_NOT_ON_SHARE;
+	s->dev = st.st_dev;
+	s->ino = st.st_ino;
+	if (!S_ISREG(st.st_mode) || st.st_dev != atomic_load(&p->share_dev))
 		return MOVE_NOT_ON_SHARE;
 	if (count == 0 || offset >= st.st_size)
 		return MOVE_BELOW_THRESHOLD;
@@ -67,7 +70,7 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
 	if (count > KERNEL_COUNT_MAX)
 		count = KERNEL_COUNT_MAX;
 	*s = (struct slice){ .file = file, .offset = (uint64_t)offset, .len = count,
-			     .left = left, .tell = -1 };
+			     .left = left, .tell = -1, .dev = st.st_dev, .ino = st.st_ino };
 	return MOVE_DONE;
 }
 

@@ -18,6 +18,7 @@ struct slice {
 	uint64_t left;		/* of the file from @offset */
 	uint64_t done;		/* bytes of it in the pair, see slice_begin() */
 	int tell;		/* who is told when they have gone; -1: nobody */
+	uint64_t dev, ino;	/* of the file; 0: not looked at */
 };
 
 /**
@@ -26,7 +27,8 @@ struct slice {
  * @file:	From the program: anything
  * @offset:	In it
  * @count:	Bytes asked for
- * @s:		Set on success; not longer than the file, nor than one call of the kernel sends
+ * @s:		Set on success; not longer than the file, nor than one call of the kernel sends.
+ *		On failure only dev and ino are, if the file was looked at
  *
  * Return: MOVE_DONE, or why the plain call shall see to it
  */

@@ -22,6 +22,11 @@ static struct hy_wr begin(uint16_t type, uint32_t id, uint8_t *out)
 	return w;
 }
 
+size_t local_encode_header(enum local_type type, uint32_t id, uint8_t *out)
+{
+	return LOCAL_PACKET_MAX - begin((uint16_t)type, id, out).left;
+}
+
 size_t local_encode_ask_status(uint32_t id, uint8_t *out)
 {
 	return LOCAL_PACKET_MAX - begin(LOCAL_ASK_STATUS, id, out).left;

@@ -27,10 +27,12 @@ enum local_type {
 	LOCAL_STATUS = 2,	/* struct local_status */
 	LOCAL_ERROR = 3,	/* struct local_error */
 	LOCAL_JOIN = 4,		/* no payload: a program wants its connections moved */
-	LOCAL_JOINED = 5,	/* no payload; with the page's descriptor (proto/page.h) */
+	LOCAL_JOINED = 5,	/* no payload; with page (proto/page.h) and tally (proto/tally.h) */
 	LOCAL_MOVE = 6,		/* struct local_move; TCP socket and pair end; not answered */
 	LOCAL_TAKE_BACK = 7,	/* struct local_slot */
 	LOCAL_TAKEN = 8,	/* struct local_slot; with the TCP socket */
+	LOCAL_ASK_WHY = 14,	/* proto/why.h */
+	LOCAL_WHY = 15,
 };
 
 /* A program numbers its moved connections itself, below HY_PAGE_SLOTS. */
@@ -109,6 +111,9 @@ struct local_error {
 size_t local_encode_status(uint32_t id, const struct local_status *s, uint8_t *out);
 size_t local_encode_error(uint32_t id, const struct local_error *err, uint8_t *out);
 size_t local_encode_ask_status(uint32_t id, uint8_t *out);
+
+/* A packet's header alone; its length. */
+size_t local_encode_header(enum local_type type, uint32_t id, uint8_t *out);
 
 /**
  * local_decode_header() - Read a packet's header

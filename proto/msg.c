@@ -75,8 +75,8 @@ static const struct msg_info table[] = {
 	  "the host has let go of it" },
 	{ MSG_ADDRESSES, "addresses", LANE_URGENT, ROLE_GUEST, 2, MOVE_ADDRESSES_MAX,
 	  "the addresses of all NICs of the guest" },
-	{ MSG_REPORT, "report", LANE_STREAM, ROLE_GUEST, REPORT_LEN, REPORT_LEN,
-	  "memory, CPU time and share of the guest" },
+	{ MSG_REPORT, "report", LANE_STREAM, ROLE_GUEST, REPORT_MIN, REPORT_MAX,
+	  "memory, CPU time, share of the guest; what it did not offer" },
 };
 
 const struct msg_info *msg_table(size_t *n)

@@ -47,4 +47,7 @@ enum move_reason {
  */
 const char *move_reason_name(unsigned int reason);
 
+/* What can be done about it, in a sentence; for what is not in the enum that of MOVE_ERROR. */
+const char *move_reason_mend(unsigned int reason);
+
 #endif

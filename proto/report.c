@@ -45,6 +45,9 @@ int report_encode(const struct report *m, uint8_t *out, size_t room)
 	hy_wr_le64(&w, m->memory_available);
 	for (unsigned int i = 0; i < REPORT_CPUS; i++)
 		hy_wr_le64(&w, m->cpu_ms[i]);
+	hy_wr_le16(&w, MOVE_REASONS - 1);
+	for (unsigned int i = MOVE_DONE + 1; i < MOVE_REASONS; i++)
+		hy_wr_le64(&w, m->not_offered[i]);
 	return w.bad ? -EMSGSIZE : (int)(room - w.left);
 }
 
@@ -65,6 +68,19 @@ static uint64_t rd_number(struct hy_rd *r)
 	return n;
 }
 
+static void rd_reasons(struct hy_rd *r, struct report *m)
+{
+	unsigned int n = hy_rd_le16(r);
+
+	r->bad |= n > REPORT_REASONS_MAX;
+	for (unsigned int i = MOVE_DONE + 1; i <= n && !r->bad; i++) {
+		uint64_t *sum = &m->not_offered[i < MOVE_REASONS ? i : MOVE_ERROR];
+		uint64_t more = rd_number(r);
+
+		*sum = more > INT64_MAX - *sum ? INT64_MAX : *sum + more;
+	}
+}
+
 int report_decode(const uint8_t *in, size_t len, struct report *m)
 {
 	struct hy_rd r = { .p = in, .left = len };
@@ -77,6 +93,7 @@ int report_decode(const uint8_t *in, size_t len, struct report *m)
 	got.memory_available = rd_number(&r);
 	for (unsigned int i = 0; i < REPORT_CPUS; i++)
 		got.cpu_ms[i] = rd_number(&r);
+	rd_reasons(&r, &got);
 	if (r.bad || r.left || got.memory_available > got.memory_total)
 		return -EPROTO;
 	*m = got;

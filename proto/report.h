@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/reason.h"
+
 /* What is at the place of the guest's share. The numbers travel. */
 enum report_share {
 	REPORT_SHARE_NONE = 0,		/* nothing */
@@ -48,9 +50,14 @@ struct report {
 	uint32_t load_100;		/* average of the last minute, times 100 */
 	uint64_t memory_total, memory_available;	/* bytes */
 	uint64_t cpu_ms[REPORT_CPUS];	/* since it booted, all its CPUs together */
+	/* calls that stayed plain, connections that were not offered, since its agent began */
+	uint64_t not_offered[MOVE_REASONS];	/* by enum move_reason */
 };
 
-#define REPORT_LEN (24 + 8 * REPORT_CPUS)
+#define REPORT_REASONS_MAX 64		/* that a newer guest may have */
+#define REPORT_MIN (26 + 8 * REPORT_CPUS)
+#define REPORT_MAX (REPORT_MIN + 8 * REPORT_REASONS_MAX)
+#define REPORT_LEN (REPORT_MIN + 8 * (MOVE_REASONS - 1))	/* of one of ours */
 
 /**
  * report_encode() - Write a report
@@ -66,7 +73,8 @@ int report_encode(const struct report *m, uint8_t *out, size_t room);
  * report_decode() - Read a report
  * @in:		Payload from the peer, a private copy
  * @len:	Its length
- * @m:		Filled on success: every number below 2^63, no more memory available than there is
+ * @m:		Filled on success: every number below 2^63, no more memory available than there is;
+ *		reasons that are not known here are counted as MOVE_ERROR
  *
  * Return: 0, -EPROTO
  */

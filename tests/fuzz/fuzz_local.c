@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/local.h"
-
+#include "proto/reason.h"
+#include "proto/why.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -69,6 +69,32 @@ static void try_move(uint32_t id, const uint8_t *in, size_t len)
 	require(memcmp(in, out, len) == 0);
 }
 
+static void try_ask_why(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_ask_why m;
+
+	if (why_decode_ask(in, len, &m) < 0)
+		return;
+	require(m.reason > MOVE_DONE && m.reason < MOVE_REASONS);
+	require(why_encode_ask(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_why(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_why m;
+
+	if (why_decode(in, len, &m) < 0)
+		return;
+	require(m.reason < MOVE_REASONS && m.seen < WHY_SEENS && m.last.by < WHY_BYS);
+	require(memchr(m.last.path, 0, sizeof(m.last.path)) != NULL);
+	require(memchr(m.last.program, 0, sizeof(m.last.program)) != NULL);
+	require(why_encode(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
 static void try_marker(const uint8_t *in, size_t len)
 {
 	uint8_t out[LOCAL_MARKER_LEN];
@@ -114,6 +140,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	case LOCAL_TAKE_BACK:
 	case LOCAL_TAKEN:
 		try_slot(&h, bytes, len);
+		break;
+	case LOCAL_ASK_WHY:
+		try_ask_why(h.id, bytes, len);
+		break;
+	case LOCAL_WHY:
+		try_why(h.id, bytes, len);
 		break;
 	case LOCAL_STATUS:
 		try_status(h.id, bytes, len);

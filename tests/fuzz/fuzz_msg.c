@@ -80,14 +80,16 @@ static void try_report(const uint8_t *in, size_t len)
 
 	if (report_decode(in, len, &m) < 0)
 		return;
-	require(len == REPORT_LEN && m.share < REPORT_SHARES);
+	require(len >= REPORT_MIN && len <= REPORT_MAX && m.share < REPORT_SHARES);
 	require(report_share_name(m.share)[0] != '\0');
 	require(m.memory_available <= m.memory_total && m.memory_total <= INT64_MAX);
 	for (unsigned int i = 0; i < REPORT_CPUS; i++)
 		require(m.cpu_ms[i] <= INT64_MAX && report_cpu_name(i)[0] != '\0');
-	require(report_encode(&m, out, len) == (int)len);
-	require(report_encode(&m, out, len - 1) == -EMSGSIZE);
-	if (in[0] < REPORT_SHARES)
+	for (unsigned int i = 0; i < MOVE_REASONS; i++)
+		require(m.not_offered[i] <= INT64_MAX);
+	require(report_encode(&m, out, REPORT_LEN) == REPORT_LEN);
+	require(report_encode(&m, out, REPORT_LEN - 1) == -EMSGSIZE);
+	if (in[0] < REPORT_SHARES && len == REPORT_LEN)
 		require(memcmp(in, out, len) == 0);
 }
 

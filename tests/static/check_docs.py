@@ -20,6 +20,8 @@ PAGES = {"hylics": "hylics.1", "hylics-worker": "hylics-worker.8", "hylics-agent
          "hylics-guest": "hylics-guest.1", "hylics-wire": "hylics-wire.1",
          "hylics-talk": "hylics-talk.1", "hylics-keeper": "hylics-keeper.8",
          "hylicsd": "hylicsd.8"}
+# Where a guest's user reads what to do about a reason.
+REASONS_PAGE = "hylics-guest.1"
 LIMIT_S = 60
 # A page of keys, and by its section the table of the code that lists them.
 KEYS = ("hylicsd.conf.5", {"CONFIGURATION": "config", "RECORDS": "record"})
@@ -92,6 +94,22 @@ def environment(tree, _build):
         yield Complaint(*known[name], f"{name} is not in {CONTRACTS}, 'Environment'")
     for name in sorted(set(rows) - set(known)):
         yield Complaint(CONTRACTS, rows[name], f"nothing reads {name}")
+
+
+# --- reasons -------------------------------------------------------------------------------------
+
+def mends(tree, build):
+    """What can be done about a reason is told in the same words in code, contracts and man page."""
+    page = f"{MAN}/{REASONS_PAGE}"
+    shown = " ".join(_rendered(tree, REASONS_PAGE, "--no-hyphenation").stdout.split()).lower()
+    listed = {cells[1]: (number, cells[-1]) for number, cells in
+              told(tree, CONTRACTS, "Why a connection was not moved")}
+    for word, mend in coded(build, "mend"):
+        number, words = listed.get(word, (0, None))
+        if words != mend:
+            yield Complaint(CONTRACTS, number, f"{word}: must say '{mend}'")
+        if f"{word} {mend}.".lower() not in shown:
+            yield Complaint(page, 0, f"{word}: must say '{mend}'")
 
 
 # --- links and folders ---------------------------------------------------------------------------
@@ -298,6 +316,7 @@ RULES = (
     ("contracts.md lists the fault steps", _same(CONTRACTS, "Fault steps", "step", 2)),
     ("contracts.md lists why a connection was not moved",
      _same(CONTRACTS, "Why a connection was not moved", "reason", 2)),
+    ("contracts.md and hylics-guest.1 tell how to mend it", mends),
     ("contracts.md lists the limits", _same(CONTRACTS, "Limits", "limit", 2)),
     ("contracts.md lists the environment variables", environment),
     ("links point to what is there", links),

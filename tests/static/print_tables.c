@@ -22,6 +22,8 @@
 #include "proto/msg.h"
 #include "proto/page.h"
 #include "proto/reason.h"
+#include "proto/report.h"
+#include "proto/tally.h"
 #include "tcpmove/record.h"
 
 static const char *sender_words(uint8_t senders)
@@ -54,6 +56,8 @@ static void print_reasons(void)
 {
 	for (unsigned int reason = 0; reason < MOVE_REASONS; reason++)
 		printf("reason\t%u\t%s\n", reason, move_reason_name(reason));
+	for (unsigned int reason = MOVE_DONE + 1; reason < MOVE_REASONS; reason++)
+		printf("mend\t%s\t%s\n", move_reason_name(reason), move_reason_mend(reason));
 }
 
 static void print_steps(void)
@@ -146,10 +150,17 @@ static void print_wire(void)
 	ROW(LOCAL_MOVE)
 	ROW(LOCAL_TAKE_BACK)
 	ROW(LOCAL_TAKEN)
+	ROW(LOCAL_ASK_WHY)
+	ROW(LOCAL_WHY)
 	ROW(LOCAL_MARKER_LEN)
 	ROW(LOCAL_MARK_TELL)
 	ROW(HY_PAGE_VERSION)
 	ROW(HY_PAGE_SLOTS)
+	ROW(HY_TALLY_VERSION)
+	ROW(HY_TALLY_REASONS)
+	ROW(HY_TALLY_STRIPES)
+	ROW(REPORT_MIN)
+	ROW(REPORT_MAX)
 #undef ROW
 }
 

@@ -58,7 +58,7 @@ class Operated(Offload):
 
     def why(self, reason):
         """How often nothing was moved for that."""
-        return self.host.json("why", NAME).get(reason, 0)
+        return self.host.json("why", NAME).get(reason, {}).get("refused", 0)
 
 
 @pytest.fixture(name="offload")

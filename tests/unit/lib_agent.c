@@ -224,7 +224,8 @@ static size_t answer(int client, const struct local_header *h, const uint8_t *in
 	if (h->type == LOCAL_JOIN) {
 		step(DIE_JOIN);
 		atomic_fetch_add(&agent.w->agent->joins, 1);
-		*send = (struct hy_fds){ .n = 1, .fd = { agent.w->memfd } };
+		*send = (struct hy_fds){ .n = agent.w->no_tally ? 1 : 2,
+					 .fd = { agent.w->memfd, agent.w->tally_memfd } };
 		return local_encode_joined(h->id, out);
 	}
 	if (h->type == LOCAL_MOVE) {

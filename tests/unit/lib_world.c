@@ -71,7 +71,19 @@ static void drop_page(struct world *w)
 	if (w->memfd < 0)
 		return;
 	munmap(w->page, sizeof(*w->page));
+	munmap(w->tally, sizeof(*w->tally));
 	close(w->memfd);
+}
+
+static void make_tally(struct world *w)
+{
+	w->tally_memfd = (int)PROBE_TRY(memfd_create("tally", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	PROBE_TRY(ftruncate(w->tally_memfd, sizeof(*w->tally)));
+	PROBE_TRY(fcntl(w->tally_memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW));
+	w->tally = mmap(NULL, sizeof(*w->tally), PROT_READ | PROT_WRITE, MAP_SHARED,
+			w->tally_memfd, 0);
+	w->tally->version = HY_TALLY_VERSION;
+	w->tally->reasons = HY_TALLY_REASONS;
 }
 
 /* What an agent shows to its programs. */
@@ -91,13 +103,15 @@ static void make_page(struct world *w)
 	w->page->threshold = THRESHOLD;
 	w->page->share_dev = st.st_dev;
 	w->page->possible = 1;
+	make_tally(w);
 }
 
 /* A connection that is open when an agent is started must not live on in it. */
 static void close_others(const struct world *w, int listener)
 {
 	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++) {
-		if (fd != listener && fd != w->wake && fd != w->memfd)
+		if (fd != listener && fd != w->wake && fd != w->memfd &&
+		    fd != w->tally_memfd)
 			close(fd);
 	}
 }
@@ -121,6 +135,7 @@ void world_start(struct world *w)
 		close_others(w, listener);
 		agent_run(w, listener);
 	}
+	close(w->tally_memfd);		/* the agent's alone: a move looks at every number */
 	close(listener);
 }
 

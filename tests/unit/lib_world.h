@@ -20,6 +20,7 @@
 #include "common/limits.h"
 #include "proto/page.h"
 #include "proto/reason.h"
+#include "proto/tally.h"
 
 #define WORLD_FILE_BYTES ((size_t)6 << 20)
 #define WORLD_STREAM 1		/* the file's bytes are probe_fill()'s */
@@ -54,11 +55,14 @@ struct world {
 	char path[80];			/* of the file */
 	int file;
 	struct hy_page *page;		/* writable here */
+	struct hy_tally *tally;		/* what its programs count in */
 	int memfd;
+	int tally_memfd;		/* the agent has it */
 	int wake;			/* written to after a change in *agent */
 	struct world_agent *agent;
 	pid_t pid;			/* 0: none runs */
 	bool unsealed;			/* the next agent shows a page that could shrink */
+	bool no_tally;			/* the next agent gives none */
 };
 
 /* Sets everything up but the agent: namespace, run directory, file, page that allows moves. */
