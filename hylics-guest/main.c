@@ -8,11 +8,18 @@
 #include <stddef.h>
 
 #include "common/opt.h"
+#include "hylics-guest/run.h"
 #include "hylics-guest/status.h"
 #include "hylics-guest/why.h"
 #include "version.h"
 
 static const struct hy_cmd commands[] = {
+	{ .name = "run", .args = "[--] CMD [ARG]...",
+	  .summary = "start a program whose files the host sends, where it can",
+	  .details = "The program runs with libhylics-preload.so, as itself: same process, same "
+		     "exit code. Where that cannot be it runs without, and a line on stderr "
+		     "says so.",
+	  .min_args = 1, .max_args = -1, .run = run_run },
 	{ .name = "status", .args = "",
 	  .summary = "show whether the agent reaches the host, and the share",
 	  .options = status_options, .values_size = sizeof(struct status_values),

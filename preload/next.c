@@ -168,3 +168,14 @@ int next_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
 
 	return fn ? fn(option, a, b, c, d) : (int)KERNEL(SYS_prctl, option, a, b, c, d, 0);
 }
+
+/*
+ * Run as if the library were a program: the loader that got here can load it. There is no stack as
+ * functions know it, and nothing to return to.
+ */
+_Noreturn void preload_tried(void);
+_Noreturn void preload_tried(void)
+{
+	for (;;)
+		kernel(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+}

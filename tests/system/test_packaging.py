@@ -66,4 +66,4 @@ def test_what_a_guest_gets_is_installed_by_its_tag(tmp_path):
                     "--destdir", tmp_path], check=True, timeout=120)
     there = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert there == {"hylics-agent", "hylics-guest", "hylics-agent.service", "hylics-agent.8",
-                     "hylics-guest.1"}
+                     "hylics-guest.1", "libhylics-preload.so"}
