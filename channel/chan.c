@@ -38,11 +38,13 @@ static void set_timer(struct chan *c, uint64_t ms)
 
 static void pause_before_open(struct chan *c)
 {
+	uint64_t most_ms = c->called ? HY_CHAN_CALLED_MS : HY_CHAN_BACKOFF_MAX_MS;
+
 	c->state = CHAN_CLOSED;
+	if (c->open_pause_ms > most_ms)
+		c->open_pause_ms = most_ms;
 	set_timer(c, c->open_pause_ms);
 	c->open_pause_ms *= 2;
-	if (c->open_pause_ms > HY_CHAN_BACKOFF_MAX_MS)
-		c->open_pause_ms = HY_CHAN_BACKOFF_MAX_MS;
 }
 
 /* The stream is given up; whatever was under way is told so. */
@@ -516,10 +518,10 @@ static const struct ev_class listener_class = { "channel listener", listener_han
 
 /* -- timer -- */
 
-static int open_transport(const struct chan *c, struct hy_err *e)
+static int open_transport(struct chan *c, struct hy_err *e)
 {
 	if (c->cfg.addr.door)
-		return chan_door_ask(c->cfg.addr.door, &c->cfg.addr, e);
+		return chan_door_ask(c->cfg.addr.door, &c->cfg.addr, &c->called, e);
 	return chan_addr_open(&c->cfg.addr, c->cfg.role, e);
 }
 
@@ -538,6 +540,8 @@ static void try_open(struct chan *c)
 		c->last_open_error = e.num;
 		hy_log(c->log, HY_LOG_INFO, "%s: %s; trying again", e.text, strerror(e.num));
 	}
+	if (c->called && e.num == ENOENT)
+		c->open_pause_ms = HY_CHAN_CALLED_MS;	/* what is not there has to come */
 	pause_before_open(c);
 }
 
@@ -620,6 +624,14 @@ int chan_open(struct chan *c, const struct chan_config *cfg, const struct chan_o
 		return start_listening(c, e);
 	try_open(c);
 	return 0;
+}
+
+void chan_open_now(struct chan *c)
+{
+	if (c->state != CHAN_CLOSED || c->over)
+		return;
+	c->open_pause_ms = HY_CHAN_BACKOFF_MIN_MS;
+	set_timer(c, 0);
 }
 
 void chan_close(struct chan *c)

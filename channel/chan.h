@@ -13,7 +13,8 @@
  *	  |      (no timer)               |   |  hello of a new session            |
  *	  |                               |   +------------------------------------+
  *	  +------ end, fault, silence ----+----------------------------------------+
- *	          (opened again after a pause that doubles from 20 ms to 1 s)
+ *	          (opened again after a pause that doubles from 20 ms to 1 s, or to a minute
+ *	          where door.h calls: then also at once when it does)
  *
  * CLOSED	Nothing open, the pause runs. chan_send() gives -ENOTCONN.
  * LISTENING	Waits for a peer. chan_send() gives -ENOTCONN.
@@ -113,6 +114,7 @@ struct chan {
 	uint64_t hello_pause_ms;	/* before the next hello */
 	struct ev_timer timer;		/* CLOSED: open, GREETING: hello again, UP: keepalive */
 	int last_open_error;
+	bool called;			/* the keeper calls when it is worth opening again */
 	struct hy_log_rate fault_rate, life_rate;
 
 	struct chan_counters count;
@@ -138,6 +140,9 @@ struct chan {
  */
 int chan_open(struct chan *c, const struct chan_config *cfg, const struct chan_ops *ops,
 	      void *object, struct ev_loop *loop, const struct hy_log *log, struct hy_err *e);
+
+/* A pause before the next opening is over: there is news of the transport. */
+void chan_open_now(struct chan *c);
 
 /**
  * chan_close() - Say goodbye as far as the transport takes it at once, and give everything back

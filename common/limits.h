@@ -43,6 +43,7 @@
 #define HY_CHAN_DEAD_MS 15000		/* silence after which it is taken for dead */
 #define HY_CHAN_BACKOFF_MIN_MS 20	/* first pause before a transport is opened again */
 #define HY_CHAN_BACKOFF_MAX_MS 1000	/* a machine that lost its peer wakes once a second */
+#define HY_CHAN_CALLED_MS 60000		/* but where somebody calls it: should he miss something */
 #define HY_CHAN_DOOR_MS 200		/* a worker's loop stands still for its keeper so long */
 
 /*

@@ -153,7 +153,7 @@ static int hold_links(void *object)
 
 static int door_handle(void *object, int fd, uint32_t events)
 {
-	const struct keeper *k = object;
+	struct keeper *k = object;
 
 	(void)fd;
 	if (events & ~(uint32_t)EPOLLIN)
@@ -171,6 +171,27 @@ static void door_drop(void *object, int fd, int rc)
 }
 
 static const struct ev_class door_class = { "door of the worker", door_handle, door_drop };
+
+static int place_handle(void *object, int fd, uint32_t events)
+{
+	struct keeper *k = object;
+
+	(void)fd;
+	(void)events;
+	return chan_door_look(&k->door);
+}
+
+static void place_drop(void *object, int fd, int rc)
+{
+	struct keeper *k = object;
+
+	(void)rc;
+	ev_del(&k->daemon.loop, fd);
+	chan_door_blind(&k->door);
+}
+
+static const struct ev_class place_class = { "place of the channel's socket", place_handle,
+					     place_drop };
 
 /* Every worker gets a new one: nothing is left in it of what the last one wanted. */
 static int open_door(struct keeper *k)
@@ -307,6 +328,8 @@ static int start_worker(struct keeper *k, struct hy_err *e)
 					 .log = &k->daemon.log };
 	int rc = k->channel ? chan_door_open(&k->door, k->channel, e) : 0;
 
+	if (rc == 0 && k->door.watch >= 0)
+		rc = ev_add(&k->daemon.loop, k->door.watch, &place_class, k, EPOLLIN, e);
 	return rc < 0 ? rc : keep_open(&k->keep, &cfg, e);
 }
 
@@ -351,7 +374,7 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 	k.moving = v->moving;
 	k.channel = v->channel;
 	k.uid = v->uid < 0 ? geteuid() : (uid_t)v->uid;
-	k.door = (struct chan_door){ .listener = -1, .inside = -1, .outside = -1 };
+	k.door = (struct chan_door){ .listener = -1, .inside = -1, .outside = -1, .watch = -1 };
 	k.daemon.on_stop = on_stop;
 	k.daemon.on_look = on_look;
 	k.daemon.object = &k;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "channel/chan.h"
+#include "channel/door.h"
 #include "common/clock.h"
 #include "common/daemon.h"
 #include "common/opt.h"
@@ -225,6 +226,28 @@ static int start_moving(struct worker *w, const struct values *v, struct hy_err 
 	return moves_open(&w->moves, &cfg, e);
 }
 
+/* What could not be opened perhaps can be now. */
+static int door_handle(void *object, int fd, uint32_t events)
+{
+	struct worker *w = object;
+
+	(void)events;
+	if (chan_door_called(fd) < 0)
+		return -EPIPE;
+	chan_open_now(&w->chan);
+	return 0;
+}
+
+static void door_drop(void *object, int fd, int rc)
+{
+	struct worker *w = object;
+
+	(void)rc;
+	ev_del(&w->daemon.loop, fd);
+}
+
+static const struct ev_class door_class = { "door to the keeper", door_handle, door_drop };
+
 static int open_channel(struct worker *w, const struct values *v, struct hy_err *e)
 {
 	struct chan_config cfg = { .role = ROLE_HOST, .software = SOFTWARE,
@@ -237,7 +260,10 @@ static int open_channel(struct worker *w, const struct values *v, struct hy_err 
 	if (v->room >= 0 && !cfg.addr.door && cfg.addr.kind != CHAN_VSOCK)
 		return hy_err_set(e, EINVAL, "channel '%s': there is no such path in a room; give "
 				  "--channel to hylics-keeper, before '--'", v->channel);
-	return chan_open(&w->chan, &cfg, &worker_ops, w, &w->daemon.loop, &w->daemon.log, e);
+	rc = chan_open(&w->chan, &cfg, &worker_ops, w, &w->daemon.loop, &w->daemon.log, e);
+	if (rc == 0 && cfg.addr.door)
+		rc = ev_add(&w->daemon.loop, cfg.addr.door, &door_class, w, EPOLLIN, e);
+	return rc;
 }
 
 static int seal(const struct worker *w, const struct values *v, struct hy_err *e)
@@ -263,6 +289,8 @@ static int serve(struct worker *w, const struct values *v, struct hy_err *e)
 	if (rc == 0)
 		rc = ev_run(&w->daemon.loop, e);
 	chan_close(&w->chan);
+	if (w->moves.door)
+		ev_del(&w->daemon.loop, w->moves.door);
 	if (w->timed_out)
 		return hy_err_set(e, ETIMEDOUT, "%u of %u pings were answered", w->measure.n,
 				  w->measure.pings);

@@ -28,11 +28,13 @@
 #include "common/own.h"
 
 #define FLOOD 4096
+#define PATIENCE 100			/* times HY_CHAN_DOOR_MS */
 
 struct world {
 	char dir[32], path[48], text[64];
 	struct chan_door door;
 	struct hy_err e;
+	bool calls;
 	pid_t keeper;
 };
 
@@ -58,24 +60,49 @@ static void end(struct world *w)
 	assert_int_equal(rmdir(w->dir), 0);
 }
 
-/* Somebody who answers, as a keeper's loop does. */
+/* Somebody who answers and calls, as a keeper's loop does. */
+static void serve(struct chan_door *d)
+{
+	struct pollfd p[2] = { { .fd = d->outside, .events = POLLIN },
+			       { .fd = d->watch, .events = POLLIN } };
+
+	while (poll(p, 2, -1) > 0 && !(p[0].revents & ~POLLIN)) {
+		if (p[0].revents)
+			chan_door_answer(d);
+		if (p[1].revents && chan_door_look(d) < 0) {
+			chan_door_blind(d);
+			p[1].fd = -1;
+		}
+	}
+}
+
 static void start_keeper(struct world *w)
 {
-	struct pollfd p = { .fd = w->door.outside, .events = POLLIN };
-
 	w->keeper = fork();
 	assert_true(w->keeper >= 0);
 	if (w->keeper)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (poll(&p, 1, -1) > 0 && (p.revents & POLLIN))
-		chan_door_answer(&w->door);
+	serve(&w->door);
 	_exit(0);
 }
 
+static int ask_once(struct world *w)
+{
+	return chan_door_ask(w->door.inside, &w->door.addr, &w->calls, &w->e);
+}
+
+/* A keeper that is only slow answers in the end. */
 static int ask(struct world *w)
 {
-	return chan_door_ask(w->door.inside, &w->door.addr, &w->e);
+	int rc;
+
+	for (unsigned int i = 0; i < PATIENCE; i++) {
+		rc = ask_once(w);
+		if (rc != -ETIMEDOUT)
+			break;
+	}
+	return rc;
 }
 
 static unsigned int count_fds(void)
@@ -123,6 +150,77 @@ static void why_it_cannot_be_opened_is_told(void **state)
 	end(&w);
 }
 
+static bool is_called(const struct world *w, int wait_ms)
+{
+	struct pollfd p = { .fd = w->door.inside, .events = POLLIN };
+
+	return poll(&p, 1, wait_ms) > 0;
+}
+
+static void a_socket_that_comes_is_told_once(void **state)
+{
+	struct world w;
+	int fd;
+
+	(void)state;
+	begin(&w, "serial");
+	start_keeper(&w);
+	assert_int_equal(ask(&w), -ENOENT);
+	assert_true(w.calls);
+	hy_autofd listener = hy_unix_listen(w.path, SOCK_STREAM, 0600, 4, &w.e);
+	assert_true(listener >= 0 && is_called(&w, PATIENCE * HY_CHAN_DOOR_MS));
+	assert_int_equal(chan_door_called(w.door.inside), 0);
+	fd = ask(&w);
+	assert_true(fd >= 0 && w.calls);
+	hy_fd_close(&fd);
+	/* who has a connection is not called; the keeper has seen this when it has answered */
+	assert_int_equal(chmod(w.path, 0640), 0);
+	fd = ask(&w);
+	assert_true(fd >= 0 && !is_called(&w, 0));
+	hy_fd_close(&fd);
+	end(&w);
+}
+
+static void names_of_others_are_no_news(void **state)
+{
+	char other[64];
+	struct world w;
+	int fd;
+
+	(void)state;
+	begin(&w, "serial");
+	assert_true(w.door.watch >= 0);
+	w.door.owed = true;
+	snprintf(other, sizeof(other), "%s/other", w.dir);
+	fd = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	hy_fd_close(&fd);
+	assert_int_equal(chan_door_look(&w.door), 0);
+	assert_false(is_called(&w, 0));
+	assert_int_equal(rename(other, w.path), 0);
+	assert_int_equal(chan_door_look(&w.door), 0);
+	assert_true(is_called(&w, 0));
+	end(&w);
+}
+
+/* Then the worker asks on, as where nothing can be watched. */
+static void a_directory_that_goes_is_told(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "serial");
+	start_keeper(&w);
+	assert_int_equal(ask(&w), -ENOENT);
+	assert_true(w.calls);
+	assert_int_equal(rmdir(w.dir), 0);
+	assert_true(is_called(&w, PATIENCE * HY_CHAN_DOOR_MS));
+	assert_int_equal(ask(&w), -ENOENT);
+	assert_false(w.calls);
+	assert_int_equal(mkdir(w.dir, 0700), 0);
+	end(&w);
+}
+
 static void a_listener_outlives_workers(void **state)
 {
 	struct world w;
@@ -167,14 +265,14 @@ static void a_keeper_that_does_not_answer_is_not_waited_for(void **state)
 	(void)state;
 	begin(&w, "unix");
 	fds = count_fds();
-	assert_int_equal(ask(&w), -ETIMEDOUT);
-	assert_int_equal(ask(&w), -ETIMEDOUT);
+	assert_int_equal(ask_once(&w), -ETIMEDOUT);
+	assert_int_equal(ask_once(&w), -ETIMEDOUT);
 	chan_door_answer(&w.door);
 	chan_door_answer(&w.door);
-	assert_int_equal(ask(&w), -ETIMEDOUT);
+	assert_int_equal(ask_once(&w), -ETIMEDOUT);
 	assert_int_equal(count_fds(), fds);
 	hy_fd_close(&w.door.outside);
-	assert_int_equal(ask(&w), -EPIPE);
+	assert_int_equal(ask_once(&w), -EPIPE);
 	end(&w);
 }
 
@@ -205,6 +303,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_connection_comes_each_time_anew),
 		cmocka_unit_test(why_it_cannot_be_opened_is_told),
+		cmocka_unit_test(a_socket_that_comes_is_told_once),
+		cmocka_unit_test(names_of_others_are_no_news),
+		cmocka_unit_test(a_directory_that_goes_is_told),
 		cmocka_unit_test(a_listener_outlives_workers),
 		cmocka_unit_test(a_second_listener_is_refused),
 		cmocka_unit_test(a_keeper_that_does_not_answer_is_not_waited_for),
