@@ -2,6 +2,7 @@
 """How often programs wake up for one move: what the kernel counted as waiting of their own will."""
 
 import contextlib
+import pathlib
 import time
 
 from hylab import LabError
@@ -27,12 +28,18 @@ def wait_silent(offload):
         time.sleep(LOOK_S)
 
 
+def sleeps(pid):
+    """Whether it waits for something, and not for a processor."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    return stat.rpartition(")")[2].split()[0] == "S"
+
+
 def settled(pids):
     """Voluntary switches of the programs, once they do nothing any more."""
     last = None
     while True:
         now = sum(task.counts.voluntary for task in tasks_of(pids))
-        if now == last:
+        if now == last and all(map(sleeps, pids)):
             return now
         last = now
         time.sleep(LOOK_S)

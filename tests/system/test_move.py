@@ -12,6 +12,7 @@ import signal
 import subprocess
 
 import pytest
+from moving import wait_for
 from wiring import Wire
 
 from hylab import wall
@@ -66,9 +67,7 @@ def test_bytes_are_right(stack, build, blocking, family):
         good(offload.ask(port, file, "--connections", "8", "--requests", "6", "--head", "0-2K",
                          "--bytes", "128K-2M", "--offset", "0-4M", "--tail", "0-2K",
                          "--slice", "64K-1M", family=family))
-    counts = offload.counts()
-    assert counts["moved"] == 8
-    assert counts["bytes_file"] > 0
+    offload.wait_counts(lambda counts: counts["moved"] == 8 and counts["bytes_file"] > 0)
     silent_about_resets(seen)
     assert server.alive()
 
@@ -76,9 +75,14 @@ def test_bytes_are_right(stack, build, blocking, family):
 def test_uploads_beside_the_answers(stack):
     offload, file = start(stack)
     offload.serve(PORT, file, "hylics", "--nonblock")
-    good(offload.ask(PORT, file, "--connections", "4", "--requests", "4", "--upload", "0-200K",
-                     "--upload-when", "during", "--bytes", "1M", "--tail", "100"))
-    assert offload.counts()["bytes_up"] > 0
+
+    def come_up():
+        """A connection whose upload is there before its move is not moved; that may be each."""
+        good(offload.ask(PORT, file, "--connections", "4", "--requests", "4", "--upload", "0-200K",
+                         "--upload-when", "during", "--bytes", "1M", "--tail", "100"))
+        return offload.wait_counts(lambda counts: counts["live"] == 0)["bytes_up"] > 0
+
+    wait_for(come_up, "an upload through the host")
 
 
 @pytest.mark.parametrize("option", ["--half-close", "--close-after", "--cork", "--nodelay"])
@@ -97,7 +101,7 @@ def test_bad_wire(stack):
     with offload.watch() as seen:
         good(offload.ask(PORT, file, "--connections", "10", "--requests", "3", "--head", "0-2K",
                          "--bytes", "128K-512K", "--tail", "0-2K", "--upload", "0-20K"))
-    assert offload.counts()["moved"] == 10
+    offload.wait_counts(lambda counts: counts["moved"] == 10)
     assert seen["complete"] and seen["in"]["rst"] == seen["in"]["rst_late"]
 
 

@@ -183,8 +183,8 @@ def test_guest_behind_a_macvtap(stack, family):
     offload, file = offload_in(stack, net, worker=("--home-after", "512K"))
     offload.serve(PORT, file, "hylics", "--nonblock")
     moves_well(offload, file, family=family)
-    assert offload.counts()["homed"] >= 2
-    assert offload.counts()["bytes_file"] >= 2 * (512 << 10)
+    offload.wait_counts(lambda counts: counts["homed"] >= 2 and
+                        counts["bytes_file"] >= 2 * (512 << 10))
 
 
 def test_guests_behind_two_macvtaps_talk_to_each_other(stack):
