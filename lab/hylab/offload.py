@@ -139,6 +139,11 @@ class Offload:
         return f"{guest.interface},{guest_mac(guest)},{guest.v4},{guest.v6}"
 
     @property
+    def nics(self):
+        """All NICs that the keeper is told of."""
+        return (self.nic,)
+
+    @property
     def environment(self):
         """What a program of the guest needs to find agent and library."""
         return {"HYLICS_RUN_DIR": str(self.guest_run), "LD_LIBRARY_PATH": str(LIBRARY)}
@@ -151,8 +156,9 @@ class Offload:
         """The keeper, which starts the worker."""
         guest = self.guest
         self.keeper = self._start(self.net.host, [
-            program("hylics-keeper"), "--vm", f"guest{guest.number}", "--nic",
-            self.nic, "--channel", self.address, *self._options["keeper"], "--",
+            program("hylics-keeper"), "--vm", f"guest{guest.number}",
+            *(word for nic in self.nics for word in ("--nic", nic)),
+            "--channel", self.address, *self._options["keeper"], "--",
             program("hylics-worker"), "--vm", f"guest{guest.number}", "--share", self.share,
             *self._shown("stats"), *self._options["worker"]], self._faults.get("keeper"))
 
@@ -199,10 +205,10 @@ class Offload:
         return json.loads(done.stdout)
 
     @contextlib.contextmanager
-    def asking(self, port, file, *options, family=4, timeout_s=120):
+    def asking(self, port, file, *options, family=4, node=None, where=None, timeout_s=120):
         """The same, meanwhile: an object whose verdict() waits for the end."""
-        argv = [*self.net.client.prefix(), TALK, "client", "--connect", self.where(port, family),
-                "--file", file, *options]
+        argv = [*(node or self.net.client).prefix(), TALK, "client", "--connect",
+                where or self.where(port, family), "--file", file, *options]
         client = Client(argv, timeout_s)
         try:
             yield client

@@ -137,8 +137,9 @@ class Machine:
     def _spec(self):
         shares = tuple(Share(f"hylics-{kind}", str(self.share), place, kind, _CACHES[kind])
                        for kind, place in SHARES.items())
-        return Spec(name="mover", memory=self._memory, taps=(self.net.guests[0].tap,),
-                    node=self.net.host, channel=self.address, shares=shares, time_limit_s=3600)
+        return Spec(name="mover", memory=self._memory,
+                    taps=tuple(guest.tap for guest in self.net.guests), node=self.net.host,
+                    channel=self.address, shares=shares, time_limit_s=3600)
 
 
 class OffloadVm(Offload):

@@ -11,6 +11,7 @@ QEMU's command line is made by `hylics vm qemu-args`. Everything the VM needs is
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -44,6 +45,7 @@ class Tap:
     mac: str = ""
     addresses: tuple = ()   # (address with prefix length, gateway or ""), IPv4 and IPv6
     # The guest's name of the interface is eth0, eth1, ... in the order of the taps.
+    device: str = ""        # of a macvtap, whose queue is opened here; a tap is opened by QEMU
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +182,8 @@ class Vm:
             launcher = [*self.spec.node.prefix(), *launcher]
         self._started = time.monotonic()
         self._deadline = self._started + self.spec.time_limit_s
-        self._start_qemu([*launcher, *argv])
+        with self._opened_queues(argv) as queues:
+            self._start_qemu([*launcher, *argv], queues)
 
     def _closing(self, thing):
         self._cleanup.callback(thing.close)
@@ -236,11 +239,26 @@ class Vm:
         self.accelerator = answer["accelerator"]
         return answer["argv"]
 
-    def _start_qemu(self, argv):
+    @contextlib.contextmanager
+    def _opened_queues(self, argv):
+        """Put the queues of macvtaps into QEMU's command line; their descriptors, open meanwhile."""
+        with contextlib.ExitStack() as stack:
+            queues = []
+            for number, tap in enumerate(self.spec.taps):
+                if not tap.device:
+                    continue
+                queues.append(os.open(tap.device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+                stack.callback(os.close, queues[-1])
+                at = next(i for i, word in enumerate(argv) if word.startswith(f"tap,id=net{number},"))
+                argv[at] = f"tap,id=net{number},fd={queues[-1]},vhost=off"
+            yield queues
+
+    def _start_qemu(self, argv, queues):
         with open(self.directory / "qemu.log", "wb") as errors:
             try:
                 self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, bufsize=0,
-                                                stdout=subprocess.PIPE, stderr=errors)
+                                                stdout=subprocess.PIPE, stderr=errors,
+                                                pass_fds=queues)
             except FileNotFoundError as error:
                 raise LabError(f"'{argv[0]}' is not installed") from error
         self.console = self._closing(Console(self.process.stdout, self.spec.console_file))
