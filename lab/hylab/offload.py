@@ -190,6 +190,10 @@ class Offload:
         server.wait_output("ready")
         return server
 
+    def start_program(self, argv, node=None):
+        """A program in the guest, or in a node, until this offload ends."""
+        return self._start(node or self.guest.node, argv)
+
     def where(self, port, family=4):
         """ADDRESS:PORT at which the client reaches a port of the guest."""
         address, port = self.net.endpoint(self.guest, port, family)

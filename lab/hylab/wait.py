@@ -7,12 +7,12 @@ PATIENCE_S = 30
 LOOK_S = 0.002
 
 
-def wait_for(reached, what, timeout_s=PATIENCE_S):
+def wait_for(reached, what, timeout_s=PATIENCE_S, look_s=LOOK_S):
     """Look until reached() says something; that."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         value = reached()
         if value:
             return value
-        time.sleep(LOOK_S)
+        time.sleep(look_s)
     raise AssertionError(f"in vain: {what}")
