@@ -382,3 +382,36 @@ def ask_with_curl(place, server, directory):
 def test_curl(place, kind, tmp_path):
     with place.server(kind, MODES[1]) as server:
         ask_with_curl(place, server, tmp_path)
+
+
+FFMPEG = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin"]
+
+
+def make_film(directory):
+    """A few seconds of a picture that moves, in segments that are large enough to be moved."""
+    if not os.access("/usr/bin/ffmpeg", os.X_OK):
+        pytest.skip("ffmpeg is not installed")
+    subprocess.run([*FFMPEG, "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25", "-t", "3",
+                    "-codec:v", "mpeg2video", "-qscale:v", "2", "-f", "hls", "-hls_time", "1",
+                    "-hls_list_size", "0", directory / "film.m3u8"], check=True)
+    sizes = [path.stat().st_size for path in directory.glob("film*.ts")]
+    assert len(sizes) > 1 and min(sizes) > 256 * KB, sizes
+
+
+def played(node, where):
+    """The checksum of each picture as ffmpeg shows it."""
+    done = node.run([*FFMPEG, "-i", where, "-f", "framemd5", "-"])
+    assert not done.stderr, done.stderr
+    return done.stdout
+
+
+def test_ffmpeg_plays_a_playlist(place):
+    make_film(place.site.root)
+    node = place.offload.net.client
+    want = played(node, place.site.root / "film.m3u8")
+    assert len(want.splitlines()) > 60
+    for kind in there():
+        before = place.counts()
+        with place.server(kind, MODES[1]) as server:
+            assert played(node, server.url("film.m3u8")) == want, kind
+        assert place.counts()["moved"] > before["moved"], kind

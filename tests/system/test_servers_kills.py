@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Downloads of curl from servers under `hylics-guest run`, while programs of Hylics are killed.
+
+Each download ends with the right bytes, or with an error that curl tells; a short body never looks
+complete; and whoever asks after the kill is served at once. HYLICS_LONG=1: a hundred downloads of
+each server, else twenty.
+"""
+
+import contextlib
+import os
+import subprocess
+
+import pytest
+from asking import KB, MB, Tally, asking, one_by_one
+from moving import LONG, Ends
+
+from hylab import wall
+from hylab.fetch import Ask
+from hylab.net import Net
+from hylab.offload import Offload
+from hylab.servers import KINDS, MODES, Site
+from hylab.wait import PATIENCE_S, wait_for
+
+PORT = 8080
+SERVERS = ("lighttpd", "nginx", "worker")
+DOWNLOADS = 100 if LONG else 20
+FILE_BYTES = 6 * MB
+# A transfer is to last until all of them are under way, and yet to end soon.
+RATE = 2 * MB
+# What curl says of a transfer that did not end as it should: a short body, a reset.
+PARTIAL, RECV_ERROR, EMPTY = 18, 56, 52
+
+
+class Downloads:
+    """So many curls that take the same file, slowly, each with a connection of its own."""
+
+    def __init__(self, place, server, directory):
+        self._place = place
+        self._paths = [directory / str(number) for number in range(DOWNLOADS)]
+        self._all = [place.offload.net.client.popen(
+            ["curl", "--silent", "--fail", "--limit-rate", RATE, "--max-time", 10 * PATIENCE_S,
+             "--output", path, server.url("body")], stdin=subprocess.DEVNULL)
+            for path in self._paths]
+
+    def wait_begun(self):
+        """Each has its first bytes, none has all."""
+        for path, curl in zip(self._paths, self._all):
+            wait_for(lambda path=path: path.exists() and path.stat().st_size,
+                     "the first byte of a download")
+            assert curl.poll() is None, "a download is over too soon"
+
+    def verdicts(self):
+        """How each ended; what it has taken is the beginning of the file, all of it if it says so."""
+        want = (self._place.site.root / "body").read_bytes()
+        found = []
+        for path, curl in zip(self._paths, self._all):
+            code = curl.wait(timeout=10 * PATIENCE_S)
+            got = path.read_bytes()
+            assert want.startswith(got), f"a wrong byte before {len(got)}"
+            assert code or len(got) == len(want), f"{len(got)} bytes look complete"
+            assert code in (0, PARTIAL, RECV_ERROR, EMPTY), code
+            found.append(code)
+        return found
+
+
+class Place:
+    """A guest, its site, and programs to be killed."""
+
+    def __init__(self, stack):
+        net = stack.enter_context(Net.bridge_uplink(spaces=1))
+        self.offload = stack.enter_context(Offload(net, net.guests[0]))
+        self.site = Site(self.offload)
+        self.site.file("body", FILE_BYTES)
+        self.site.file("small", 3 * KB)
+
+    def kill(self, who):
+        """kill -9; whoever is to come back by itself has done so when this returns."""
+        pids = self.offload.pids("agent" if who in ("agent", "holder") else "keeper")
+        with Ends([pids[0] if who in ("holder", "keeper") else pids[1]]):
+            if who in ("holder", "keeper"):
+                getattr(self.offload, "agent" if who == "holder" else who).kill()
+            else:
+                self.offload.kill_child(who)
+
+
+@pytest.fixture(name="place")
+def _place():
+    wall.require()
+    with contextlib.ExitStack() as stack:
+        yield Place(stack)
+
+
+def is_served(place, server):
+    """Whoever asks now is answered: one that comes anew, small files and large ones."""
+    tally = Tally()
+    for names in (["small"], ["body", "small", "body"]):
+        with asking(place.offload, server, place.site) as one:
+            one_by_one(one, tally, map(Ask, names))
+
+
+@pytest.mark.parametrize("who", ["worker", "agent", "keeper", "holder"])
+@pytest.mark.parametrize("kind", SERVERS)
+def test_killed_under_downloads(place, tmp_path, kind, who):
+    """The worker and the agent come back and go on; without keeper or holder what was moved ends."""
+    if KINDS[kind].missing():
+        pytest.skip(KINDS[kind].missing())
+    server = place.site.start(kind, PORT, MODES[1])
+    downloads = Downloads(place, server, tmp_path)
+    downloads.wait_begun()
+    place.offload.wait_counts(lambda counts: counts["moved"] == DOWNLOADS)
+    place.kill(who)
+    is_served(place, server)
+    ended = downloads.verdicts()
+    if who in ("worker", "agent"):
+        assert not any(ended), ended
+    is_served(place, server)
+    assert server.process.alive(), server.errors()
+    assert "HYLICS_FAULT" not in os.environ
