@@ -120,9 +120,20 @@ static int take_page(int memfd)
 	return p->version == HY_PAGE_VERSION && p->slots > 0 ? 0 : -EPROTO;
 }
 
+void agent_remember_place(void)
+{
+	struct lib_agent *g = lib_agent();
+	const char *dir = secure_getenv("HYLICS_RUN_DIR");
+	int n = snprintf(g->dir, sizeof(g->dir), "%s", dir ? dir : "/run/hylics");
+
+	if (n < 0 || (size_t)n >= sizeof(g->dir))
+		g->dir[0] = '\0';
+}
+
 static int connect_agent(void)
 {
-	const char *dir = secure_getenv("HYLICS_RUN_DIR");
+	const struct lib_agent *g = lib_agent();
+	const char *dir = g->dir[0] ? g->dir : secure_getenv("HYLICS_RUN_DIR");
 	char path[HY_UNIX_PATH_MAX + 1];
 	int n = snprintf(path, sizeof(path), "%s/agent.sock", dir ? dir : "/run/hylics");
 	hy_autofd fd = -1;

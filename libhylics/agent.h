@@ -22,6 +22,13 @@
  * Return: true if joined, perhaps since long
  */
 bool agent_join(struct lib_area *a);
+
+/**
+ * agent_remember_place() - Let the environment of now say where the agent is, whatever becomes of it
+ *
+ * For the start of a program under the preload: nginx, for one, empties its environment later.
+ */
+void agent_remember_place(void);
 bool agent_is_there(void);	/* Joined, and neither the agent nor the socket to it is gone */
 void agent_leave(struct lib_area *a);	/* Close the connection to it; pairs go on */
 

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "common/limits.h"
+#include "common/unixsock.h"
 #include "proto/page.h"
 #include "proto/reason.h"
 #include "proto/tally.h"
@@ -103,6 +104,7 @@ struct lib_agent {
 	dev_t dev;
 	ino_t ino;
 	uint32_t answer_ms;		/* how long an answer is waited for; tests wait longer */
+	char dir[HY_UNIX_PATH_MAX + 1];	/* where its socket is; empty: as the environment says */
 };
 
 /**

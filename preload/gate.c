@@ -26,6 +26,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "libhylics/agent.h"
 #include "libhylics/lib.h"
 #include "libhylics/lines.h"
 
@@ -73,6 +74,7 @@ bool gate_open(void)
 __attribute__((constructor)) static void start(void)
 {
 	next_find_all();
+	agent_remember_place();
 	/* now, as its children are to have it too: those that servers fork for each connection */
 	if (gate_open())
 		(void)lib_area();
