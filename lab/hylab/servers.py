@@ -106,10 +106,11 @@ LogFormat "%r|%>s|%B" bytes
 CustomLog {place}/access.log bytes
 DocumentRoot {root}
 """
-_PREFORK = "StartServers 4\nMinSpareServers 4\nMaxSpareServers 150\nServerLimit 150\n" \
+# with enough of them at once, none has to be started while something is counted
+_PREFORK = "StartServers 8\nMinSpareServers 1\nMaxSpareServers 150\nServerLimit 150\n" \
     "MaxRequestWorkers 150"
-_THREADED = "StartServers 1\nServerLimit 6\nThreadsPerChild 25\nMaxRequestWorkers 150\n" \
-    "MaxSpareThreads 150"
+_THREADED = "StartServers 2\nServerLimit 6\nThreadsPerChild 25\nMaxRequestWorkers 150\n" \
+    "MinSpareThreads 1\nMaxSpareThreads 150"
 
 
 @dataclasses.dataclass(frozen=True)
