@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A hylicsd of one's own: folders, cgroup, socket; asked by the hylics command."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -162,3 +163,17 @@ class Hylicsd:
             if (top / self.group).is_dir():
                 (top / self.group).rmdir()
         shutil.rmtree(self.top)
+
+
+@contextlib.contextmanager
+def running(*vm, errors=None):
+    """One that answers, with a VM if words for "vm add" are given; it takes everything with it."""
+    host = Hylicsd()
+    host.errors = errors
+    host.start()
+    try:
+        if vm:
+            host.ask("vm", "add", *vm)
+        yield host
+    finally:
+        host.close()

@@ -9,7 +9,7 @@ import signal
 import tempfile
 
 import pytest
-from hylab.hylicsd import Hylicsd
+from hylab.hylicsd import running
 from moving import children, wait_for
 
 from hylab import channel, wall
@@ -27,11 +27,8 @@ OPTIONS = "nosuid,nodev"
 @pytest.fixture(name="host", scope="module")
 def _host():
     wall.require()
-    host = Hylicsd()
-    host.start()
-    host.ask("vm", "add", NAME, "--share", "64M")
-    yield host
-    host.close()
+    with running(NAME, "--share", "64M") as host:
+        yield host
 
 
 class Guest:

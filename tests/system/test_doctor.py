@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import pytest
-from hylab.hylicsd import BUILD, Hylicsd
+from hylab.hylicsd import BUILD, running
 from moving import wait_for
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "man" / "hylics.1"
@@ -16,10 +16,8 @@ PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "man" / "hylics.1"
 
 @pytest.fixture(name="host", scope="module")
 def _host():
-    host = Hylicsd()
-    host.start()
-    yield host
-    host.close()
+    with running() as host:
+        yield host
 
 
 def look(host, code=0):

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 from moving import REPEATS, VM_STEPS, Ends, wait_for
 
-from hylab.hylicsd import Hylicsd
+from hylab.hylicsd import running
 from hylab.virtiofs import DESCRIPTIONS
 
 MB = 1 << 20
@@ -23,10 +23,8 @@ NIC = "hytest0,52:54:00:00:00:01,10.9.0.2"
 
 @pytest.fixture(name="host")
 def _host():
-    host = Hylicsd()
-    host.start()
-    yield host
-    host.close()
+    with running() as host:
+        yield host
 
 
 def test_vm_has_its_share_and_keeper_and_goes_without_a_trace(host):

@@ -20,7 +20,7 @@ from test_hylicsd import ADDING, PIECES, REMOVING
 from test_move_faults import PORT, asking, never_wrong
 
 from hylab import BUILD, wall
-from hylab.hylicsd import SOON_S, Hylicsd
+from hylab.hylicsd import SOON_S, Hylicsd, running
 from hylab.net import Net
 from hylab.offload import Offload
 
@@ -30,10 +30,8 @@ WHO = ("worker", "keeper", "virtiofsd")
 
 @pytest.fixture(name="host")
 def _host():
-    host = Hylicsd()
-    host.start()
-    yield host
-    host.close()
+    with running() as host:
+        yield host
 
 
 def is_taken(path):

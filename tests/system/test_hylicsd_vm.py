@@ -10,7 +10,7 @@ import pytest
 from moving import wait_for
 
 from hylab import channel, wall
-from hylab.hylicsd import Hylicsd
+from hylab.hylicsd import running
 from hylab.vm import Share, Spec, Vm
 
 MB = 1 << 20
@@ -20,11 +20,8 @@ NAME = "web1"
 @pytest.fixture(name="host", scope="module")
 def _host():
     wall.require()
-    host = Hylicsd()
-    host.start()
-    host.ask("vm", "add", NAME, "--share", "64M")
-    yield host
-    host.close()
+    with running(NAME, "--share", "64M") as host:
+        yield host
 
 
 def boot(host):

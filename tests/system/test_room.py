@@ -17,7 +17,7 @@ from moving import wait_for
 
 from hylab import BUILD, wall
 from hylab.channel import program
-from hylab.hylicsd import Hylicsd
+from hylab.hylicsd import running
 from hylab.net import Net
 from hylab.offload import guest_mac
 
@@ -145,10 +145,8 @@ def test_what_a_worker_that_was_taken_over_cannot_do(stack, tmp_path):
 
 @pytest.fixture(name="host")
 def _host():
-    host = Hylicsd()
-    host.start()
-    yield host
-    host.close()
+    with running() as host:
+        yield host
 
 
 def worker_of(host, name):

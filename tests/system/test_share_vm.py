@@ -19,7 +19,7 @@ import tempfile
 
 import pytest
 import side
-from hylab.hylicsd import Hylicsd
+from hylab.hylicsd import running
 from moving import wait_for
 
 from hylab import wall
@@ -91,13 +91,11 @@ class Pair:
 @pytest.fixture(name="hylicsd", scope="module")
 def _hylicsd():
     wall.require()
-    host = Hylicsd()
-    host.start()
-    for way, (kind, cache) in WAYS.items():
-        words = ["--export", kind] + (["--cache", cache] if kind == "virtiofs" else [])
-        host.ask("vm", "add", way, "--share", "32M", "--inodes", str(INODES), *words)
-    yield host
-    host.close()
+    with running() as host:
+        for way, (kind, cache) in WAYS.items():
+            words = ["--export", kind] + (["--cache", cache] if kind == "virtiofs" else [])
+            host.ask("vm", "add", way, "--share", "32M", "--inodes", str(INODES), *words)
+        yield host
 
 
 def share_of(way, shown):

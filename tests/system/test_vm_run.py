@@ -16,7 +16,7 @@ import time
 import xml.etree.ElementTree as xml
 
 import pytest
-from hylab.hylicsd import BUILD, SOON_S, Hylicsd
+from hylab.hylicsd import BUILD, SOON_S, Hylicsd, running
 from moving import REPEATS, Ends, children, wait_for
 
 from hylab import wall
@@ -36,11 +36,8 @@ DOMAIN = """<domain type='qemu'><name>web1</name><memory unit='MiB'>512</memory>
 @pytest.fixture(name="host", scope="module")
 def _host():
     wall.require()
-    host = Hylicsd()
-    host.start()
-    host.ask("vm", "add", NAME, "--share", "64M", "--tap", f"{TAP},{MAC}")
-    yield host
-    host.close()
+    with running(NAME, "--share", "64M", "--tap", f"{TAP},{MAC}") as host:
+        yield host
 
 
 def guest_options():

@@ -14,7 +14,7 @@ import time
 
 from hylab import LabError
 from hylab.experiment import Arm, Experiment, Metric
-from hylab.hylicsd import SOON_S, Hylicsd
+from hylab.hylicsd import SOON_S, running
 from hylab.sample import Sampler
 from hylab.wait import wait_for
 
@@ -47,18 +47,6 @@ def rss_kb(pid):
 def mounts():
     """How many there are here."""
     return len(pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines())
-
-
-@contextlib.contextmanager
-def daemon():
-    """A hylicsd that answers, and takes everything with it."""
-    host = Hylicsd()
-    host.errors = subprocess.DEVNULL
-    host.start()
-    try:
-        yield host
-    finally:
-        host.close()
 
 
 def held(host):
@@ -177,7 +165,7 @@ class Host(Experiment):
     def run_arm(self, ctx, arm, repeat):
         """A hylicsd of its own."""
         measured = {}
-        with daemon() as host:
+        with running(errors=subprocess.DEVNULL) as host:
             if "vms" in arm.params:
                 return idle(host, arm.params["vms"], QUICK_IDLE_S if ctx.quick else IDLE_S)
             if arm.name == "cycles":
