@@ -9,15 +9,19 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
-from moving import REPEATS, VM_STEPS, Ends, wait_for
+from moving import PATIENCE_S, REPEATS, VM_STEPS, Ends, wait_for
 
+from hylab import wakes
 from hylab.hylicsd import running
 from hylab.virtiofs import DESCRIPTIONS
 
 MB = 1 << 20
 PIECES = 6
+SILENCE_S = 2.5     # it was each second
+FEW = 2             # the counters are written once more
 NIC = "hytest0,52:54:00:00:00:01,10.9.0.2"
 
 
@@ -25,6 +29,22 @@ NIC = "hytest0,52:54:00:00:00:01,10.9.0.2"
 def _host():
     with running() as host:
         yield host
+
+
+def test_a_vm_that_does_not_run_wakes_nobody(host):
+    """Its keeper sees the channel's socket come; nobody looks for it."""
+    host.ask("vm", "add", "web1", "--share", "16M", f"--tap={NIC}")
+    host.wait_for_worker()
+    pids = host.processes()
+    wait_for(lambda: host.worker_counts("web1"), "the worker serves")
+    before = wakes.settled(pids)
+    time.sleep(SILENCE_S)
+    assert wakes.settled(pids) - before <= FEW
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(host.vm("web1")["channel"])
+        listener.listen()
+        listener.settimeout(PATIENCE_S)
+        listener.accept()[0].close()
 
 
 def test_vm_has_its_share_and_keeper_and_goes_without_a_trace(host):
