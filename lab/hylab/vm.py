@@ -75,7 +75,7 @@ class Spec:
     node: object = None         # net.Node whose namespace has the taps
     cpu_cap: float = None       # CPUs for QEMU and virtiofsd together
     memory_limit: int = None    # bytes of host memory for both
-    time_limit_s: float = 300   # of the whole VM
+    time_limit_s: float = 900   # of the whole VM, which hangs then
     env: dict = dataclasses.field(default_factory=dict)
     console_file: str = None    # keep what the console printed
 

@@ -273,7 +273,8 @@ static ssize_t ask(uint8_t *packet, size_t len, struct hy_fds *fds)
 		return -errno;
 	scene_patience();
 	do {
-		n = hy_fds_recv(scene.sock, packet, LOCAL_PACKET_MAX, fds, 1, MSG_DONTWAIT);
+		n = hy_fds_recv(scene.sock, packet, LOCAL_PACKET_MAX, fds, HY_FDS_PER_MESSAGE_MAX,
+				MSG_DONTWAIT);
 	} while (n == -EAGAIN && scene_round());
 	return n;
 }
@@ -289,7 +290,7 @@ void scene_join(void)
 	scene.sock = hy_unix_connect(path, SOCK_SEQPACKET, &e);
 	if (scene.sock < 0)
 		probe_bail("%s: %s", e.text, strerror(e.num));
-	if (ask(packet, local_encode_join(7, packet), &fds) <= 0 || fds.n != 1)
+	if (ask(packet, local_encode_join(7, packet), &fds) <= 0 || fds.n == 0)
 		probe_bail("no page");
 	scene.page = mmap(NULL, sizeof(*scene.page), PROT_READ, MAP_SHARED, fds.fd[0], 0);
 	if (scene.page == MAP_FAILED)

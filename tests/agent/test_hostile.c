@@ -67,9 +67,12 @@ static int join_again(int *memfd)
 	sock = hy_unix_connect(path, SOCK_SEQPACKET, &e);
 	tell_agent(sock, packet, local_encode_join(1, packet), NULL, 0);
 	if (!UNTIL(recv(sock, packet, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) ||
-	    hy_fds_recv(sock, packet, sizeof(packet), &fds, 1, 0) <= 0 || fds.n != 1)
+	    hy_fds_recv(sock, packet, sizeof(packet), &fds, HY_FDS_PER_MESSAGE_MAX, 0) <= 0 ||
+	    fds.n == 0)
 		probe_bail("no page");
 	*memfd = fds.fd[0];
+	fds.fd[0] = -1;
+	hy_fds_close(&fds);
 	return sock;
 }
 

@@ -21,6 +21,7 @@
 
 #define WAIT_STEP_NS 1000000L
 #define WAIT_LIMIT_S 10
+#define SLOWER 5			/* than it was measured: emulated, with others beside it */
 
 static struct {
 	unsigned int checks;
@@ -60,8 +61,8 @@ void probe_begin(unsigned int limit_s)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGALRM, on_alarm);
 	probe.end = clock_now();
-	probe.end.tv_sec += limit_s;
-	alarm(limit_s);
+	probe.end.tv_sec += limit_s * SLOWER;
+	alarm(limit_s * SLOWER);
 }
 
 bool probe_check(bool holds, const char *fmt, ...)

@@ -43,7 +43,8 @@ struct probe_pair {
 
 /**
  * probe_begin() - First call of a probe: starts the clock
- * @limit_s:	After so many seconds the probe ends as failed, whatever it waits for
+ * @limit_s:	Far more seconds than it takes on a quiet machine; after some times as many it ends
+ *		as failed, whatever it waits for
  */
 void probe_begin(unsigned int limit_s);
 

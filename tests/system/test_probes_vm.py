@@ -51,7 +51,7 @@ def _guest():
     disk = swap_disk()
     try:
         with Vm(Spec(name="probes", memory="1G", shares=mounts(str(directory)), disks=(disk,),
-                     env={"HY_PROBE_DIR": SWAP_PLACE})) as vm:
+                     env={"HY_PROBE_DIR": SWAP_PLACE}, time_limit_s=1500)) as vm:
             made = vm.run(f"mkdir -p {SWAP_PLACE} && /run/busybox mount -t ext4 /dev/vda "
                           f"{SWAP_PLACE}")
             assert made.code == 0, made.stderr

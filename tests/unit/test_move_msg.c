@@ -451,13 +451,13 @@ static void every_reason_has_a_name_of_its_own(void **state)
 /* So that it may be an index of counters. */
 static void a_reason_of_a_newer_peer_becomes_an_error(void **state)
 {
+	const uint8_t newer[2] = { MOVE_REASONS };
 	struct move_answer m = { .reason = 1 };
 
 	(void)state;
 	assert_int_equal(move_answer_decode((const uint8_t *)"\0\0", 2, &m), 0);
 	assert_int_equal(m.reason, MOVE_DONE);
-	assert_int_equal(move_answer_decode((const uint8_t *)"\x19\0", 2, &m), 0);
-	assert_int_equal(MOVE_REASONS, 0x19);
+	assert_int_equal(move_answer_decode(newer, 2, &m), 0);
 	assert_int_equal(m.reason, MOVE_ERROR);
 	assert_int_equal(move_answer_decode((const uint8_t *)"\xff\xff", 2, &m), 0);
 	assert_int_equal(m.reason, MOVE_ERROR);
