@@ -181,6 +181,8 @@
 #define HY_LIB_AGAIN_MS 1000
 /* A slot of the page is used again only when the agent has surely heard of its last use. */
 #define HY_LIB_SLOT_MS 10000
+/* The preload: mappings of the share it remembers; a write() compares with each of them. */
+#define HY_LIB_MAPPINGS_MAX 64
 /* From here on a marker costs no more than the bytes, on a connection that has been moved. */
 #define HY_LIB_MARK_MIN 16384
 

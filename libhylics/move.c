@@ -295,6 +295,12 @@ static bool is_refused(struct lib_conn *c, int sock)
 	       now == ino;
 }
 
+bool move_may(struct lib_conn *c, int sock)
+{
+	return move_is_pair(c, sock) ||
+	       (move_allowed() == MOVE_DONE && !is_refused(c, sock) && is_established(sock));
+}
+
 static void refuse(struct lib_conn *c, uint64_t ino, uint64_t until_ms)
 {
 	atomic_store(&c->refused_ino, ino);

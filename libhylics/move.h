@@ -44,6 +44,9 @@ void move_decided(struct lib_conn *c, int sock, enum move_reason reason, const s
  */
 enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool may_wait);
 
+/* Before anything is looked up for a call: is it a pair, or a TCP connection not just refused? */
+bool move_may(struct lib_conn *c, int sock);
+
 /**
  * move_take_back() - Have the TCP socket again, if the agent serves it and nothing is under way
  * @c:		Its entry, a pair

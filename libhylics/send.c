@@ -15,9 +15,8 @@
 #include "common/own.h"
 #include "libhylics/maps.h"
 #include "libhylics/move.h"
+#include "libhylics/send.h"
 #include "libhylics/slice.h"
-
-#define FLAGS_OURS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE)
 
 /*
  * The host reads the file, not this memory: what the program has written into the mapping must get
@@ -31,7 +30,7 @@ static bool is_written(const void *buf, size_t len, const struct maps_place *pla
 }
 
 /* The file behind the memory; -errno if it is to be sent as bytes. */
-static int find(struct lib_conn *c, const void *buf, size_t len, struct slice *s)
+static int find(struct lib_conn *c, const void *buf, size_t len, bool fixed, struct slice *s)
 {
 	struct maps_place place;
 	hy_autofd file = maps_find(buf, len, (dev_t)atomic_load(&lib_page()->share_dev), &place);
@@ -39,15 +38,16 @@ static int find(struct lib_conn *c, const void *buf, size_t len, struct slice *s
 	if (file < 0)
 		return file;
 	/* all of it: behind the file's end the plain call finds zeros, or nothing to read */
-	if (slice_of(c, file, place.offset, len, s) != MOVE_DONE || s->len != len ||
-	    !is_written(buf, len, &place))
+	if (slice_of(c, file, place.offset, len, s) != MOVE_DONE || s->len != len)
+		return -ENOENT;
+	if (fixed ? place.writable || slice_flush(s) != MOVE_DONE : !is_written(buf, len, &place))
 		return -ENOENT;
 	return hy_fd_steal(&file);
 }
 
 /* The file to send, moving the connection if that is due; -errno: send bytes. */
 static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, bool may_wait,
-		   struct slice *s)
+		   bool fixed, struct slice *s)
 {
 	bool pair = move_is_pair(c, sock);
 	enum move_reason reason = MOVE_DONE;
@@ -63,7 +63,7 @@ static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, bo
 	if (reason == MOVE_DONE && len < HY_LIB_MARK_MIN)
 		reason = MOVE_BELOW_THRESHOLD;
 	if (reason == MOVE_DONE) {
-		file = find(c, buf, len, s);
+		file = find(c, buf, len, fixed, s);
 		if (file < 0)
 			reason = MOVE_NOT_ON_SHARE;
 	}
@@ -74,15 +74,22 @@ static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, bo
 	return reason == MOVE_DONE ? hy_fd_steal(&file) : -ENOENT;
 }
 
-static ssize_t mem_call(struct lib_conn *c, int sock, const void *buf, size_t len, int flags)
+ssize_t send_memory(struct lib_conn *c, int sock, const void *buf, size_t len, int flags,
+		    bool fixed)
 {
 	struct slice s;
-	ssize_t n = -ENOENT;
 	bool may_wait = !(flags & MSG_DONTWAIT);
-	hy_autofd file = (flags & ~FLAGS_OURS) ? -1 : prepare(c, sock, buf, len, may_wait, &s);
+	hy_autofd file = -ENOENT;
 
-	if (file >= 0)
-		n = slice_put(c, sock, &s, may_wait);
+	if (!(flags & ~SEND_FLAGS))
+		file = prepare(c, sock, buf, len, may_wait, fixed, &s);
+	return file < 0 ? file : slice_put(c, sock, &s, may_wait);
+}
+
+static ssize_t mem_call(struct lib_conn *c, int sock, const void *buf, size_t len, int flags)
+{
+	ssize_t n = send_memory(c, sock, buf, len, flags, false);
+
 	if (n == -EAGAIN || n == -EINTR) {
 		errno = (int)-n;
 		return -1;

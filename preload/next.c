@@ -17,7 +17,7 @@ enum next_name {
 	NEXT_sendfile, NEXT_read, NEXT_readv, NEXT_recv, NEXT_recvfrom, NEXT_recvmsg, NEXT_write,
 	NEXT_writev, NEXT_send, NEXT_sendto, NEXT_sendmsg, NEXT_getsockopt, NEXT_setsockopt,
 	NEXT_getpeername, NEXT_getsockname, NEXT_fstat, NEXT_ioctl, NEXT_prctl, NEXT_syscall,
-	NEXT_COUNT,
+	NEXT_mmap, NEXT_COUNT,
 };
 
 static const char *const names[NEXT_COUNT] = {
@@ -40,6 +40,7 @@ static const char *const names[NEXT_COUNT] = {
 	[NEXT_ioctl] = "ioctl",
 	[NEXT_prctl] = "prctl",
 	[NEXT_syscall] = "syscall",
+	[NEXT_mmap] = "mmap",
 };
 
 static _Atomic(void *) found[NEXT_COUNT];	/* NULL: not looked up */
@@ -147,6 +148,20 @@ NEXT(int, getpeername, (int sock, struct sockaddr *addr, socklen_t *len), (sock,
 NEXT(int, getsockname, (int sock, struct sockaddr *addr, socklen_t *len), (sock, addr, len),
      KERNEL(SYS_getsockname, sock, addr, len, 0, 0, 0))
 NEXT(int, fstat, (int fd, struct stat *st), (fd, st), KERNEL(SYS_fstat, fd, st, 0, 0, 0, 0))
+/*
+ * Not looked up where it is called: a program's own malloc() calls it before it is ready to serve
+ * dlsym().
+ */
+void *next_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	void *found_fn = atomic_load_explicit(&found[NEXT_mmap], memory_order_relaxed);
+	void *(*fn)(void *, size_t, int, int, int, off_t) = found_fn;
+
+	if (!found_fn || found_fn == &missing)
+		return (void *)(intptr_t)KERNEL(SYS_mmap, at, len, prot, flags, fd, offset);
+	return fn(at, len, prot, flags, fd, offset);
+}
+
 /* These take what they are given from a list that has no end. */
 int next_ioctl(int fd, unsigned long request, void *arg)
 {

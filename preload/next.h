@@ -17,6 +17,7 @@
 #define HY_PRELOAD_NEXT_H
 
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -56,6 +57,7 @@ int next_getsockname(int sock, struct sockaddr *addr, socklen_t *len);
 int next_fstat(int fd, struct stat *st);
 int next_ioctl(int fd, unsigned long request, void *arg);
 int next_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+void *next_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
 long next_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
 /* Looks all of them up, so that none is looked up in a signal handler or a child of vfork(). */
@@ -79,6 +81,7 @@ void next_find_all(void);
 #define getpeername(sock, addr, len) next_getpeername(sock, addr, len)
 #define getsockname(sock, addr, len) next_getsockname(sock, addr, len)
 #define fstat(fd, st) next_fstat(fd, st)
+#define mmap(at, len, prot, flags, fd, offset) next_mmap(at, len, prot, flags, fd, offset)
 #define ioctl(fd, request, arg) next_ioctl(fd, request, arg)
 
 #endif

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "libhylics/lib.h"
+#include "libhylics/tally.h"
 #include "preload/gate.h"
 
 #define AT_POSITION (-1)	/* a run without offsets */
@@ -138,6 +139,7 @@ PRELOAD_SHOWN ssize_t (sendfile)(int out, int in, off_t *offset, size_t count)
 		return decide(c, out, in, offset, count);
 	if (n > 0)
 		add_to_run(&c->run, in, offset, (uint64_t)n);
+	tally_count(out, MOVE_BELOW_THRESHOLD);
 	return n;
 }
 
