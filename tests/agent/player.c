@@ -290,8 +290,8 @@ void scene_join(void)
 	scene.sock = hy_unix_connect(path, SOCK_SEQPACKET, &e);
 	if (scene.sock < 0)
 		probe_bail("%s: %s", e.text, strerror(e.num));
-	if (ask(packet, local_encode_join(7, packet), &fds) <= 0 || fds.n == 0)
-		probe_bail("no page");
+	if (ask(packet, local_encode_join(7, packet), &fds) <= 0 || fds.n != 2)
+		probe_bail("no page and no tally");
 	scene.page = mmap(NULL, sizeof(*scene.page), PROT_READ, MAP_SHARED, fds.fd[0], 0);
 	if (scene.page == MAP_FAILED)
 		probe_bail("the page cannot be mapped: %s", strerror(errno));

@@ -55,7 +55,8 @@ static bool was_reset(const struct player *p)
 	       UNTIL(p->up_eof || p->up_error));
 }
 
-static int join_again(int *memfd)
+/* The tally may be NULL. */
+static int join_again(int *memfd, int *tally)
 {
 	uint8_t packet[LOCAL_PACKET_MAX];
 	struct hy_err e = { 0 };
@@ -68,11 +69,12 @@ static int join_again(int *memfd)
 	tell_agent(sock, packet, local_encode_join(1, packet), NULL, 0);
 	if (!UNTIL(recv(sock, packet, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) ||
 	    hy_fds_recv(sock, packet, sizeof(packet), &fds, HY_FDS_PER_MESSAGE_MAX, 0) <= 0 ||
-	    fds.n == 0)
-		probe_bail("no page");
+	    fds.n != 2)
+		probe_bail("no page and no tally");
 	*memfd = fds.fd[0];
-	fds.fd[0] = -1;
-	hy_fds_close(&fds);
+	if (tally)
+		*tally = hy_fd_steal(&fds.fd[1]);
+	hy_fd_close(&fds.fd[1]);
 	return sock;
 }
 
@@ -85,13 +87,16 @@ static bool is_dropped(int sock)
 
 static void test_page(void)
 {
-	int memfd, sock = join_again(&memfd);
+	int memfd, tally, sock = join_again(&memfd, &tally);
 	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 
 	probe_check(at == MAP_FAILED, "a page cannot be mapped for writing");
 	probe_check(pwrite(memfd, "x", 1, 0) < 0 && ftruncate(memfd, 0) < 0,
 		    "nor written, nor cut");
+	probe_check(ftruncate(tally, 0) < 0 && ftruncate(tally, 1 << 20) < 0,
+		    "a tally can be written, but not cut");
 	close(memfd);
+	close(tally);
 	close(sock);
 }
 
@@ -100,7 +105,7 @@ static void refused_move(const char *what, uint32_t slot, const int *fds, unsign
 {
 	const struct local_move m = { .slot = slot, .linger_s = LOCAL_LINGER_OFF };
 	uint8_t packet[LOCAL_PACKET_MAX];
-	int memfd, sock = join_again(&memfd);
+	int memfd, sock = join_again(&memfd, NULL);
 
 	tell_agent(sock, packet, local_encode_move(1, &m, packet), fds, n);
 	probe_check(is_dropped(sock), "%s: the client is dropped", what);
@@ -147,7 +152,7 @@ static void test_moves(void)
 	refused_move("a pair of packets", 1, fds, 2);
 	fds[1] = named;
 	refused_move("a connection to somebody else as pair", 1, fds, 2);
-	sock = join_again(&memfd);
+	sock = join_again(&memfd, NULL);
 	tell_agent(sock, packet, local_encode_slot(LOCAL_TAKE_BACK, 1, &s, packet), NULL, 0);
 	probe_check(UNTIL(recv(sock, packet, sizeof(packet), MSG_DONTWAIT) > 0) &&
 			    packet[2] == LOCAL_ERROR,
@@ -184,7 +189,7 @@ static void refused_sockets(const char *what, unsigned int n)
 {
 	const struct local_move m = { .slot = 1, .linger_s = LOCAL_LINGER_OFF };
 	uint8_t packet[LOCAL_PACKET_MAX];
-	int fds[3], memfd, sock = join_again(&memfd);
+	int fds[3], memfd, sock = join_again(&memfd, NULL);
 
 	for (unsigned int i = 0; i < n; i++)
 		fds[i] = lingering_socket(next++);

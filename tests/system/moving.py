@@ -67,11 +67,14 @@ class Ends:
 class Puppet:
     """A server in the guest that does what it is told, one order after another; see puppet.py."""
 
+    script = "puppet.py"
+    preload = ""
+
     def __init__(self, offload, node=None):
         environment = {**os.environ, **offload.environment, "HYLICS_LIBRARY": str(
-            LIBRARY / "libhylics.so.0")}
+            LIBRARY / "libhylics.so.0"), "LD_PRELOAD": self.preload}
         environment.pop("HYLICS_FAULT", None)
-        script = pathlib.Path(__file__).with_name("puppet.py")
+        script = pathlib.Path(__file__).with_name(self.script)
         self._process = subprocess.Popen(
             [*(node or offload.guest.node).prefix(), sys.executable, "-B", str(script)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0)
