@@ -3,8 +3,8 @@
 
 open PATH		map it, for reading alone
 accept			take the next connection
-write CALL N HEAD PIECE	HEAD bytes and then N of the file, PIECE at a time, all from its mapping but the
-			head; CALL: write, writev, send or sendmsg. Ends with the connection's close
+write CALL N HEAD PIECE	HEAD bytes, then N of the mapping, PIECE at a time, by CALL: write, writev,
+			send or sendmsg; then the connection's close
 """
 
 import json

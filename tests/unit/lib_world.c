@@ -58,6 +58,7 @@ void world_open(struct world *w)
 	setenv("HYLICS_RUN_DIR", w->dir, 1);
 	unsetenv("HYLICS");
 	lib_agent()->answer_ms = ANSWER_MS;
+	lib_agent()->dir[0] = '\0';	/* the preload has looked where it is before us */
 	snprintf(w->path, sizeof(w->path), "%s/body", w->dir);
 	w->file = (int)PROBE_TRY(open(w->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
 	fill_file(w->file);
