@@ -116,7 +116,7 @@ static bool may_be_noted(size_t len, int prot, int flags, int fd)
 
 /**
  * mmap() - As mmap(2)
- * @at:		From the program, all of them
+ * @addr:	From the program, all of them
  * @len:	Bytes
  * @prot:	Protection
  * @flags:	Flags
@@ -125,9 +125,9 @@ static bool may_be_noted(size_t len, int prot, int flags, int fd)
  *
  * Return: as mmap(2)
  */
-PRELOAD_SHOWN void *(mmap)(void *at, size_t len, int prot, int flags, int fd, off_t offset)
+PRELOAD_SHOWN void *(mmap)(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	void *map = mmap(at, len, prot, flags, fd, offset);
+	void *map = mmap(addr, len, prot, flags, fd, offset);
 
 	if (may_be_noted(len, prot, flags, fd) && map != MAP_FAILED)
 		note(map, len, fd);
@@ -135,8 +135,8 @@ PRELOAD_SHOWN void *(mmap)(void *at, size_t len, int prot, int flags, int fd, of
 }
 
 /* 64-bit alone: the same function under both names. */
-PRELOAD_SHOWN void *(mmap64)(void *at, size_t len, int prot, int flags, int fd, off64_t offset)
-	__attribute__((alias("mmap")));
+PRELOAD_SHOWN void *(mmap64)(void *addr, size_t len, int prot, int flags, int fd,
+			      off64_t offset) __attribute__((alias("mmap")));
 
 /* -- the look that costs nothing -- */
 
@@ -173,73 +173,96 @@ static bool adds_up(const struct iovec *iov, int n)
 
 /* -- the call -- */
 
-static ssize_t put_bytes(int fd, struct iovec *iov, int n, int flags)
-{
-	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+/* The program's, and how much of it has gone. */
+struct call {
+	struct lib_conn *c;
+	int fd;
+	struct iovec *iov;
+	int n;
+	int flags;
+	size_t done;
+};
 
-	return sendmsg(fd, &msg, flags);
+/* After the first byte what is wrong only ends the call. */
+static ssize_t put_bytes(const struct call *k, int from, int to, int flags)
+{
+	const struct msghdr msg = { .msg_iov = k->iov + from, .msg_iovlen = (size_t)(to - from) };
+
+	return sendmsg(k->fd, &msg, k->flags | flags | (k->done ? MSG_NOSIGNAL : 0));
 }
 
-static size_t sum_of(const struct iovec *iov, int n)
+static size_t sum_of(const struct call *k, int from, int to)
 {
 	size_t sum = 0;
 
-	for (int i = 0; i < n; i++)
-		sum += iov[i].iov_len;
+	for (int i = from; i < to; i++)
+		sum += k->iov[i].iov_len;
 	return sum;
 }
 
-/* A piece that is no slice after all, and what is behind it; @done bytes have gone. */
-static ssize_t put_rest(const struct lib_conn *c, int fd, struct iovec *iov, int n, int flags,
-			size_t done)
+/* These return: 1: go on; 0: the call ends with what has gone; -errno: so it ends if nothing has. */
+
+static int put_until(struct call *k, int from, int slice)
+{
+	size_t want = sum_of(k, from, slice);
+	ssize_t sent;
+
+	if (!want)
+		return 1;
+	sent = put_bytes(k, from, slice, slice < k->n ? MSG_MORE : 0);
+	if (sent < 0)
+		return -errno;
+	k->done += (size_t)sent;
+	return (size_t)sent == want;
+}
+
+/* A piece that is no slice after all, and what is behind it. */
+static int put_rest(struct call *k, int from)
 {
 	ssize_t sent;
 
-	if (atomic_load(&c->reason) == MOVE_NOT_ON_SHARE)
-		forget(iov);
-	if (!done)
+	if (atomic_load(&k->c->reason) == MOVE_NOT_ON_SHARE)
+		forget(&k->iov[from]);
+	if (!k->done)
 		return PLAIN;
-	sent = put_bytes(fd, iov, n, flags | MSG_NOSIGNAL);
-	return (ssize_t)done + (sent > 0 ? sent : 0);
+	sent = put_bytes(k, from, k->n, 0);
+	k->done += sent > 0 ? (size_t)sent : 0;
+	return 0;
+}
+
+static int put_slice(struct call *k, int at)
+{
+	const struct iovec *v = &k->iov[at];
+	ssize_t sent = send_memory(k->c, k->fd, v->iov_base, v->iov_len, k->flags, true);
+
+	if (sent == -EAGAIN || sent == -EINTR)
+		return (int)sent;
+	if (sent < 0)
+		return put_rest(k, at);
+	k->done += (size_t)sent;
+	return (size_t)sent == v->iov_len;
 }
 
 /* Return: bytes accepted; -errno, if none */
-static ssize_t put_all(struct lib_conn *c, int fd, struct iovec *iov, int n, int flags)
+static ssize_t put_all(struct call *k)
 {
-	size_t done = 0, want;
-	ssize_t sent;
+	int rc = 1;
 
-	for (int i = 0, at; i < n; i = at + 1) {
-		at = next_slice(c, iov, i, n);
-		want = sum_of(iov + i, at - i);
-		if (want) {
-			sent = put_bytes(fd, iov + i, at - i, flags | (at < n ? MSG_MORE : 0) |
-					 (done ? MSG_NOSIGNAL : 0));
-			if (sent < 0)
-				return done ? (ssize_t)done : -errno;
-			done += (size_t)sent;
-			if ((size_t)sent < want)
-				break;
-		}
-		if (at == n)
-			break;
-		sent = send_memory(c, fd, iov[at].iov_base, iov[at].iov_len, flags, true);
-		if (sent == -EAGAIN || sent == -EINTR)
-			return done ? (ssize_t)done : sent;
-		if (sent < 0)
-			return put_rest(c, fd, iov + at, n - at, flags, done);
-		done += (size_t)sent;
-		if ((size_t)sent < iov[at].iov_len)
-			break;
+	for (int i = 0, at; rc > 0 && i < k->n; i = at + 1) {
+		at = next_slice(k->c, k->iov, i, k->n);
+		rc = put_until(k, i, at);
+		if (rc > 0 && at < k->n)
+			rc = put_slice(k, at);
 	}
-	return (ssize_t)done;
+	return k->done || rc >= 0 ? (ssize_t)k->done : rc;
 }
 
 /* Return: whether it was done, with @result and errno as the program's call has them */
 static bool is_done(int fd, const struct iovec *from, int n, int flags, ssize_t *result)
 {
 	struct iovec iov[IOV_LOOKED_AT];
-	struct lib_conn *c = lib_look(fd);
+	struct call k = { .fd = fd, .iov = iov, .n = n, .flags = flags };
+	const struct lib_conn *c = lib_look(fd);
 	ssize_t sent = PLAIN;
 	int cancel;
 
@@ -248,10 +271,10 @@ static bool is_done(int fd, const struct iovec *from, int n, int flags, ssize_t 
 	memcpy(iov, from, (size_t)n * sizeof(*iov));
 	if (!adds_up(iov, n) || next_slice(c, iov, 0, n) == n)
 		return false;
-	c = lib_enter(fd, &cancel);
-	if (c && move_may(c, fd))
-		sent = put_all(c, fd, iov, n, flags);
-	lib_leave(c, cancel);
+	k.c = lib_enter(fd, &cancel);
+	if (k.c && move_may(k.c, fd))
+		sent = put_all(&k);
+	lib_leave(k.c, cancel);
 	if (sent == PLAIN)
 		return false;
 	if (sent < 0)
@@ -277,66 +300,67 @@ static bool is_one_done(int fd, const void *buf, size_t len, int flags, ssize_t 
  * write() - As write(2)
  * @fd:		From the program, all of them
  * @buf:	Bytes
- * @len:	How many
+ * @n:		How many
  *
  * Return: as write(2)
  */
-PRELOAD_SHOWN ssize_t (write)(int fd, const void *buf, size_t len)
+PRELOAD_SHOWN ssize_t (write)(int fd, const void *buf, size_t n)
 {
-	ssize_t n;
+	ssize_t done;
 
-	return is_one_done(fd, buf, len, 0, &n) ? n : write(fd, buf, len);
+	return is_one_done(fd, buf, n, 0, &done) ? done : write(fd, buf, n);
 }
 
 /**
  * writev() - As writev(2)
  * @fd:		From the program, all of them
- * @iov:	Pieces
+ * @iovec:	Pieces
  * @count:	How many
  *
  * Return: as writev(2)
  */
-PRELOAD_SHOWN ssize_t (writev)(int fd, const struct iovec *iov, int count)
+PRELOAD_SHOWN ssize_t (writev)(int fd, const struct iovec *iovec, int count)
 {
-	ssize_t n;
+	ssize_t done;
 
-	return is_anything_noted() && is_done(fd, iov, count, 0, &n) ? n : writev(fd, iov, count);
+	return is_anything_noted() && is_done(fd, iovec, count, 0, &done) ?
+	       done : writev(fd, iovec, count);
 }
 
 /**
  * send() - As send(2)
- * @sock:	From the program, all of them
+ * @fd:		From the program, all of them
  * @buf:	Bytes
- * @len:	How many
+ * @n:		How many
  * @flags:	Flags
  *
  * Return: as send(2)
  */
-PRELOAD_SHOWN ssize_t (send)(int sock, const void *buf, size_t len, int flags)
+PRELOAD_SHOWN ssize_t (send)(int fd, const void *buf, size_t n, int flags)
 {
-	ssize_t n;
+	ssize_t done;
 
-	return is_one_done(sock, buf, len, flags, &n) ? n : send(sock, buf, len, flags);
+	return is_one_done(fd, buf, n, flags, &done) ? done : send(fd, buf, n, flags);
 }
 
 /**
  * sendto() - As sendto(2)
- * @sock:	From the program, all of them
+ * @fd:		From the program, all of them
  * @buf:	Bytes
- * @len:	How many
+ * @n:		How many
  * @flags:	Flags
- * @to:		An address, or NULL as for send()
- * @to_len:	Its length
+ * @addr:	An address, or NULL as for send()
+ * @addr_len:	Its length
  *
  * Return: as sendto(2)
  */
-PRELOAD_SHOWN ssize_t (sendto)(int sock, const void *buf, size_t len, int flags,
-			       const struct sockaddr *to, socklen_t to_len)
+PRELOAD_SHOWN ssize_t (sendto)(int fd, const void *buf, size_t n, int flags,
+			       const struct sockaddr *addr, socklen_t addr_len)
 {
-	ssize_t n;
+	ssize_t done;
 
-	return !to && is_one_done(sock, buf, len, flags, &n) ? n :
-	       sendto(sock, buf, len, flags, to, to_len);
+	return !addr && is_one_done(fd, buf, n, flags, &done) ? done :
+	       sendto(fd, buf, n, flags, addr, addr_len);
 }
 
 ssize_t memory_sendmsg(int sock, const struct msghdr *msg, int flags)
@@ -352,13 +376,13 @@ ssize_t memory_sendmsg(int sock, const struct msghdr *msg, int flags)
 
 /**
  * sendmsg() - As sendmsg(2)
- * @sock:	From the program, all of them
- * @msg:	Message
+ * @fd:		From the program, all of them
+ * @message:	Message
  * @flags:	Flags
  *
  * Return: as sendmsg(2)
  */
-PRELOAD_SHOWN ssize_t (sendmsg)(int sock, const struct msghdr *msg, int flags)
+PRELOAD_SHOWN ssize_t (sendmsg)(int fd, const struct msghdr *message, int flags)
 {
-	return memory_sendmsg(sock, msg, flags);
+	return memory_sendmsg(fd, message, flags);
 }

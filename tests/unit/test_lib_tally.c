@@ -20,11 +20,13 @@
 #include "common/clock.h"
 #include "include/hylics.h"
 #include "libhylics/lib.h"
+#include "libhylics/tally.h"
 #include "tests/unit/lib_trace.h"
 
 #define BIG ((size_t)256 << 10)
 #define THREADS 4
 #define CALLS 500
+#define COUNTS 3000000
 
 static struct world world;
 
@@ -125,6 +127,15 @@ static void *call_often(void *arg)
 	return NULL;
 }
 
+/* All in the same stripe, and nothing else to do. */
+static void *count_often(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < COUNTS; i++)
+		tally_count(0, MOVE_BELOW_THRESHOLD);
+	return NULL;
+}
+
 static void threads_lose_no_count(void)
 {
 	uint64_t before = counted(MOVE_BELOW_THRESHOLD);
@@ -136,6 +147,12 @@ static void threads_lose_no_count(void)
 		pthread_join(thread[i], NULL);
 	probe_check(counted(MOVE_BELOW_THRESHOLD) == before + (uint64_t)THREADS * CALLS,
 		    "%d threads: every call is counted", THREADS);
+	for (unsigned int i = 0; i < THREADS; i++)
+		PROBE_TRY(-pthread_create(&thread[i], NULL, count_often, NULL));
+	for (unsigned int i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	probe_check(counted(MOVE_BELOW_THRESHOLD) ==
+		    before + (uint64_t)THREADS * (CALLS + COUNTS), "with one stripe, too");
 }
 
 static void a_forked_child_counts_only_when_it_has_joined(void)

@@ -25,6 +25,7 @@
 #define BIG ((size_t)512 << 10)
 #define HEAD ((size_t)300)
 #define TAIL ((size_t)5000)
+#define LONG_HEAD ((size_t)8000)	/* half of a pair: soon no marker fits behind one */
 #define PIECE ((size_t)32 << 10)	/* below the threshold, long enough for a marker */
 
 static struct world world;
@@ -260,7 +261,7 @@ static void short_pieces_go_on_as_slices(void)
 }
 
 /* Nobody reads: each call tells exactly what it has accepted, and at last EAGAIN. */
-static void what_is_accepted_is_told_exactly(void)
+static void what_is_accepted_is_told_exactly(size_t head)
 {
 	uint8_t *map = map_file(PROT_READ, MAP_SHARED, WORLD_FILE_BYTES);
 	struct world_reader reader;
@@ -270,15 +271,16 @@ static void what_is_accepted_is_told_exactly(void)
 
 	world.agent->hold = 1;
 	world_wake(&world);
-	while (n > 0 && at + HEAD < WORLD_FILE_BYTES) {
-		size_t left = WORLD_FILE_BYTES - at - HEAD;
-		struct iovec iov[] = { { copy + at, HEAD },
-				       { map + at + HEAD, left < BIG ? left : BIG } };
+	while (n > 0 && at + head < WORLD_FILE_BYTES) {
+		size_t left = WORLD_FILE_BYTES - at - head;
+		struct iovec iov[] = { { copy + at, head },
+				       { map + at + head, left < BIG ? left : BIG } };
 
 		n = writev(sock, iov, 2);
 		at += n > 0 ? (size_t)n : 0;
 	}
-	probe_check(n < 0 && errno == EAGAIN && at > BIG, "a full pair: EAGAIN after %zu", at);
+	probe_check(n < 0 && errno == EAGAIN && at > BIG, "a full pair: EAGAIN after %zu, heads of %zu", at,
+		    head);
 	world.agent->hold = 0;
 	world_wake(&world);
 	world_read(&reader, client, 0);
@@ -347,7 +349,8 @@ int main(void)
 	more_mappings_than_notes();
 	calls_cost_nothing_where_there_is_nothing_to_gain();
 	short_pieces_go_on_as_slices();
-	what_is_accepted_is_told_exactly();
+	what_is_accepted_is_told_exactly(HEAD);
+	what_is_accepted_is_told_exactly(LONG_HEAD);
 	other_descriptors_are_served();
 	what_is_wrong_is_told_as_ever();
 	world_close(&world);
