@@ -130,7 +130,7 @@ static void *call_often(void *arg)
 /* All in the same stripe, and nothing else to do. */
 static void *count_often(void *arg)
 {
-	(void)arg;
+	pthread_barrier_wait(arg);
 	for (unsigned int i = 0; i < COUNTS; i++)
 		tally_count(0, MOVE_BELOW_THRESHOLD);
 	return NULL;
@@ -140,6 +140,7 @@ static void threads_lose_no_count(void)
 {
 	uint64_t before = counted(MOVE_BELOW_THRESHOLD);
 	pthread_t thread[THREADS];
+	pthread_barrier_t start;
 
 	for (unsigned int i = 0; i < THREADS; i++)
 		PROBE_TRY(-pthread_create(&thread[i], NULL, call_often, NULL));
@@ -147,8 +148,9 @@ static void threads_lose_no_count(void)
 		pthread_join(thread[i], NULL);
 	probe_check(counted(MOVE_BELOW_THRESHOLD) == before + (uint64_t)THREADS * CALLS,
 		    "%d threads: every call is counted", THREADS);
+	pthread_barrier_init(&start, NULL, THREADS);
 	for (unsigned int i = 0; i < THREADS; i++)
-		PROBE_TRY(-pthread_create(&thread[i], NULL, count_often, NULL));
+		PROBE_TRY(-pthread_create(&thread[i], NULL, count_often, &start));
 	for (unsigned int i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);
 	probe_check(counted(MOVE_BELOW_THRESHOLD) ==
