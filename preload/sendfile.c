@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "libhylics/lib.h"
+#include "libhylics/sendfile.h"
 #include "libhylics/tally.h"
 #include "preload/gate.h"
 
@@ -34,12 +35,12 @@ static bool has_one_thread(void)
 	return &__libc_single_threaded && __libc_single_threaded;
 }
 
-/* While no agent is known the lowest there is, so that one is looked for soon enough. */
+/* Until an agent is known, as in every process forked anew: one that most calls do not come to. */
 static uint64_t threshold(void)
 {
 	uint64_t bytes = atomic_load_explicit(&lib_page()->threshold, memory_order_relaxed);
 
-	return bytes ? bytes : HY_THRESHOLD_MIN;
+	return bytes ? bytes : HY_THRESHOLD_DEFAULT;
 }
 
 /* Does the call go on where a run ended, and come to a threshold with it? */
@@ -55,12 +56,11 @@ static bool completes(const struct lib_run *r, int in, const off_t *offset, size
 	       (offset ? *offset : AT_POSITION);
 }
 
-static bool is_plain(const struct lib_conn *c, int in, const off_t *offset, size_t count)
+/* Not worth a move. */
+static bool is_short(const struct lib_conn *c, int in, const off_t *offset, size_t count)
 {
 	uint64_t most = threshold();
 
-	if (atomic_load(&c->is_pair))
-		return false;
 	return count < HY_LIB_MARK_MIN ||
 	       (count < most && !completes(&c->run, in, offset, count, most));
 }
@@ -93,13 +93,17 @@ static bool is_wrong_run(struct lib_conn *c, int in, const off_t *offset, size_t
 	return true;
 }
 
-/* libhylics decides. Another threshold has to come together before it is asked for a run again. */
-static ssize_t decide(struct lib_conn *c, int out, int in, off_t *offset, size_t count)
+/*
+ * libhylics decides: about a move, or with @stay only what becomes of the call if the number is the
+ * pair it is believed to be. A run is asked for again when another threshold has come together.
+ */
+static ssize_t decide(struct lib_conn *c, int out, int in, off_t *offset, size_t count, bool stay)
 {
 	if (!gate_open())
 		return sendfile(out, in, offset, count);
-	atomic_store_explicit(&c->run.bytes, 0, memory_order_relaxed);
-	return hylics_sendfile(out, in, offset, count);
+	if (!stay)
+		atomic_store_explicit(&c->run.bytes, 0, memory_order_relaxed);
+	return lib_sendfile(out, in, offset, count, stay);
 }
 
 /* Counted, as another thread may swap: what it has made a pair, is not plain after all. */
@@ -127,16 +131,20 @@ static bool is_sent_among_threads(int out, int in, off_t *offset, size_t count, 
 PRELOAD_SHOWN ssize_t (sendfile)(int out, int in, off_t *offset, size_t count)
 {
 	struct lib_conn *c = lib_look(out);
+	bool stay;
 	ssize_t n;
 
 	if (!c)
 		return sendfile(out, in, offset, count);
-	if (!is_plain(c, in, offset, count) && !is_wrong_run(c, in, offset, count))
-		return decide(c, out, in, offset, count);
+	stay = is_short(c, in, offset, count) || is_wrong_run(c, in, offset, count);
+	if (!stay || atomic_load(&c->is_pair))
+		return decide(c, out, in, offset, count, stay);
+	atomic_store_explicit(&c->reason, MOVE_BELOW_THRESHOLD, memory_order_relaxed);
+	tally_count(out, MOVE_BELOW_THRESHOLD);
 	if (has_one_thread())
 		n = sendfile(out, in, offset, count);
 	else if (!is_sent_among_threads(out, in, offset, count, &n))
-		return decide(c, out, in, offset, count);
+		return decide(c, out, in, offset, count, stay);
 	if (n > 0)
 		add_to_run(&c->run, in, offset, (uint64_t)n);
 	tally_count(out, MOVE_BELOW_THRESHOLD);
