@@ -137,27 +137,37 @@ struct lib_conn *lib_look(int sock)
 struct lib_conn *lib_enter(int sock, int *cancel)
 {
 	struct lib_conn *c = lib_look(sock);
-	int32_t users;
 
 	*cancel = PTHREAD_CANCEL_ENABLE;
 	if (!c)
 		return NULL;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, cancel);
-	users = atomic_load(&c->users);
+	lib_count(c);
+	return c;
+}
+
+void lib_count(struct lib_conn *c)
+{
+	int32_t users = atomic_load(&c->users);
+
 	while (users < 0 || !atomic_compare_exchange_weak(&c->users, &users, users + 1)) {
 		if (users >= 0)
 			continue;
 		lib_wait_swap();
 		users = atomic_load(&c->users);
 	}
-	return c;
+}
+
+void lib_uncount(struct lib_conn *c)
+{
+	atomic_fetch_sub(&c->users, 1);
 }
 
 void lib_leave(struct lib_conn *c, int cancel)
 {
 	if (!c)
 		return;
-	atomic_fetch_sub(&c->users, 1);
+	lib_uncount(c);
 	pthread_setcancelstate(cancel, NULL);
 }
 

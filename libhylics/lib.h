@@ -164,6 +164,13 @@ void lib_wait_swap(void);		/* Until a swap that another thread is at is over */
 struct lib_conn *lib_enter(int sock, int *cancel);
 void lib_leave(struct lib_conn *c, int cancel);	/* End it; NULL: nothing to do */
 
+/*
+ * The same for a call that is plain whatever happens, and in which a thread is cancelled only by
+ * PTHREAD_CANCEL_ASYNCHRONOUS: its entry would stay in use, which costs no more than a move.
+ */
+void lib_count(struct lib_conn *c);
+void lib_uncount(struct lib_conn *c);
+
 /**
  * lib_alone() - Become the only one who uses an entry; the area's lock is held
  * @c:	Entered by the caller

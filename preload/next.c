@@ -107,6 +107,7 @@ static long kernel(long nr, long a, long b, long c, long d, long e, long f)
 #define KERNEL(nr, a, b, c, d, e, f) kernel(nr, L(a), L(b), L(c), L(d), L(e), L(f))
 
 /* The function; its parameters and arguments; what it is to the kernel. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): they have theirs */
 #define NEXT(type, name, params, args, plain) \
 	type next_##name params \
 	{ \
@@ -148,6 +149,8 @@ NEXT(int, getpeername, (int sock, struct sockaddr *addr, socklen_t *len), (sock,
 NEXT(int, getsockname, (int sock, struct sockaddr *addr, socklen_t *len), (sock, addr, len),
      KERNEL(SYS_getsockname, sock, addr, len, 0, 0, 0))
 NEXT(int, fstat, (int fd, struct stat *st), (fd, st), KERNEL(SYS_fstat, fd, st, 0, 0, 0, 0))
+/* NOLINTEND(bugprone-macro-parentheses) */
+
 /*
  * Not looked up where it is called: a program's own malloc() calls it before it is ready to serve
  * dlsym().

@@ -16,6 +16,7 @@
 #include "preload/next.h"
 
 #include <stdbool.h>
+#include <sys/single_threaded.h>
 
 #include "libhylics/lib.h"
 #include "libhylics/sendfile.h"
@@ -28,7 +29,7 @@
 static _Atomic unsigned int wrong_runs;		/* without offsets, in this process */
 
 /* musl has none, and glibc before 2.32: then a process may have threads. */
-extern char __libc_single_threaded __attribute__((weak));
+#pragma weak __libc_single_threaded
 
 static bool has_one_thread(void)
 {
@@ -107,15 +108,16 @@ static ssize_t decide(struct lib_conn *c, int out, int in, off_t *offset, size_t
 }
 
 /* Counted, as another thread may swap: what it has made a pair, is not plain after all. */
-static bool is_sent_among_threads(int out, int in, off_t *offset, size_t count, ssize_t *n)
+static bool is_sent_among_threads(struct lib_conn *c, int out, int in, off_t *offset, size_t count,
+				  ssize_t *n)
 {
-	int cancel;
-	struct lib_conn *c = lib_enter(out, &cancel);
-	bool plain = !c || !atomic_load(&c->is_pair);
+	bool plain;
 
+	lib_count(c);
+	plain = !atomic_load(&c->is_pair);
 	if (plain)
 		*n = sendfile(out, in, offset, count);
-	lib_leave(c, cancel);
+	lib_uncount(c);
 	return plain;
 }
 
@@ -143,7 +145,7 @@ PRELOAD_SHOWN ssize_t (sendfile)(int out, int in, off_t *offset, size_t count)
 	tally_count(out, MOVE_BELOW_THRESHOLD);
 	if (has_one_thread())
 		n = sendfile(out, in, offset, count);
-	else if (!is_sent_among_threads(out, in, offset, count, &n))
+	else if (!is_sent_among_threads(c, out, in, offset, count, &n))
 		return decide(c, out, in, offset, count, stay);
 	if (n > 0)
 		add_to_run(&c->run, in, offset, (uint64_t)n);

@@ -101,6 +101,7 @@ static void parent_with_another(void)
 	probe_check(probe_join(pid) == 0, "moved: the parent has another file under the number");
 }
 
+/* NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork,clang-analyzer-unix.Vfork): it is tested */
 /* What a child of vfork() believes, its parent believes: it shares the memory, not the files. */
 static void child_that_shares_memory(void)
 {
@@ -153,6 +154,8 @@ static void child_that_moves(void)
 	close(sock);
 	probe_check(world_read_end(&reader) == BIG, "bytes right");
 }
+
+/* NOLINTEND(clang-analyzer-security.insecureAPI.vfork,clang-analyzer-unix.Vfork) */
 
 /* -- io_uring -- */
 
