@@ -24,7 +24,7 @@
 bool agent_join(struct lib_area *a);
 
 /**
- * agent_remember_place() - Let the environment of now say where the agent is, whatever becomes of it
+ * agent_remember_place() - Let the environment of now say where the agent is
  *
  * For the start of a program under the preload: nginx, for one, empties its environment later.
  */

@@ -106,11 +106,13 @@ LogFormat "%r|%>s|%B" bytes
 CustomLog {place}/access.log bytes
 DocumentRoot {root}
 """
-# with enough of them at once, none has to be started while something is counted
+# With a place for core files apache's children may look at their own threads, which libhylics wants
+# to; else the kernel refuses it, as they have changed their user.
+# With enough of them at once, none has to be started while something is counted
 _PREFORK = "StartServers 8\nMinSpareServers 1\nMaxSpareServers 150\nServerLimit 150\n" \
     "MaxRequestWorkers 150"
 _THREADED = "StartServers 2\nServerLimit 6\nThreadsPerChild 25\nMaxRequestWorkers 150\n" \
-    "MinSpareThreads 1\nMaxSpareThreads 150"
+    "MinSpareThreads 1\nMaxSpareThreads 150\nCoreDumpDirectory /"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,12 +64,11 @@ def conditional(name, tag, date):
 
 
 def mixed(count, seed, sizes=None):
-    """Files of all sizes by chance: each size class costs about as many bytes, large ones seldom."""
+    """Files of all sizes by chance, the larger the more seldom; every size at least once."""
     chance = random.Random(seed)
     sizes = sizes or {**SIZES, **(HUGE if LONG else {})}
     weights = [1 / max(size, 64 * KB) for size in sizes.values()]
     names = list(sizes)
-    # every size at least once
     for name in names + chance.choices(names, weights, k=max(0, count - len(names))):
         yield Ask(name) if chance.random() < 0.8 else some_range(chance, name, sizes[name])
 

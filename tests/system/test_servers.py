@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Web servers that nobody changed, under `hylics-guest run` and plain: what clients see is the same.
+"""Web servers that nobody changed, under `hylics-guest run` and plain: clients see the same.
 
-Each server is asked the same twice, and every byte is compared with the files. The guest is a namespace.
+Each server is asked the same twice, and every byte is compared with the files. The guest is a
+namespace.
 
 HYLICS_REQUESTS=10000: so many requests of 1 KB to 1 GB for each server.
 HYLICS_FIGURES=1: counts on standard error.
@@ -20,7 +21,7 @@ import sys
 import time
 
 import pytest
-from asking import (HUGE, KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Tally, asking, conditional,
+from asking import (KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Tally, asking, conditional,
                     each_alone, every_kind, files, mixed, one_by_one, pipelined)
 
 from hylab import wall
@@ -103,11 +104,15 @@ def both(place, kind, ask, **options):
     return found
 
 
-def logged(server, lines):
-    """Its access log, sorted; complete."""
-    found = server.wait_log(lines)
-    assert len(found) == lines, found[-3:]
-    return sorted(found)
+def logged(server, answers):
+    """Its access log, sorted; complete, and its bytes are those that came."""
+    found = server.wait_log(len(answers))
+    assert len(found) == len(answers), found[-3:]
+    came = sorted((f"GET /{answer.ask.name} HTTP/1.1", str(answer.status), str(answer.body_bytes))
+                  for answer in answers if answer.ask.method == "GET" and answer.status < 300)
+    assert sorted(line for line in found if line in set(came)) == came
+    # several ranges: apache's boundaries are not always of the same length
+    return sorted(line if line[1] != "206" else line[:2] for line in found)
 
 
 # --- bytes, heads, logs -------------------------------------------------------------------------
@@ -130,7 +135,7 @@ def ask_every_kind(place, server):
         each_alone(offload, server, site, tally,
                    [Ask(name, headers=(("Connection", "close"),)) for name in ("1k", "5m", "32m")])
     assert seen["complete"]
-    return tally.told(), logged(server, len(tally.answers)), {
+    return tally.told(), logged(server, tally.answers), {
         way: seen[way]["rst"] for way in ("in", "out")}
 
 
@@ -155,7 +160,7 @@ def ask_mixed(place, server):
                  3000 if LONG else 120)
     after = place.counts()
     told = [tally.told() for tally in tallies]
-    lines = logged(server, sum(map(len, told)))
+    lines = logged(server, [answer for tally in tallies for answer in tally.answers])
     return told, lines, [seen[way]["rst"] for way in ("in", "out")], {
         "large_bytes": sum(tally.large_bytes for tally in tallies),
         "small_bytes": sum(tally.small_bytes for tally in tallies),
@@ -201,7 +206,8 @@ def ask_and_leave(place, server):
             for at in (1, 100 * KB, 700 * KB, 3 * MB, 20 * MB)]
     with offload.watch(port=server.port) as seen:
         together([*jobs, stay])
-        lines = logged(server, len(jobs) + 3)
+        lines = sorted(server.wait_log(len(jobs) + 3))
+        assert len(lines) == len(jobs) + 3
         if server.mode != "plain":
             offload.wait_counts(lambda counts: counts["live"] == 0)
     assert seen["complete"]
@@ -246,9 +252,10 @@ def left_after(place, server):
         began, its_own = time.monotonic(), sockets_of(server) - before
         wait_for(lambda: its_own - sockets_of(server), f"{server.kind} leaves a client")
         took = time.monotonic() - began
-        with pytest.raises(Cut):
+        with contextlib.suppress(Cut):
             one.go_on(answer)
-        assert STOP_AT <= answer.body_bytes < SIZES["32m"]
+        assert STOP_AT <= answer.body_bytes < SIZES["32m"], (
+            server.kind, server.mode, took, server.log(), server.errors())
         return took
 
 
@@ -391,7 +398,7 @@ def make_film(directory):
     """A few seconds of a picture that moves, in segments that are large enough to be moved."""
     if not os.access("/usr/bin/ffmpeg", os.X_OK):
         pytest.skip("ffmpeg is not installed")
-    subprocess.run([*FFMPEG, "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25", "-t", "3",
+    subprocess.run([*FFMPEG, "-f", "lavfi", "-i", "testsrc2=size=960x540:rate=25", "-t", "2",
                     "-codec:v", "mpeg2video", "-qscale:v", "2", "-f", "hls", "-hls_time", "1",
                     "-hls_list_size", "0", directory / "film.m3u8"], check=True)
     sizes = [path.stat().st_size for path in directory.glob("film*.ts")]
@@ -409,9 +416,10 @@ def test_ffmpeg_plays_a_playlist(place):
     make_film(place.site.root)
     node = place.offload.net.client
     want = played(node, place.site.root / "film.m3u8")
-    assert len(want.splitlines()) > 60
-    for kind in there():
-        before = place.counts()
+    assert len(want.splitlines()) > 40
+    moved = place.counts()["moved"]
+    for kind in there(KINDS if LONG else ("lighttpd", "nginx", "event")):
         with place.server(kind, MODES[1]) as server:
             assert played(node, server.url("film.m3u8")) == want, kind
-        assert place.counts()["moved"] > before["moved"], kind
+        moved = place.offload.wait_counts(
+            lambda counts, last=moved: counts["moved"] > last)["moved"]

@@ -54,7 +54,7 @@ class Downloads:
         assert all(curl.poll() is None for curl in self._all), "a download is over too soon"
 
     def verdicts(self):
-        """How each ended; what it has taken is the beginning of the file, all of it if it says so."""
+        """How each ended; what it has is the file's beginning, all of it if curl says so."""
         return together([functools.partial(self._verdict, curl) for curl in self._all])
 
     def _verdict(self, curl):
@@ -104,7 +104,7 @@ def is_served(place, server):
 @pytest.mark.parametrize("who", KILLED)
 @pytest.mark.parametrize("kind", SERVERS)
 def test_killed_under_downloads(stack, kind, who):
-    """The worker and the agent come back and go on; without keeper or holder what was moved ends."""
+    """Worker and agent come back and go on; without keeper or holder what was moved may end."""
     if KINDS[kind].missing():
         pytest.skip(KINDS[kind].missing())
     place = Place(stack)

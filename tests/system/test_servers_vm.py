@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""lighttpd in a real VM under `hylics-guest run`, its files sent by the host; virtio-serial. One boot.
+"""lighttpd in a real VM under `hylics-guest run`: its files are sent by the host. One boot.
 
 HYLICS_REQUESTS=1000: so many requests.
 """
