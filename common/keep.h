@@ -35,7 +35,7 @@
 #include "common/fdpass.h"
 #include "common/log.h"
 
-#define KEEP_FDS_MAX 2			/* descriptors of one slot */
+#define KEEP_FDS_MAX 3			/* descriptors of one slot */
 #define KEEP_OTHER_MAX 1024		/* payload of an OTHER packet */
 
 struct keep_slot {

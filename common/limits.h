@@ -183,6 +183,8 @@
 #define HY_LIB_SLOT_MS 10000
 /* The preload: mappings of the share it remembers; a write() compares with each of them. */
 #define HY_LIB_MAPPINGS_MAX 64
+/* Agents a program has joined one after the other whose words it maps, 4 MB of addresses each. */
+#define HY_LIB_WORDS_MAX 16
 /* From here on a marker costs no more than the bytes, on a connection that has been moved. */
 #define HY_LIB_MARK_MIN 16384
 

@@ -250,6 +250,8 @@ int agent_open(struct agent *a, const struct agent_config *cfg, struct hy_err *e
 	rc = files_open(a, e);
 	if (rc == 0)
 		rc = conns_open(&a->conns, e);
+	if (rc == 0)
+		rc = grows_open(&a->grows, e);
 	if (rc == 0) {
 		share_open(a, cfg->share);	/* connections that are kept send its files */
 		rc = address_open(a, e);
@@ -280,6 +282,7 @@ void agent_close(struct agent *a)
 	address_close(a);
 	files_close(a);
 	conns_close(&a->conns);
+	grows_close(&a->grows);
 	table_close(a);
 	cost_close(a);
 	ev_timer_cancel(a->loop, &a->alone);

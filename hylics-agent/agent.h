@@ -20,6 +20,7 @@
 #include "hylics-agent/conn.h"
 #include "hylics-agent/cost.h"
 #include "hylics-agent/files.h"
+#include "hylics-agent/grow.h"
 #include "hylics-agent/join.h"
 #include "hylics-agent/report.h"
 #include "hylics-agent/resume.h"
@@ -58,6 +59,7 @@ struct agent {
 	struct files files;
 	struct areas areas;
 	struct programs programs;
+	struct grows grows;
 	struct table table;
 	struct addresses addresses;
 	struct share share;

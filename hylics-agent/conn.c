@@ -186,10 +186,25 @@ void conn_add_item(struct conn *c, const struct item *it)
 	if (c->n_items == 0)
 		c->paced_ms = hy_clock_ms();
 	*conn_item(c, c->n_items) = *it;
+	conn_item(c, c->n_items)->pieces = 1;
 	c->n_items++;
+	c->n_told++;
 	c->down_next = it->pos + it->len;
 	if (it->kind == ITEM_DATA)
 		c->plain_ahead += (uint32_t)it->len;
+}
+
+void conn_grow_item(struct conn *c, struct item *it)
+{
+	/* of what was told before, nothing is under way any more */
+	if (c->down_sent >= it->pos + it->len) {
+		c->n_told -= it->pieces;
+		it->pieces = 0;
+	}
+	it->pieces++;
+	c->n_told++;
+	it->len = it->whole;
+	c->down_next = it->pos + it->len;
 }
 
 void conn_drop_item(struct agent *a, struct conn *c)
@@ -200,6 +215,7 @@ void conn_drop_item(struct agent *a, struct conn *c)
 		c->plain_ahead -= (uint32_t)it->len;
 	file_done(a, it->file);
 	hy_fd_close(&it->fd);
+	c->n_told -= it->pieces;
 	c->first_item = (uint8_t)((c->first_item + 1u) % CONN_ITEMS);
 	c->n_items--;
 	if (c->n_items == 0)
@@ -253,6 +269,8 @@ static void forget(struct agent *a, struct conn *c)
 	area_release(c->area);
 	c->area = NULL;
 	program_forget(a, c);
+	grow_done(&a->grows, c->grow);
+	c->grow = NULL;
 	unwatch(a, &c->kept);
 	unwatch(a, &c->pair);
 }

@@ -55,6 +55,7 @@
 struct agent;
 struct area;
 struct file;
+struct grow;
 struct program;
 struct saved;
 
@@ -81,6 +82,13 @@ struct item {
 	uint64_t offset;		/* in the file */
 	struct file *file;		/* NULL: the descriptor is this item's own */
 	int fd;				/* the item's own, or -1 */
+	/* a slice whose marker may become longer, or might have (grow.h); @len: of it was told */
+	uint64_t whole;			/* length that is known */
+	uint64_t base;			/* by the marker itself */
+	_Atomic uint64_t *word;		/* NULL: the marker has none */
+	uint32_t name;			/* of the word */
+	bool grows;
+	uint8_t pieces;			/* told one by one, and perhaps not yet sent */
 };
 
 /* An end looked for in the pair counts beside the items of the limit: shut, then close. */
@@ -124,6 +132,7 @@ struct conn {
 	const char *doom;		/* why it is to be reset; NULL */
 	struct watched kept, pair;
 	struct program *program;	/* NULL: it left, or is of an earlier agent's time */
+	struct grow *grow;		/* words of its markers; NULL: none */
 	uint32_t slot;			/* in the program's page */
 	uint32_t user;			/* row + 1 in the table of users */
 	bool resets;			/* the program's SO_LINGER is {1, 0} */
@@ -143,6 +152,7 @@ struct conn {
 	uint64_t paced_ms;		/* when the last ones went, or the first came */
 	struct item item[CONN_ITEMS];	/* a ring */
 	uint8_t first_item, n_items;
+	uint8_t n_told;			/* pieces of all items */
 	bool inlining;			/* the last item is being read here, ... */
 	uint64_t inlined;		/* ... up to this position */
 	struct area *area;		/* OFFERED with a long queue, HOMING */
@@ -217,6 +227,9 @@ void conn_rewind(struct agent *a, struct conn *c);
 struct item *conn_item(struct conn *c, unsigned int i);	/* 0: the first */
 void conn_add_item(struct conn *c, const struct item *it);
 void conn_drop_item(struct agent *a, struct conn *c);	/* the first */
+
+/* The last one is told as far as it is known now. */
+void conn_grow_item(struct conn *c, struct item *it);
 
 /* So many bytes of markers have gone: the program learns how long the next ones should be. */
 void conn_pace(struct conn *c, uint64_t bytes);

@@ -21,6 +21,7 @@
 	X(given_back, "gone back to their programs")                                               \
 	X(resets, "reset because nothing else was right")                                          \
 	X(slices, "pieces of files that programs sent")                                            \
+	X(grown, "of them what was added to a marker in the pair")                                 \
 	X(plain_bytes, "bytes that programs wrote")                                                \
 	X(inline_bytes, "bytes of files that were read here")                                      \
 	X(up_bytes, "bytes of clients that programs have")

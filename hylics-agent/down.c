@@ -16,6 +16,7 @@
 
 #include "common/fdpass.h"
 #include "common/own.h"
+#include "hylics-agent/grow.h"
 #include "hylics-agent/home.h"
 #include "hylics-agent/pair.h"
 #include "hylics-agent/serve.h"
@@ -38,6 +39,14 @@ static uint64_t had(const struct conn *c, const struct item *it)
 	return n < it->len ? n : it->len;
 }
 
+/* Where the part of it begins that is to be said; @told: of it was said before. */
+static uint64_t unsaid(const struct conn *c, const struct item *it, uint64_t told)
+{
+	uint64_t n = had(c, it);
+
+	return n > told ? n : told;
+}
+
 static int say_plain(struct agent *a, struct conn *c, const struct item *it, const uint8_t *bytes)
 {
 	uint64_t skip = had(c, it);
@@ -55,9 +64,9 @@ static int say_plain(struct agent *a, struct conn *c, const struct item *it, con
 
 /* What the host cannot read is read here, a piece whenever it has the one before. */
 /* syscalls: pread64 */
-static int say_inline(struct agent *a, struct conn *c, const struct item *it)
+static int say_inline(struct agent *a, struct conn *c, const struct item *it, uint64_t told)
 {
-	uint64_t from = it->pos + had(c, it);
+	uint64_t from = it->pos + unsaid(c, it, told);
 	uint8_t bytes[MOVE_DATA_MAX];
 	struct move_item m = { .pos = from, .kind = ITEM_DATA, .bytes = bytes };
 	size_t want = MOVE_DATA_MAX - c->plain_ahead;
@@ -87,9 +96,9 @@ static bool read_here(const struct conn *c, const struct item *it)
 	return c->stuck && it->pos <= c->stuck_at && c->stuck_at < it->pos + it->len;
 }
 
-static int say_slice(struct agent *a, struct conn *c, const struct item *it)
+static int say_slice(struct agent *a, struct conn *c, const struct item *it, uint64_t told)
 {
-	uint64_t skip = had(c, it);
+	uint64_t skip = unsaid(c, it, told);
 	struct move_item m = { .pos = it->pos + skip, .kind = ITEM_SLICE,
 			       .offset = it->offset + skip, .len = it->len - skip };
 	int rc = -ENOENT;
@@ -99,7 +108,7 @@ static int say_slice(struct agent *a, struct conn *c, const struct item *it)
 	if (it->file && !read_here(c, it))
 		rc = file_number(a, it->file, &m.file);
 	if (rc == -ENOENT)
-		return say_inline(a, c, it);
+		return say_inline(a, c, it, told);
 	if (rc == 0)
 		rc = say(a, c, &m);
 	if (rc < 0)
@@ -135,8 +144,67 @@ static int take_plain(struct agent *a, struct conn *c, const struct pair_look *l
 /* All of it is said; if it has to be said again, the pair brings another descriptor. */
 static void close_read(const struct conn *c, struct item *it)
 {
-	if (!c->inlining)
+	if (!c->inlining && !it->grows)
 		hy_fd_close(&it->fd);
+}
+
+static const char too_short[] = "a file has less than was promised";
+static const char grows_wrong[] = "a marker grows as none does";
+
+/* What is known of the last item and was not yet said; 0, -EAGAIN, CONN_GONE */
+static int say_rest(struct agent *a, struct conn *c, struct item *it)
+{
+	struct item more = *it;
+	int rc;
+
+	more.len = it->whole;
+	rc = say_slice(a, c, &more, it->len);
+	if (rc < 0)
+		return rc == -ENODATA ? reset(a, c, too_short) : rc;
+	hy_fault(FAULT_GROW_TOLD);
+	conn_grow_item(c, it);
+	close_read(c, it);
+	a->count.grown++;
+	return 0;
+}
+
+static struct item *last_slice(struct conn *c)
+{
+	struct item *it = c->n_items ? conn_item(c, c->n_items - 1u) : NULL;
+
+	return it && it->kind == ITEM_SLICE ? it : NULL;
+}
+
+/*
+ * Something stands behind the last item: it has its length.
+ * Return: 1: all of it is said, 0: it must be read here first, -EAGAIN, CONN_GONE
+ */
+static int settle(struct agent *a, struct conn *c)
+{
+	struct item *it = last_slice(c);
+	int rc = 0;
+
+	if (!it)
+		return 1;
+	if (it->grows && grow_end(it) < 0)
+		return reset(a, c, grows_wrong);
+	if (it->whole > it->len)
+		rc = say_rest(a, c, it);
+	return rc < 0 ? rc : !c->inlining && c->n_told < HY_ITEMS_MAX;
+}
+
+/* Nothing stands behind it now: is there more of it, or can it be taken out? */
+static int go_on_growing(struct agent *a, struct conn *c)
+{
+	struct item *it = last_slice(c);
+
+	if (!it || c->inlining || c->down_sent < it->pos + it->len)
+		return 0;
+	if (it->grows && grow_look(it) < 0)
+		return reset(a, c, grows_wrong);
+	if (it->whole > it->len)
+		return say_rest(a, c, it);
+	return down_sent(a, c, c->down_sent) ? 0 : CONN_GONE;
 }
 
 static int take_marker(struct agent *a, struct conn *c, struct pair_look *look)
@@ -152,7 +220,7 @@ static int take_marker(struct agent *a, struct conn *c, struct pair_look *look)
 		return reset(a, c, "a marker's file is none");
 	}
 	it.fd = it.file ? -1 : fd;
-	rc = say_slice(a, c, &it);
+	rc = grow_item(c, &look->marker, &it) < 0 ? -EPROTO : say_slice(a, c, &it, 0);
 	if (rc == 0) {
 		close_read(c, &it);
 		conn_add_item(c, &it);
@@ -160,7 +228,9 @@ static int take_marker(struct agent *a, struct conn *c, struct pair_look *look)
 	}
 	file_done(a, it.file);
 	hy_fd_close(&it.fd);
-	return rc == -ENODATA ? reset(a, c, "a file has less than was promised") : rc;
+	if (rc == -EPROTO)
+		return reset(a, c, grows_wrong);
+	return rc == -ENODATA ? reset(a, c, too_short) : rc;
 }
 
 static int take_bytes(struct agent *a, struct conn *c, struct pair_look *look, uint32_t peek_at)
@@ -175,7 +245,7 @@ static int take_bytes(struct agent *a, struct conn *c, struct pair_look *look, u
 	if (!look->has_marker)
 		return 0;
 	/* two items of one look, and a place for one: the host takes no more than it expects */
-	if (c->n_items >= HY_ITEMS_MAX) {
+	if (c->n_told >= HY_ITEMS_MAX) {
 		hy_fd_close(&look->file);
 		c->peek_at = peek_at + look->plain_len;
 		return 0;
@@ -213,10 +283,17 @@ static enum pair_found look(struct agent *a, struct conn *c, struct pair_look *l
 static int look_and_say(struct agent *a, struct conn *c)
 {
 	uint32_t peek_at = c->peek_at;
-	struct pair_look l;
-	int rc;
+	struct pair_look l = { .file = -1 };
+	enum pair_found found = look(a, c, &l);
+	int rc = found == PAIR_NOTHING || found == PAIR_RESET ? 1 : settle(a, c);
 
-	switch (look(a, c, &l)) {
+	if (rc <= 0) {
+		hy_fd_drop(&l.file);
+		if (rc != CONN_GONE)
+			c->peek_at = peek_at;
+		return rc;
+	}
+	switch (found) {
 	case PAIR_NOTHING:
 		return 0;
 	case PAIR_BYTES:
@@ -241,7 +318,7 @@ static int look_and_say(struct agent *a, struct conn *c)
 static bool has_room(const struct conn *c)
 {
 	return !c->inlining && !c->seen_close && !c->doom && c->plain_ahead < MOVE_DATA_MAX &&
-	       c->n_items < HY_ITEMS_MAX;
+	       c->n_told < HY_ITEMS_MAX;
 }
 
 static int go_on_inline(struct agent *a, struct conn *c)
@@ -251,10 +328,10 @@ static int go_on_inline(struct agent *a, struct conn *c)
 
 	if (!c->inlining)
 		return 0;
-	rc = say_inline(a, c, last);
+	rc = say_inline(a, c, last, 0);
 	if (rc == 0)
 		close_read(c, last);
-	return rc == -ENODATA ? reset(a, c, "a file has less than was promised") : rc;
+	return rc == -ENODATA ? reset(a, c, too_short) : rc;
 }
 
 static void set_interest(struct agent *a, struct conn *c, bool channel_full)
@@ -281,6 +358,8 @@ int down_pay(struct agent *a, struct conn *c)
 		if (more < 0)
 			rc = more;
 	}
+	if (rc == 0)
+		rc = go_on_growing(a, c);
 	if (rc != CONN_GONE)
 		set_interest(a, c, rc == -EAGAIN);
 	return rc;
@@ -293,7 +372,9 @@ static uint64_t can_take(const struct conn *c, const struct item *it)
 {
 	uint64_t n = had(c, it);
 
-	return it->kind == ITEM_SLICE && n < it->len ? 0 : n;
+	if (it->kind != ITEM_SLICE)
+		return n;
+	return n < it->len || it->grows || it->whole > it->len ? 0 : n;
 }
 
 /* Return: 1: the first item is out, 0: not yet all of it, -EPROTO */

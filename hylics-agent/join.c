@@ -114,6 +114,14 @@ static void find_name(struct program *p)
 	snprintf(p->name, sizeof(p->name), "%.*s", WHY_PROGRAM_MAX, name ? name + 1 : path);
 }
 
+static void unmake_page(struct program *p)
+{
+	munmap(p->page, sizeof(*p->page));
+	munmap(p->row_of, ROWS_BYTES);
+	hy_fd_close(&p->memfd);
+	*p = (struct program){ .memfd = -1 };
+}
+
 static struct program *new_program(struct agent *a, const struct request *r)
 {
 	struct program *p = a->programs.at;
@@ -125,6 +133,11 @@ static struct program *new_program(struct agent *a, const struct request *r)
 			       .tally.memfd = -1 };
 	if (make_page(p) < 0 || !p->page)
 		return NULL;
+	p->grow = grow_make(&a->grows);
+	if (!p->grow) {
+		unmake_page(p);
+		return NULL;
+	}
 	/* without one it is moved all the same, and only not counted */
 	(void)tally_open(&p->tally);
 	find_name(p);
@@ -170,11 +183,10 @@ void join_leave(struct agent *a, struct program *p)
 			take_again(a, c);
 	}
 	why_leaves(a, p);
-	munmap(p->page, sizeof(*p->page));
-	munmap(p->row_of, ROWS_BYTES);
-	hy_fd_close(&p->memfd);
+	hy_fd_close(&p->grow->memfd);
+	grow_done(&a->grows, p->grow);
 	tally_close(&p->tally);
-	*p = (struct program){ .memfd = -1 };
+	unmake_page(p);
 }
 
 void join_close(struct agent *a)
@@ -287,6 +299,7 @@ static struct conn *new_conn(struct agent *a, struct request *r, uint32_t slot)
 	u->conns++;
 	c->user = (uint32_t)(u - a->programs.user) + 1;
 	c->program = *r->program;
+	c->grow = grow_use(c->program->grow);
 	c->slot = slot;
 	program_slice(c->program, slot, 0);
 	c->program->row_of[slot] = conn_row(a, c) + 1;
@@ -411,8 +424,9 @@ static int take_join(struct agent *a, struct request *r)
 		*r->program = new_program(a, r);
 	if (!*r->program)
 		return refuse(r, ENOMEM, "no memory for a page");
-	r->answer_fds = (struct hy_fds){ .n = (*r->program)->tally.at ? 2 : 1,
+	r->answer_fds = (struct hy_fds){ .n = (*r->program)->tally.at ? 3 : 2,
 					 .fd = { (*r->program)->memfd,
+						 (*r->program)->grow->memfd,
 						 (*r->program)->tally.memfd } };
 	return (int)local_encode_joined(r->head.id, r->answer);
 }

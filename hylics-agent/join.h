@@ -26,6 +26,7 @@ struct conn;
 
 struct program {
 	struct hy_page *page;		/* NULL: the row is free */
+	struct grow *grow;		/* its words */
 	uint32_t *row_of;		/* by slot: the connection's row + 1, 0: none */
 	struct told told;		/* of what moves and plain bytes cost it */
 	struct tally tally;

@@ -231,6 +231,8 @@ int pair_take(struct agent *a, struct conn *c, uint64_t bytes, const struct item
 
 	if (marker && marker->tells)
 		tell_program(c);
+	if (marker)
+		grow_out(marker);
 	hy_fault(FAULT_PAIR_TAKE);
 	table_busy(a, c, true);
 	rc = take_out_bytes(a, c, in_pair);

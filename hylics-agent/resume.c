@@ -35,7 +35,9 @@ static struct saved *row_of(struct agent *a, const struct conn *c)
 
 int table_new(struct agent *a, struct conn *c)
 {
-	const struct hy_fds fds = { .n = 2, .fd = { c->kept.fd, c->pair.fd } };
+	int words = c->grow ? c->grow->memfd : -1;
+	const struct hy_fds fds = { .n = words < 0 ? 2 : 3,
+				    .fd = { c->kept.fd, c->pair.fd, words } };
 	struct saved *s = row_of(a, c);
 
 	s->id = c->id;
@@ -163,7 +165,7 @@ static void take_row(struct agent *a, uint32_t row, struct hy_fds *fds)
 	struct saved *s = &a->table.at[row];
 	struct conn *c;
 
-	if (fds->n != 2 || s->state == ROW_FREE || s->state > ROW_REBUILT) {
+	if (fds->n < 2 || s->state == ROW_FREE || s->state > ROW_REBUILT) {
 		for (unsigned int i = 0; i < fds->n; i++)
 			conn_linger(fds->fd[i], true);
 		hy_fds_close(fds);
@@ -171,6 +173,8 @@ static void take_row(struct agent *a, uint32_t row, struct hy_fds *fds)
 		return;
 	}
 	c = conn_new_at(a, row, s->id, fds->fd[0], fds->fd[1]);
+	if (fds->n > 2)
+		c->grow = grow_kept(&a->grows, fds->fd[2]);
 	fds->n = 0;
 	if (c && !go_on(a, c, s))
 		conn_reset(a, c, in_the_middle);

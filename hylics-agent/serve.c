@@ -23,6 +23,7 @@
 
 #include "common/fdpass.h"
 #include "common/own.h"
+#include "hylics-agent/grow.h"
 #include "hylics-agent/pair.h"
 #include "hylics-agent/up.h"
 #include "tcpmove/discard.h"
@@ -105,6 +106,8 @@ static enum went send_plain(struct agent *a, struct conn *c, const struct pair_l
 	return skip == l->plain_len ? WENT_ON : WENT_NOWHERE;
 }
 
+static const char grows_wrong[] = "a marker grows as none does";
+
 static enum went hold_marker(struct agent *a, struct conn *c, struct pair_look *l)
 {
 	struct item it = { .pos = c->down_taken, .len = l->marker.len, .kind = ITEM_SLICE,
@@ -115,6 +118,12 @@ static enum went hold_marker(struct agent *a, struct conn *c, struct pair_look *
 	if (file_use(a, fd, &it.file) < 0) {
 		hy_fd_drop(&fd);
 		return reset(a, c, "a marker's file is none");
+	}
+	if (grow_item(c, &l->marker, &it) < 0) {
+		file_done(a, it.file);
+		if (!it.file)
+			hy_fd_drop(&fd);
+		return reset(a, c, grows_wrong);
 	}
 	it.fd = it.file ? -1 : fd;
 	conn_add_item(c, &it);
@@ -189,13 +198,31 @@ static ssize_t send_file(struct agent *a, struct conn *c, int file, off_t offset
 	return n;
 }
 
+/* All that was known of it is sent. */
+static enum went end_slice(struct agent *a, struct conn *c, struct item *it)
+{
+	struct item gone;
+
+	if (it->grows && grow_look(it) < 0)
+		return reset(a, c, grows_wrong);
+	if (it->whole > it->len) {
+		conn_grow_item(c, it);
+		a->count.grown++;
+		return WENT_ON;
+	}
+	a->count.slices++;
+	conn_pace(c, it->len);
+	gone = *it;
+	conn_drop_item(a, c);
+	return take_out(a, c, c->down_sent - c->down_taken, &gone);
+}
+
 static enum went send_slice(struct agent *a, struct conn *c, size_t *budget)
 {
 	struct item *it = conn_item(c, 0);
 	uint64_t had = c->down_sent - it->pos;
 	size_t want = it->len - had < *budget ? (size_t)(it->len - had) : *budget;
 	off_t offset = (off_t)(it->offset + had);
-	struct item gone;
 	ssize_t n = 0;
 
 	if (want)
@@ -212,11 +239,7 @@ static enum went send_slice(struct agent *a, struct conn *c, size_t *budget)
 	*budget -= (size_t)n;
 	if (c->down_sent < it->pos + it->len)
 		return WENT_ON;
-	a->count.slices++;
-	conn_pace(c, it->len);
-	gone = *it;
-	conn_drop_item(a, c);
-	return take_out(a, c, c->down_sent - c->down_taken, &gone);
+	return end_slice(a, c, it);
 }
 
 static enum went serve_down(struct agent *a, struct conn *c)

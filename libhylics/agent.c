@@ -47,6 +47,7 @@ void agent_leave(struct lib_area *a)
 		hy_fd_close(&g->fd);
 	g->fd = -1;
 	atomic_store(&a->join, 0);
+	a->words = NULL;
 	(void)lib_map_page(-1);
 	tally_join(-1);
 }
@@ -72,7 +73,7 @@ static int receive(int fd, uint64_t until_ms, struct answer *ans)
 	n = poll(&p, 1, (int)(until_ms - now_ms));
 	if (n <= 0)
 		return n == 0 ? -ETIMEDOUT : -errno;
-	n = hy_fds_recv(fd, ans->bytes, sizeof(ans->bytes), &ans->fds, 2, MSG_DONTWAIT);
+	n = hy_fds_recv(fd, ans->bytes, sizeof(ans->bytes), &ans->fds, 3, MSG_DONTWAIT);
 	if (n <= 0)
 		return n == 0 ? -ECONNRESET : (int)n;
 	ans->len = (size_t)n;
@@ -103,16 +104,22 @@ static int ask(int fd, const uint8_t *request, size_t len, uint32_t id, struct a
 	}
 }
 
-/* A page is looked at only if it can neither shrink below us nor speak another language. */
+/* What the agent shows is looked at only if it cannot shrink below us. */
+static bool keeps_size(int memfd, size_t size)
+{
+	int seals = fcntl(memfd, F_GET_SEALS);
+	struct stat st;
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstat(memfd, &st) == 0 &&
+	       st.st_size >= (off_t)size;
+}
+
 static int take_page(int memfd)
 {
 	const struct hy_page *p = lib_page();
-	int seals = fcntl(memfd, F_GET_SEALS);
-	struct stat st;
 	int rc;
 
-	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(memfd, &st) < 0 ||
-	    st.st_size < (off_t)sizeof(*p))
+	if (!keeps_size(memfd, sizeof(*p)))
 		return -EPROTO;
 	rc = lib_map_page(memfd);
 	if (rc < 0)
@@ -162,15 +169,17 @@ static int join(struct lib_area *a)
 	rc = ask(fd, request, local_encode_join(id, request), id, &ans);
 	if (rc < 0)
 		return rc;
-	if (ans.h.type == LOCAL_JOINED && ans.len == LOCAL_HEADER_LEN && ans.fds.n > 0)
+	if (ans.h.type == LOCAL_JOINED && ans.len == LOCAL_HEADER_LEN && ans.fds.n >= 2)
 		rc = take_page(ans.fds.fd[0]);
 	else
 		rc = -EPROTO;
 	if (rc == 0)
-		tally_join(ans.fds.n == 2 ? ans.fds.fd[1] : -1);
-	hy_fds_close(&ans.fds);
+		tally_join(ans.fds.n == 3 ? ans.fds.fd[2] : -1);
 	if (rc == 0 && fstat(fd, &st) < 0)
 		rc = -errno;
+	if (rc == 0 && keeps_size(ans.fds.fd[1], sizeof(struct hy_grow)))
+		a->words = lib_map_words(a, ans.fds.fd[1]);
+	hy_fds_close(&ans.fds);
 	if (rc < 0) {
 		(void)lib_map_page(-1);
 		return rc;

@@ -83,6 +83,19 @@ struct hy_tally *lib_map_tally(int memfd)
 	return tally == MAP_FAILED ? NULL : tally;
 }
 
+struct hy_grow *lib_map_words(struct lib_area *a, int memfd)
+{
+	void *words;
+
+	if (a->n_words >= HY_LIB_WORDS_MAX)
+		return NULL;
+	words = mmap(NULL, sizeof(struct hy_grow), PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	if (words == MAP_FAILED)
+		return NULL;
+	a->n_words++;
+	return words;
+}
+
 struct lib_agent *lib_agent(void)
 {
 	return &lib.agent;

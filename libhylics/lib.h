@@ -17,6 +17,7 @@
 
 #include "common/limits.h"
 #include "common/unixsock.h"
+#include "proto/grow.h"
 #include "proto/page.h"
 #include "proto/reason.h"
 #include "proto/tally.h"
@@ -57,6 +58,11 @@ struct lib_conn {
 	uint64_t tcp_ino;		/* of the TCP socket that was there before */
 	_Atomic uint64_t offered;	/* bytes */
 	_Atomic uint16_t put;		/* markers put into the pair, counted as the page does */
+	/* the last marker in the pair, if it may grow (grow.h) */
+	struct hy_grow *words;		/* NULL: none grows; changes only when is_pair is set */
+	_Atomic uint64_t tail;
+	_Atomic uint64_t last_dev, last_ino, last_offset, last_len;
+	_Atomic uint32_t places;	/* of the ring given out */
 	/* a refused connection is not offered again, or not at once */
 	_Atomic uint64_t refused_ino;
 	_Atomic uint64_t again_ms;
@@ -82,6 +88,9 @@ struct lib_area {
 	pthread_mutex_t lock;		/* of what follows, and of users == -1 */
 	_Atomic uint32_t join;		/* which agent's page is mapped, counted from 1; 0: none */
 	uint32_t joins;
+	struct hy_grow *words;		/* of this joining; NULL: none */
+	uint32_t n_words;		/* such mappings, of earlier ones too */
+	_Atomic uint64_t markers;	/* numbers given out */
 	_Atomic uint64_t look_ms;	/* not before, the agent is looked for again */
 	_Atomic uint8_t will;		/* enum lib_will */
 	uint32_t next_id;
@@ -122,6 +131,12 @@ int lib_map_page(int memfd);
 
 /* Put a tally at its place, over the one before in one step; NULL: that failed. */
 struct hy_tally *lib_map_tally(int memfd);
+
+/*
+ * Map the words of a joining. Never unmapped: pairs of it outlive it, and another thread may be
+ * adding to one. NULL: not now, or there are enough.
+ */
+struct hy_grow *lib_map_words(struct lib_area *a, int memfd);
 
 /* Of this process, or of the one that forked it. */
 struct lib_agent *lib_agent(void);

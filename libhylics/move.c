@@ -21,6 +21,7 @@
 #include "common/clock.h"
 #include "common/own.h"
 #include "libhylics/agent.h"
+#include "libhylics/grow.h"
 #include "libhylics/swap.h"
 #include "libhylics/tally.h"
 
@@ -274,6 +275,7 @@ static enum move_reason give(struct lib_area *a, struct lib_conn *c, const struc
 		return MOVE_LIMIT_CONNECTIONS;
 	c->slot = (uint32_t)slot;
 	atomic_store(&c->put, atomic_load(&lib_page()->slot[slot].taken));
+	grow_new(c, a->words);
 	rc = swap_in(a, c, f, &u);
 	if (rc < 0) {
 		a->slot_ms[slot] = 0;

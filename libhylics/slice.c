@@ -20,7 +20,7 @@
 
 #include "common/fdpass.h"
 #include "common/own.h"
-#include "proto/local.h"
+#include "libhylics/grow.h"
 
 #define KERNEL_COUNT_MAX 0x7ffff000u	/* more than this no call of the kernel sends */
 #define APART_MAJOR 6
@@ -118,14 +118,17 @@ static ssize_t send_marker(int sock, const uint8_t *bytes, const struct hy_fds *
 /* The next @len bytes. */
 static int put_marker(struct lib_conn *c, int sock, struct slice *s, uint64_t len, int flags)
 {
-	const struct local_marker m = { .offset = s->offset + s->done, .len = len,
-					.flags = s->tell < 0 ? 0 : LOCAL_MARK_TELL };
+	struct local_marker m = { .offset = s->offset + s->done, .len = len,
+				  .flags = s->tell < 0 ? 0 : LOCAL_MARK_TELL };
 	const struct hy_fds fds = { .n = s->tell < 0 ? 1 : 2, .fd = { s->file, s->tell } };
 	uint8_t bytes[LOCAL_MARKER_LEN];
+	struct grow_put p;
 	ssize_t n;
 
+	grow_begin(c, &p, &m);
 	local_encode_marker(&m, bytes);
 	n = send_marker(sock, bytes, &fds, flags);
+	grow_end(c, &p, n < 0 ? NULL : s, &m);
 	if (n < 0)
 		return (int)n;
 	/* the kernel cuts no buffer as small as a marker */
@@ -161,14 +164,19 @@ static bool is_alone(const struct lib_conn *c)
 }
 
 /* A later agent than the one that took the connection has no slot of it. */
-static uint64_t slice_max(const struct lib_conn *c)
+static uint64_t longest(const struct lib_conn *c, bool alone)
 {
 	bool known = c->join == atomic_load(&lib_area()->join);
 	uint64_t max = known ? atomic_load(&lib_page()->slot[c->slot].slice) : HY_SLICE_MIN;
 
 	if (max == 0)
-		max = is_alone(c) ? HY_SLICE_ALONE : HY_SLICE_MIN;
+		max = alone ? HY_SLICE_ALONE : HY_SLICE_MIN;
 	return max < HY_SLICE_MAX ? max : HY_SLICE_MAX;
+}
+
+static uint64_t slice_max(const struct lib_conn *c)
+{
+	return longest(c, is_alone(c));
 }
 
 static uint64_t slice_max_waiting(const struct lib_conn *c)
@@ -219,6 +227,10 @@ static ssize_t put_waiting(struct lib_conn *c, int sock, struct slice *s)
 
 static ssize_t put_what_fits(struct lib_conn *c, int sock, struct slice *s)
 {
+	const uint64_t most[] = { longest(c, false), longest(c, true) };
+
+	if (s->done == 0)	/* else its own first marker is there, as long as it may be */
+		s->done = grow_add(c, sock, s, most);
 	while (s->done < s->len) {
 		uint64_t max = slice_max(c), left = s->len - s->done;
 		int rc = put_marker(c, sock, s, left < max ? left : max, MSG_DONTWAIT);
@@ -244,6 +256,8 @@ void slice_begin(struct lib_conn *c, int pair, struct slice *s, bool waits)
 	}
 	if (put_marker(c, pair, s, s->len < max ? s->len : max, MSG_DONTWAIT) < 0)
 		slice_forget(s);
+	else
+		grow_learn(pair);
 }
 
 void slice_forget(struct slice *s)

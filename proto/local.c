@@ -201,7 +201,7 @@ void local_encode_marker(const struct local_marker *m, uint8_t *out)
 	hy_wr_le64(&w, m->offset);
 	hy_wr_le64(&w, m->len);
 	hy_wr_le32(&w, m->flags);
-	hy_wr_le32(&w, 0);
+	hy_wr_le32(&w, m->grow);
 }
 
 int local_decode_marker(const uint8_t *in, size_t len, struct local_marker *m)
@@ -209,13 +209,14 @@ int local_decode_marker(const uint8_t *in, size_t len, struct local_marker *m)
 	struct hy_rd r = { .p = in, .left = len };
 	const uint8_t *magic = hy_rd_take(&r, LOCAL_MARKER_MAGIC_LEN);
 	struct local_marker got = { .offset = hy_rd_le64(&r), .len = hy_rd_le64(&r) };
-	uint32_t zero;
 
 	got.flags = hy_rd_le32(&r);
-	zero = hy_rd_le32(&r);
+	got.grow = hy_rd_le32(&r);
 	if (r.bad || r.left || memcmp(magic, LOCAL_MARKER_MAGIC, LOCAL_MARKER_MAGIC_LEN) != 0)
 		return -EPROTO;
-	if (zero || (got.flags & ~LOCAL_MARK_TELL) || got.len == 0 || got.len > HY_SLICE_MAX)
+	if (got.flags > LOCAL_MARK_GROWS || (got.grow && got.flags != LOCAL_MARK_GROWS))
+		return -EPROTO;
+	if (got.len == 0 || got.len > HY_SLICE_MAX)
 		return -EPROTO;
 	if (got.offset > INT64_MAX - got.len)
 		return -EPROTO;

@@ -27,7 +27,7 @@ enum local_type {
 	LOCAL_STATUS = 2,	/* struct local_status */
 	LOCAL_ERROR = 3,	/* struct local_error */
 	LOCAL_JOIN = 4,		/* no payload: a program wants its connections moved */
-	LOCAL_JOINED = 5,	/* no payload; with page (proto/page.h) and tally (proto/tally.h) */
+	LOCAL_JOINED = 5,	/* no payload; with page, words and, if there is one, tally */
 	LOCAL_MOVE = 6,		/* struct local_move; TCP socket and pair end; not answered */
 	LOCAL_TAKE_BACK = 7,	/* struct local_slot */
 	LOCAL_TAKEN = 8,	/* struct local_slot; with the TCP socket */
@@ -56,17 +56,20 @@ struct local_move {
 
 /*
  * What goes down the pair between plain bytes: "here belong so many bytes of this file". Travels
- * with the file's descriptor, and with an eventfd if LOCAL_MARK_TELL is set.
+ * with the file's descriptor, and with an eventfd if LOCAL_MARK_TELL is set. One that grows has a
+ * word that says how many bytes were added to @len since.
  */
 struct local_marker {
 	uint64_t offset, len;
 	uint32_t flags;
+	uint32_t grow;		/* LOCAL_MARK_GROWS: grow_name(), else 0 */
 };
 
 #define LOCAL_MARKER_LEN 32
 #define LOCAL_MARKER_MAGIC "hy-slice"
 #define LOCAL_MARKER_MAGIC_LEN 8
 #define LOCAL_MARK_TELL 1u	/* write 1 to the eventfd when the bytes are in the host's socket */
+#define LOCAL_MARK_GROWS 2u	/* it has a word */
 
 struct local_header {
 	uint16_t type;
@@ -161,7 +164,7 @@ int local_decode_move(const uint8_t *in, size_t len, struct local_move *m);
 
 /*
  * A marker is LOCAL_MARKER_LEN bytes. On success its span is one a file can have, 1 to HY_SLICE_MAX
- * bytes long, and its flags are known ones.
+ * bytes long, its flags are known ones, and not both: who waits for the end of it adds nothing.
  */
 void local_encode_marker(const struct local_marker *m, uint8_t *out);
 int local_decode_marker(const uint8_t *in, size_t len, struct local_marker *m);

@@ -208,23 +208,58 @@ void player_give(unsigned int k)
 	p->pair = pair[0];
 }
 
-bool player_slice(unsigned int k, int file, uint64_t offset, uint64_t len, int tell)
+static bool put_marker(struct player *p, const struct local_marker *m, const struct hy_fds *fds)
 {
-	const struct local_marker m = { .offset = offset, .len = len,
-					.flags = tell >= 0 ? LOCAL_MARK_TELL : 0 };
-	struct hy_fds fds = { .n = tell >= 0 ? 2 : 1, .fd = { file, tell } };
-	struct player *p = &scene.player[k];
 	uint8_t bytes[LOCAL_MARKER_LEN];
 	ssize_t n;
 
-	local_encode_marker(&m, bytes);
-	n = hy_fds_send(p->pair, bytes, sizeof(bytes), &fds, MSG_DONTWAIT);
+	local_encode_marker(m, bytes);
+	n = hy_fds_send(p->pair, bytes, sizeof(bytes), fds, MSG_DONTWAIT);
 	if (n == -EAGAIN)
 		return false;
 	if (n != sizeof(bytes))
 		probe_bail("the pair takes no marker: %zd", n);
-	add_segment(p, FILE_STREAM, offset, len);
+	add_segment(p, FILE_STREAM, m->offset, m->len);
 	return true;
+}
+
+bool player_slice(unsigned int k, int file, uint64_t offset, uint64_t len, int tell)
+{
+	const struct local_marker m = { .offset = offset, .len = len,
+					.flags = tell >= 0 ? LOCAL_MARK_TELL : 0 };
+	const struct hy_fds fds = { .n = tell >= 0 ? 2 : 1, .fd = { file, tell } };
+
+	return put_marker(&scene.player[k], &m, &fds);
+}
+
+bool player_grows(unsigned int k, int file, uint64_t offset, uint64_t len)
+{
+	uint64_t number = ++scene.markers;
+	const struct local_marker m = { .offset = offset, .len = len, .flags = LOCAL_MARK_GROWS,
+					.grow = grow_name(k, number) };
+	const struct hy_fds fds = { .n = 1, .fd = { file } };
+
+	atomic_store(&scene.words->word[k], number << GROW_NUMBER_AT);
+	scene.player[k].grown_to = offset + len;
+	return put_marker(&scene.player[k], &m, &fds);
+}
+
+bool player_adds(unsigned int k, uint64_t n)
+{
+	struct player *p = &scene.player[k];
+	uint64_t word = atomic_load(&scene.words->word[k]);
+
+	if ((word & (GROW_FINAL | GROW_OUT)) ||
+	    !atomic_compare_exchange_strong(&scene.words->word[k], &word, word + n))
+		return false;
+	add_segment(p, FILE_STREAM, p->grown_to, n);
+	p->grown_to += n;
+	return true;
+}
+
+uint64_t player_word(unsigned int k)
+{
+	return atomic_load(&scene.words->word[k]);
 }
 
 void player_raw(unsigned int k, const void *bytes, size_t len, const int *fds, unsigned int n)
@@ -290,11 +325,15 @@ void scene_join(void)
 	scene.sock = hy_unix_connect(path, SOCK_SEQPACKET, &e);
 	if (scene.sock < 0)
 		probe_bail("%s: %s", e.text, strerror(e.num));
-	if (ask(packet, local_encode_join(7, packet), &fds) <= 0 || fds.n != 2)
-		probe_bail("no page and no tally");
+	if (ask(packet, local_encode_join(7, packet), &fds) <= 0 || fds.n != 3)
+		probe_bail("no page, no words or no tally");
 	scene.page = mmap(NULL, sizeof(*scene.page), PROT_READ, MAP_SHARED, fds.fd[0], 0);
 	if (scene.page == MAP_FAILED)
 		probe_bail("the page cannot be mapped: %s", strerror(errno));
+	scene.words = mmap(NULL, sizeof(*scene.words), PROT_READ | PROT_WRITE, MAP_SHARED,
+			   fds.fd[1], 0);
+	if (scene.words == MAP_FAILED)
+		probe_bail("the words cannot be mapped: %s", strerror(errno));
 	hy_fds_close(&fds);
 }
 

@@ -20,6 +20,7 @@
 #include "tests/probes/probe.h"
 
 #include "channel/chan.h"
+#include "proto/grow.h"
 #include "proto/local.h"
 #include "proto/move.h"
 #include "proto/page.h"
@@ -44,6 +45,7 @@ struct player {
 	int client, server, pair;	/* -1: not there; server: the program's TCP socket */
 	struct segment said[SEGMENTS];
 	unsigned int n_said;
+	uint64_t grown_to;		/* in the file: where its last growing marker ends */
 	uint64_t plain_said;		/* bytes of PLAIN(k) */
 	uint64_t before;		/* bytes said before the move */
 	/* what the client has read */
@@ -103,6 +105,8 @@ struct scene {
 	/* the program */
 	int sock;			/* to agent.sock */
 	const struct hy_page *page;
+	struct hy_grow *words;
+	uint64_t markers;		/* numbers of words given out */
 };
 
 extern struct scene scene;
@@ -142,6 +146,11 @@ void player_give(unsigned int k);		/* to the agent, under slot k */
 
 /* The program says so many bytes of a file; @tell: an eventfd or -1. False: the pair is full. */
 bool player_slice(unsigned int k, int file, uint64_t offset, uint64_t len, int tell);
+
+/* The same, with a word: place @k of the words. More is added while the agent lets us. */
+bool player_grows(unsigned int k, int file, uint64_t offset, uint64_t len);
+bool player_adds(unsigned int k, uint64_t n);
+uint64_t player_word(unsigned int k);		/* as it is */
 
 /* Bytes that should not be there, with descriptors: what a hostile program may do. */
 void player_raw(unsigned int k, const void *bytes, size_t len, const int *fds, unsigned int n);

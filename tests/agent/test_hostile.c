@@ -69,12 +69,13 @@ static int join_again(int *memfd, int *tally)
 	tell_agent(sock, packet, local_encode_join(1, packet), NULL, 0);
 	if (!UNTIL(recv(sock, packet, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) ||
 	    hy_fds_recv(sock, packet, sizeof(packet), &fds, HY_FDS_PER_MESSAGE_MAX, 0) <= 0 ||
-	    fds.n != 2)
-		probe_bail("no page and no tally");
+	    fds.n != 3)
+		probe_bail("no page, no words or no tally");
 	*memfd = fds.fd[0];
 	if (tally)
-		*tally = hy_fd_steal(&fds.fd[1]);
-	hy_fd_close(&fds.fd[1]);
+		*tally = hy_fd_steal(&fds.fd[2]);
+	fds.fd[0] = -1;
+	hy_fds_close(&fds);
 	return sock;
 }
 

@@ -20,7 +20,8 @@ TABLE = pathlib.Path(__file__).resolve().parents[2] / "common" / "fault.h"
 STEPS = re.findall(r'X\(\w+, "([^"]+)"', TABLE.read_text(encoding="utf-8"))
 # Steps that a connection must be under way for; the others are of the channel alone.
 MOVE_STEPS = [step for step in STEPS
-              if step.split(".")[0] in ("move", "send", "up", "home", "resume", "pair", "give")]
+              if step.split(".")[0] in ("move", "send", "up", "home", "resume", "pair", "give",
+                                        "grow")]
 # Steps of hylicsd, which test_hylicsd.py walks.
 VM_STEPS = [step for step in STEPS if step.startswith("vm.")]
 REPEATS = int(os.environ.get("HYLICS_REPEATS", "1"))

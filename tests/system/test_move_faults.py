@@ -33,6 +33,8 @@ STAY = ("--requests", "2", "--head", "0-1K", "--bytes", "1M", "--tail", "100")
 IDLE = ("--requests", "2", "--bytes", "1M", "--think", "100ms")
 # What goes before the file is more than its client has read when the file's turn comes.
 LATE = ("--requests", "1", "--head", "500K", "--bytes", "1M", "--read-rate", "4M", "--tail", "100")
+# Slices so short that they are added to the marker before them.
+SHORT = ("--requests", "2", "--bytes", "2M", "--slice", "32K", "--tail", "100")
 HOME = ("--home-after", "512K")
 
 WORKER_STEPS = {
@@ -44,7 +46,8 @@ WORKER_STEPS = {
 AGENT_STEPS = {
     "move.drain": LATE, "move.freeze": ROUND, "move.dump": ROUND, "move.offer": ROUND,
     "move.silence": SLOW,
-    "pair.sent": ROUND, "pair.take": ROUND, "up.deliver": STAY, "home.rebuild": ROUND,
+    "pair.sent": ROUND, "pair.take": ROUND, "grow.told": SHORT, "grow.close": SHORT,
+    "up.deliver": STAY, "home.rebuild": ROUND,
     "home.taken": ROUND, "home.live": ROUND, "give.back": IDLE, "resume.ask": SLOW,
 }
 CASES = [("worker", step) for step in WORKER_STEPS] + [("agent", step) for step in AGENT_STEPS]

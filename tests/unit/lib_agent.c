@@ -92,13 +92,35 @@ static void send_plain(struct conn *c, const uint8_t *bytes, size_t n)
 	}
 }
 
+static _Atomic uint64_t *word_of(const struct local_marker *m)
+{
+	_Atomic uint64_t *word = &agent.w->words->word[grow_place(m->grow)];
+
+	if (!grow_is_of(atomic_load(word), m->grow))
+		probe_bail("agent: a marker's word is another's");
+	return word;
+}
+
+/* Nothing more is added; false: more was. */
+static bool close_marker(const struct local_marker *m)
+{
+	uint64_t word = atomic_fetch_or(word_of(m), GROW_FINAL);
+
+	return m->len == atomic_load(&agent.w->agent->base) + (word & GROW_ADDED);
+}
+
 static void finish_marker(struct conn *c, const struct local_marker *m, const struct hy_fds *fds)
 {
 	const uint64_t one = 1;
 	struct world_agent *a = agent.w->agent;
 
+	if ((m->flags & LOCAL_MARK_GROWS) && !close_marker(m))
+		return;
 	step(DIE_SENT);
 	c->done = 0;
+	if (m->flags & LOCAL_MARK_GROWS)
+		atomic_fetch_or(word_of(m), GROW_OUT);
+	atomic_fetch_add(&a->grown_bytes, m->len - atomic_load(&a->base));
 	atomic_fetch_add(&a->markers, 1);
 	atomic_fetch_add(&a->marked_bytes, m->len);
 	if (m->len > atomic_load(&a->longest))
@@ -121,6 +143,9 @@ static void send_marker(struct conn *c, const uint8_t *bytes, const struct hy_fd
 	if (local_decode_marker(bytes, LOCAL_MARKER_LEN, &m) < 0)
 		probe_bail("agent: that is no marker");
 	step(DIE_MARKER);
+	atomic_store(&agent.w->agent->base, m.len);
+	if (m.flags & LOCAL_MARK_GROWS)
+		m.len += atomic_load(word_of(&m)) & GROW_ADDED;
 	from = (off_t)(m.offset + c->done);
 	n = (ssize_t)(m.len - c->done);
 	if (atomic_load(&agent.w->agent->die_at) == DIE_HALF)
@@ -225,8 +250,9 @@ static size_t answer(int client, const struct local_header *h, const uint8_t *in
 	if (h->type == LOCAL_JOIN) {
 		step(DIE_JOIN);
 		atomic_fetch_add(&agent.w->agent->joins, 1);
-		*send = (struct hy_fds){ .n = agent.w->no_tally ? 1 : 2,
-					 .fd = { agent.w->memfd, agent.w->tally_memfd } };
+		*send = (struct hy_fds){ .n = agent.w->no_tally ? 2 : 3,
+					 .fd = { agent.w->memfd, agent.w->words_memfd,
+						 agent.w->tally_memfd } };
 		return local_encode_joined(h->id, out);
 	}
 	if (h->type == LOCAL_MOVE) {

@@ -75,6 +75,20 @@ static void drop_page(struct world *w)
 	munmap(w->page, sizeof(*w->page));
 	munmap(w->tally, sizeof(*w->tally));
 	close(w->memfd);
+	munmap(w->words, sizeof(*w->words));
+}
+
+static void *map_memfd(size_t size, int seals, int *memfd)
+{
+	void *at;
+
+	*memfd = (int)PROBE_TRY(memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	PROBE_TRY(ftruncate(*memfd, (off_t)size));
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *memfd, 0);
+	if (at == MAP_FAILED)
+		probe_bail("map a memfd: %s", strerror(errno));
+	PROBE_TRY(fcntl(*memfd, F_ADD_SEALS, seals));
+	return at;
 }
 
 static void make_tally(struct world *w)
@@ -91,14 +105,12 @@ static void make_tally(struct world *w)
 /* What an agent shows to its programs. */
 static void make_page(struct world *w)
 {
+	const int page_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE;
 	struct stat st;
 
-	w->memfd = (int)PROBE_TRY(memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-	PROBE_TRY(ftruncate(w->memfd, sizeof(*w->page)));
-	w->page = mmap(NULL, sizeof(*w->page), PROT_READ | PROT_WRITE, MAP_SHARED, w->memfd, 0);
-	if (!w->unsealed)
-		PROBE_TRY(fcntl(w->memfd, F_ADD_SEALS,
-				F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE));
+	w->page = map_memfd(sizeof(*w->page), w->unsealed ? 0 : page_seals, &w->memfd);
+	w->words = map_memfd(sizeof(*w->words),
+			     w->unsealed_words ? 0 : F_SEAL_SHRINK | F_SEAL_GROW, &w->words_memfd);
 	PROBE_TRY(fstat(w->file, &st));
 	w->page->version = HY_PAGE_VERSION;
 	w->page->slots = HY_PAGE_SLOTS;
@@ -113,7 +125,7 @@ static void close_others(const struct world *w, int listener)
 {
 	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++) {
 		if (fd != listener && fd != w->wake && fd != w->memfd &&
-		    fd != w->tally_memfd)
+		    fd != w->tally_memfd && fd != w->words_memfd)
 			close(fd);
 	}
 }
@@ -137,7 +149,9 @@ void world_start(struct world *w)
 		close_others(w, listener);
 		agent_run(w, listener);
 	}
-	close(w->tally_memfd);		/* the agent's alone: a move looks at every number */
+	/* the agent's alone: a move looks at every number */
+	close(w->tally_memfd);
+	close(w->words_memfd);
 	close(listener);
 }
 

@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include "common/limits.h"
+#include "proto/grow.h"
 #include "proto/page.h"
 #include "proto/reason.h"
 #include "proto/tally.h"
@@ -46,8 +47,9 @@ struct world_agent {
 	_Atomic uint32_t after_move;	/* enum hy_slot_state that a moved connection gets */
 	/* what it has seen */
 	_Atomic uint32_t clients, joins, moves, markers, tells, takes, ends;
-	_Atomic uint64_t longest, plain_bytes, marked_bytes;
+	_Atomic uint64_t longest, plain_bytes, marked_bytes, grown_bytes;
 	_Atomic uint32_t spent_ns, plain_ps;	/* that the last move told */
+	_Atomic uint64_t base;		/* length of the marker in hand, as it was put */
 };
 
 struct world {
@@ -58,11 +60,14 @@ struct world {
 	struct hy_tally *tally;		/* what its programs count in */
 	int memfd;
 	int tally_memfd;		/* the agent has it */
+	struct hy_grow *words;
+	int words_memfd;
 	int wake;			/* written to after a change in *agent */
 	struct world_agent *agent;
 	pid_t pid;			/* 0: none runs */
 	bool unsealed;			/* the next agent shows a page that could shrink */
 	bool no_tally;			/* the next agent gives none */
+	bool unsealed_words;		/* likewise words */
 };
 
 /* Sets everything up but the agent: namespace, run directory, file, page that allows moves. */

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "proto/grow.h"
 #include "proto/local.h"
 
 static const struct local_status status = {
@@ -333,6 +334,14 @@ static void a_marker_has_the_bytes_that_are_documented(void **state)
 	assert_true(m.offset == marker.offset && m.len == marker.len);
 	assert_int_equal(m.flags, LOCAL_MARK_TELL);
 	check_only_length(out, sizeof(out), decodes_marker);
+	out[24] = LOCAL_MARK_GROWS;
+	out[28] = 4;
+	out[31] = 1;
+	assert_int_equal(local_decode_marker(out, sizeof(out), &m), 0);
+	assert_true(m.flags == LOCAL_MARK_GROWS && m.grow == 0x01000004);
+	assert_int_equal(grow_place(m.grow), 4);
+	assert_true(grow_is_of((uint64_t)32 << GROW_NUMBER_AT | GROW_OUT | 7, m.grow));
+	assert_false(grow_is_of((uint64_t)33 << GROW_NUMBER_AT, m.grow));
 }
 
 static void bytes_that_are_no_marker_are_refused(void **state)
@@ -344,8 +353,8 @@ static void bytes_that_are_no_marker_are_refused(void **state)
 		{ 0, 'H' }, { 7, 0 },			/* magic */
 		{ 15, 0x80 },				/* offset of 2^63 and more */
 		{ 19, 0 }, { 19, 9 }, { 16, 1 }, { 23, 0x80 },	/* length */
-		{ 24, 2 }, { 24, 3 }, { 27, 0x80 },	/* flags */
-		{ 28, 1 }, { 31, 1 },			/* unused */
+		{ 24, 3 }, { 24, 4 }, { 27, 0x80 },	/* flags */
+		{ 28, 1 }, { 31, 1 },			/* a word, of one that does not grow */
 	};
 	struct local_marker m = { .offset = INT64_MAX, .len = 1 };
 	uint8_t in[LOCAL_MARKER_LEN];
