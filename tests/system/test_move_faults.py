@@ -34,7 +34,7 @@ IDLE = ("--requests", "2", "--bytes", "1M", "--think", "100ms")
 # What goes before the file is more than its client has read when the file's turn comes.
 LATE = ("--requests", "1", "--head", "500K", "--bytes", "1M", "--read-rate", "4M", "--tail", "100")
 # Slices so short that they are added to the marker before them.
-SHORT = ("--requests", "2", "--bytes", "2M", "--slice", "32K", "--tail", "100")
+SHORT = ("--requests", "12", "--bytes", "2M", "--slice", "16K", "--tail", "100")
 HOME = ("--home-after", "512K")
 
 WORKER_STEPS = {
