@@ -26,8 +26,8 @@ def join(path):
     sock.connect(path)
     sock.send(struct.pack("<HHI", 1, 4, 9))
     answer, fds, _, _ = socket.recv_fds(sock, 1024, 4)
-    assert struct.unpack("<HHI", answer) == (1, 5, 9) and len(fds) == 2, (answer, fds)
-    return sock, fds[1]
+    assert struct.unpack("<HHI", answer) == (1, 5, 9) and len(fds) == 3, (answer, fds)
+    return sock, fds[2]
 
 
 def main():
