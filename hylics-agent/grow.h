@@ -10,10 +10,10 @@
  * DOC: When the agent looks at a word
  *
  *	when it looks at the marker		the length is what it is by then
- *	when all it knew of was sent		more: told, and so on. Nothing more: FINAL, taken out
+ *	when all it knew of was sent		more: told, and so on. Else FINAL, and taken out
  *	when something stands behind it		FINAL; what was added since goes before that
  *
- * No wake-up is needed for what was added, and none is lost. A marker that may grow is the last
+ * No wake-up is needed for what was added, and nothing is lost. A marker that may grow is the last
  * thing that was looked at, and unless something is owed (enum conn_owes) a piece of it is on its
  * way: the word that it was sent brings the next look. So when the agent has nothing to wait for,
  * the word is FINAL, and the program puts another marker, which wakes it.
@@ -46,8 +46,9 @@ struct grows {
 	uint32_t n_free, top;
 };
 
+/* Make room for all mappings there may be; memory is touched as they come. */
 int grows_open(struct grows *t, struct hy_err *e);
-void grows_close(struct grows *t);
+void grows_close(struct grows *t);	/* Unmap those that are left */
 
 /* Make words for a program, whose user the caller is. NULL: there is no memory. */
 struct grow *grow_make(struct grows *t);

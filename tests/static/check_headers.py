@@ -17,7 +17,7 @@ LGPL_FOLDERS = ("include/", "libhylics/", "preload/")
 LGPL_FILES = {f"common/{name}.{end}" for end in "ch"
               for name in ("clock", "cursor", "err", "fdpass", "json", "own", "unixsock")} | {
     "common/limits.h", "proto/local.c", "proto/local.h", "proto/page.h", "proto/reason.c",
-    "proto/reason.h", "proto/tally.h"}
+    "proto/reason.h", "proto/tally.h", "proto/grow.h"}
 # Called by the C library or the fuzzer, not by us.
 NO_CONTRACT = {"main", "LLVMFuzzerTestOneInput", "LLVMFuzzerInitialize",
                "LLVMFuzzerCustomMutator"}

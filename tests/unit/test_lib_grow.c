@@ -158,6 +158,7 @@ static void no_longer_than_it_may(void)
 	probe_check(all_heard_and_end() && world.agent->longest == HY_SLICE_ALONE, "bytes right");
 }
 
+/* Only slices that go on where the marker ends are added to it. */
 static void only_what_goes_on(void)
 {
 	int one;
@@ -166,9 +167,9 @@ static void only_what_goes_on(void)
 	(void)slice();
 	one = in_pair();
 	at += 1;
-	probe_check(slice() && in_pair() == 2 * one, "a slice that leaves a byte out does not grow");
+	probe_check(slice() && in_pair() == 2 * one, "a slice that leaves a byte out does not");
 	at -= SLICE;
-	probe_check(slice() && in_pair() == 3 * one, "nor one that begins again");
+	probe_check(slice() && in_pair() == 3 * one, "nor does one that begins again");
 	probe_check(all_heard_and_end(), "bytes right");
 }
 
