@@ -187,6 +187,20 @@
 #define HY_LIB_WORDS_MAX 16
 /* From here on a marker costs no more than the bytes, on a connection that has been moved. */
 #define HY_LIB_MARK_MIN 16384
+/*
+ * What only the host's copy knows is waited for by the program, and before that by the agent, so
+ * that a program hears of it in time that there is no answer. Questions under way at the same time.
+ */
+#define HY_LIB_OPTION_MS 250
+#define HY_OPTION_ASK_MS 200
+#define HY_OPTION_ASKS_MAX 64
+/* A connection that is handed on comes home first: so long is waited, and looked every so often. */
+#define HY_LIB_HOME_MS 250
+#define HY_LIB_HOME_LOOK_MS 5
+/* Options set while there is no agent, which the next one is told. */
+#define HY_LIB_UNSAID_MAX 64
+/* Bytes of the names of congestion controls that a kernel lets everybody choose. */
+#define HY_CONGESTIONS_MAX 256
 
 /* Worker: raw samples of one measurement are kept in memory, 8 bytes each. */
 #define HY_PING_COUNT_MAX 1000000

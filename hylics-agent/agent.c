@@ -100,6 +100,7 @@ static int take(struct agent *a, const struct message *msg)
 		[MSG_RESUMED] = resume_take_resumed,
 		[MSG_HOME_OFFER] = home_take_offer,
 		[MSG_HOME_DONE] = home_take_done,
+		[MSG_OPTION_TOLD] = options_take_told,
 	};
 
 	if (msg->info->type >= sizeof(takers) / sizeof(takers[0]) || !takers[msg->info->type])
@@ -239,6 +240,7 @@ static void prepare(struct agent *a, const struct agent_config *cfg)
 	due_open(&a->silence);
 	due_open(&a->offered);
 	cost_open(a);
+	options_open(a);
 	sigaction(SIGALRM, &alarm, NULL);
 }
 
@@ -285,6 +287,7 @@ void agent_close(struct agent *a)
 	grows_close(&a->grows);
 	table_close(a);
 	cost_close(a);
+	options_close(a);
 	ev_timer_cancel(a->loop, &a->alone);
 	ev_timer_cancel(a->loop, &a->leave);
 	ev_timer_cancel(a->loop, &a->more);

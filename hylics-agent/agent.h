@@ -22,6 +22,7 @@
 #include "hylics-agent/files.h"
 #include "hylics-agent/grow.h"
 #include "hylics-agent/join.h"
+#include "hylics-agent/option.h"
 #include "hylics-agent/report.h"
 #include "hylics-agent/resume.h"
 #include "hylics-agent/share.h"
@@ -64,6 +65,7 @@ struct agent {
 	struct addresses addresses;
 	struct share share;
 	struct reports reports;
+	struct options options;
 	struct due_queue silence, offered, drain;
 	struct ev_timer alone, leave, more;
 	uint64_t leave_end_ms;		/* of all patience */

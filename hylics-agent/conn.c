@@ -268,6 +268,7 @@ static void forget(struct agent *a, struct conn *c)
 		a->n_homing--;
 	area_release(c->area);
 	c->area = NULL;
+	options_end(a, c);
 	program_forget(a, c);
 	grow_done(&a->grows, c->grow);
 	c->grow = NULL;
@@ -313,6 +314,7 @@ void conn_reset(struct agent *a, struct conn *c, const char *why)
 	hy_log_limited(a->log, &a->rate_reset, HY_LOG_WARN, "connection %x: reset: %s", c->id,
 		       why);
 	a->count.resets++;
+	c->over = SLOT_RESET;
 	if (c->state == CONN_LOCAL)
 		conn_linger(c->kept.fd, true);
 	let_go(a, c);

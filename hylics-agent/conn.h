@@ -49,6 +49,7 @@
 #include "common/ev.h"
 #include "common/limits.h"
 #include "hylics-agent/due.h"
+#include "proto/local.h"
 #include "proto/move.h"
 #include "tcpmove/drain.h"
 
@@ -72,6 +73,7 @@ enum conn_owes {
 	OWES_TAKEN = 1 << 4,
 	OWES_ITEMS = 1 << 5,		/* there is something in the pair, or may be */
 	OWES_RESET = 1 << 6,
+	OWES_OPTIONS = 1 << 7,		/* of options_owed */
 };
 
 /* A piece of the stream that stands in the pair and was seen there. */
@@ -101,6 +103,9 @@ struct watched {
 	bool in_loop;
 	bool hung;			/* it has hung up, which epoll would tell for ever */
 };
+
+#define LATE_CORK 1u
+#define LATE_NODELAY 2u
 
 /* What a function returns when the connection it was to serve is over. */
 #define CONN_GONE (-ENOLINK)
@@ -136,6 +141,19 @@ struct conn {
 	uint32_t slot;			/* in the program's page */
 	uint32_t user;			/* row + 1 in the table of users */
 	bool resets;			/* the program's SO_LINGER is {1, 0} */
+	uint8_t over;			/* enum hy_slot_state it ends in; 0: SLOT_GONE */
+	/* option.h */
+	bool is_shown;			/* it can be found by @pair_ino */
+	bool cork;			/* the program wants it, and has said so since */
+	bool cork_was;			/* it had it then, and may not be able to take it off */
+	bool reuse;			/* SO_REUSEADDR, which repair mode hides */
+	uint8_t late, late_on;		/* LATE_*: waits to be set, and to what */
+	int32_t linger_s;		/* as in struct local_move */
+	int32_t quickack;
+	uint64_t options, options_owed;	/* set since it was given; the host is to be told: by bit */
+	uint64_t pair_ino;		/* of the program's end, as it says */
+	uint32_t next_shown;		/* row + 1, 0: none */
+	struct local_who who;
 	int flags;			/* the program's own O_NONBLOCK and such; -1: not known */
 	uint64_t down_taken;		/* out of the pair */
 	uint64_t down_sent;		/* in the send queue of whoever owns the connection */

@@ -24,7 +24,8 @@
 	X(grown, "of them what was added to a marker in the pair")                                 \
 	X(plain_bytes, "bytes that programs wrote")                                                \
 	X(inline_bytes, "bytes of files that were read here")                                      \
-	X(up_bytes, "bytes of clients that programs have")
+	X(up_bytes, "bytes of clients that programs have")                                         \
+	X(options, "options that programs have set")
 
 struct agent_counters {
 #define X(name, what) uint64_t name;

@@ -123,6 +123,7 @@ static int say_slice(struct agent *a, struct conn *c, const struct item *it, uin
 /* -- from the pair to the host -- */
 
 static const char closed_unread[] = "the program closed with bytes unread";
+static const char closed_by_reset[] = "the program wanted its close to be a reset";
 
 static int reset(struct agent *a, struct conn *c, const char *why)
 {
@@ -303,7 +304,7 @@ static int look_and_say(struct agent *a, struct conn *c)
 		rc = take_end(a, c, ITEM_SHUT);
 		break;
 	case PAIR_CLOSED:
-		rc = take_end(a, c, ITEM_CLOSE);
+		rc = c->resets ? conn_doom(a, c, closed_by_reset) : take_end(a, c, ITEM_CLOSE);
 		break;
 	default:
 		rc = conn_doom(a, c, closed_unread);

@@ -80,6 +80,8 @@ static void refuse(struct agent *a, struct conn *c, enum move_reason reason)
 	conn_rewind(a, c);
 	answer(a, c, reason);
 	if (conn_find(a, id) == c)
+		options_settle(a, c);
+	if (conn_find(a, id) == c)
 		conn_owe(a, c, OWES_ITEMS);
 }
 
@@ -121,6 +123,7 @@ static int begin(struct agent *a, struct conn *c, const struct move_offer *m,
 	saved = c->area->memory;
 	saved->len = m->record_len;
 	memcpy(saved->bytes, m->record, m->record_len);
+	options_into_record(c);
 	if (m->rest == 0)
 		rebuild(a, c);
 	return 0;
@@ -196,6 +199,7 @@ void home_live(struct agent *a, struct conn *c)
 	serve_count(a, c);
 	conn_state(a, c, CONN_LOCAL, a->leaving ? MOVE_DRAINING : MOVE_DONE);
 	table_busy(a, c, false);
+	options_settle(a, c);
 	serve_start(a, c);
 	if (a->leaving)
 		home_ask_more(a);

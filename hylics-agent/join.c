@@ -21,6 +21,7 @@
 #include "common/clock.h"
 #include "common/own.h"
 #include "hylics-agent/agent.h"
+#include "hylics-agent/home.h"
 #include "hylics-agent/offer.h"
 #include "hylics-agent/pair.h"
 #include "hylics-agent/serve.h"
@@ -218,7 +219,8 @@ static struct user *user_of(struct agent *a, uid_t uid)
 
 void program_forget(struct agent *a, struct conn *c)
 {
-	program_tell(c->program, c->slot, SLOT_GONE, (enum move_reason)c->reason);
+	program_tell(c->program, c->slot, c->over ? (enum hy_slot_state)c->over : SLOT_GONE,
+		     (enum move_reason)c->reason);
 	if (c->program)
 		c->program->row_of[c->slot] = 0;
 	if (c->user)
@@ -331,6 +333,7 @@ static int take_move(struct agent *a, struct request *r, bool timed, uint32_t *i
 	c->timed = timed;
 	*id = c->id;
 	remember_options(c, m.linger_s);
+	options_begin(a, c, &m);
 	if (table_new(a, c) < 0) {
 		conn_reset(a, c, "the holder is gone");
 		return 0;
@@ -376,6 +379,8 @@ static int take_back(struct agent *a, struct request *r)
 	c = conn_in(a, *r->program, s.slot);
 	if (!c)
 		return refuse(r, ENOENT, "no connection has this slot");
+	if (c->state == CONN_MOVED)
+		home_ask(a, c);
 	if (c->given || !serve_is_idle(a, c))
 		return refuse(r, EBUSY, "bytes are under way");
 	hy_fault(FAULT_GIVE_BACK);

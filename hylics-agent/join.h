@@ -54,6 +54,7 @@ struct request {
 	struct hy_fds *fds;		/* that came; what is not taken is closed by the caller */
 	pid_t pid;
 	uid_t user;
+	int client;			/* its socket */
 	struct program **program;	/* the client's; *program is set when it joins */
 	uint8_t *answer;		/* LOCAL_PACKET_MAX bytes */
 	struct hy_fds answer_fds;	/* stay their owner's */

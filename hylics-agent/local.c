@@ -44,6 +44,10 @@ static int answer(struct agent_local *l, struct request *r)
 		return join_request(l->agent, r);
 	case LOCAL_ASK_WHY:
 		return r->fds->n ? -EPROTO : why_request(l->agent, r);
+	case LOCAL_WHO:
+	case LOCAL_OPTION:
+	case LOCAL_OPTION_ASK:
+		return options_request(l->agent, r);
 	case LOCAL_ASK_STATUS:
 		return r->fds->n ? -EPROTO : answer_status(l, r);
 	default:
@@ -67,7 +71,8 @@ static int client_handle(void *object, int fd, uint32_t events)
 	uint8_t in[LOCAL_PACKET_MAX], out[LOCAL_PACKET_MAX];
 	struct agent_client *client = client_of(l, fd);
 	struct request r = { .packet = in, .answer = out, .fds = &fds, .pid = client->pid,
-			     .user = client->user, .program = &client->program };
+			     .user = client->user, .client = fd,
+			     .program = &client->program };
 	ssize_t n = hy_fds_recv(fd, in, sizeof(in), &fds, 2, MSG_DONTWAIT);
 	int len;
 
@@ -92,6 +97,7 @@ static void forget_client(struct agent_local *l, int fd)
 	struct agent_client *client = client_of(l, fd);
 
 	join_leave(l->agent, client->program);
+	options_client_gone(l->agent, fd);
 	*client = l->clients[--l->n_clients];
 }
 

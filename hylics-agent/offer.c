@@ -224,6 +224,7 @@ void offer_undo(struct agent *a, struct conn *c, enum move_reason reason, enum w
 	}
 	conn_rewind(a, c);
 	conn_state(a, c, CONN_LOCAL, reason);
+	options_settle(a, c);
 	serve_start(a, c);
 }
 
@@ -237,9 +238,12 @@ void offer_adopted(struct agent *a, struct conn *c)
 	conn_state(a, c, CONN_MOVED, MOVE_DONE);
 	if (!c->silent)
 		due_add(&a->silence, &c->silence);
-	if (c->doom)
+	if (c->doom) {
 		conn_doom(a, c, c->doom);
-	else if (a->leaving)
+		return;
+	}
+	options_settle(a, c);
+	if (a->leaving)
 		home_ask(a, c);
 }
 

@@ -24,7 +24,7 @@
 #include "hylics-agent/pair.h"
 #include "hylics-agent/serve.h"
 
-_Static_assert(sizeof(struct saved) <= 64, "a row is 64 bytes");
+_Static_assert(sizeof(struct saved) == TABLE_ROW, "a row's size");
 
 static struct saved *row_of(struct agent *a, const struct conn *c)
 {
@@ -42,6 +42,9 @@ int table_new(struct agent *a, struct conn *c)
 
 	s->id = c->id;
 	s->busy = 0;
+	s->pair_ino = c->pair_ino;
+	s->who = c->who;
+	table_options(a, c);
 	table_positions(a, c);
 	return a->cfg.link >= 0 ? keep_put(a->cfg.link, conn_row(a, c), &fds) : 0;
 }
@@ -73,6 +76,19 @@ void table_positions(struct agent *a, const struct conn *c)
 
 	s->down_taken = c->down_taken;
 	s->up = c->up;
+}
+
+void table_options(struct agent *a, const struct conn *c)
+{
+	struct saved *s = row_of(a, c);
+
+	s->options = c->options;
+	s->linger_s = c->linger_s;
+	s->late = c->late;
+	s->late_on = c->late_on;
+	s->cork = c->cork;
+	s->cork_was = c->cork_was;
+	s->reuse = c->reuse;
 }
 
 void table_counts(struct agent *a, const struct conn *c, uint64_t queued, uint64_t read)
@@ -146,6 +162,16 @@ static bool go_on(struct agent *a, struct conn *c, const struct saved *s)
 
 	c->down_taken = c->down_sent = c->down_next = s->down_taken;
 	c->up = s->up;
+	c->options = s->options;
+	c->linger_s = s->linger_s;
+	c->late = s->late;
+	c->late_on = s->late_on;
+	c->cork = s->cork;
+	c->cork_was = s->cork_was;
+	c->reuse = s->reuse;
+	c->pair_ino = s->pair_ino;
+	c->who = s->who;
+	options_again(a, c);
 	if (pair_prepare(c->pair.fd) < 0)
 		return false;
 	if (s->state == ROW_LOCAL)
@@ -261,6 +287,7 @@ static void lose(struct agent *a, struct conn *c)
 	a->n_homing -= c->state == CONN_HOMING;
 	due_cancel(&a->offered, &c->offered);
 	c->owes = 0;
+	c->options_owed = 0;
 	c->asked_home = false;
 	if (c->held != HELD_REBUILT) {
 		area_release(c->area);
@@ -317,7 +344,9 @@ static void resumed(struct agent *a, struct conn *c, const struct move_resumed *
 	c->up_full = false;
 	if (a->leaving)
 		home_ask(a, c);
-	conn_owe(a, c, OWES_ITEMS);
+	options_settle(a, c);
+	if (c->state == CONN_MOVED)
+		conn_owe(a, c, OWES_ITEMS);
 }
 
 static void unknown(struct agent *a, struct conn *c)

@@ -28,6 +28,7 @@
 
 #include "common/err.h"
 #include "common/limits.h"
+#include "proto/local.h"
 #include "tcpmove/record.h"
 
 struct agent;
@@ -46,6 +47,11 @@ struct saved {
 	uint64_t down_sent;		/* REBUILT: a slice may have gone in part */
 	uint64_t base_queued;		/* LOCAL: the kernel's count less the position, down */
 	uint64_t base_read;		/* and up */
+	/* what option.h remembers */
+	uint64_t options, pair_ino;
+	int32_t linger_s;
+	uint8_t late, late_on, cork, cork_was, reuse;
+	struct local_who who;
 };
 
 struct table {
@@ -60,7 +66,8 @@ struct saved_record {
 };
 
 #define AREA_AHEAD 4096u		/* room for it, a whole page */
-#define TABLE_ROWS_SIZE ((size_t)HY_CONNS_MAX * 64u)
+#define TABLE_ROW 160u
+#define TABLE_ROWS_SIZE ((size_t)HY_CONNS_MAX * TABLE_ROW)
 
 /* Room of the memfd: the rows, then the areas. */
 #define TABLE_BYTES (TABLE_ROWS_SIZE + HY_MOVES_MAX * ((size_t)AREA_AHEAD + HY_TCP_QUEUE_MAX))
@@ -81,6 +88,7 @@ int table_new(struct agent *a, struct conn *c);
 void table_state(struct agent *a, const struct conn *c);	/* its state, and positions */
 void table_rebuilt(struct agent *a, const struct conn *c);
 void table_positions(struct agent *a, const struct conn *c);
+void table_options(struct agent *a, const struct conn *c);
 void table_counts(struct agent *a, const struct conn *c, uint64_t queued, uint64_t read);
 void table_busy(struct agent *a, const struct conn *c, bool busy);
 void table_free(struct agent *a, uint32_t row);

@@ -71,6 +71,7 @@ static const struct {
 	{ OWES_CANCEL, say_cancel },
 	{ OWES_HOME_TAKEN, say_home_taken },
 	{ OWES_HOME, say_home },
+	{ OWES_OPTIONS, options_say },
 	{ OWES_TAKEN, say_taken },
 	{ OWES_ITEMS, down_pay },
 };

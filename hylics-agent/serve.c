@@ -39,8 +39,10 @@ static enum went reset(struct agent *a, struct conn *c, const char *why)
 }
 
 /* The client has reset the connection, or it timed out: the kernel has told the socket's end. */
-static enum went ended(struct agent *a, struct conn *c)
+static enum went ended(struct agent *a, struct conn *c, int err)
 {
+	if (err)
+		c->over = err == ETIMEDOUT ? SLOT_TIMED_OUT : SLOT_RESET;
 	conn_end(a, c);
 	return WENT_AWAY;
 }
@@ -61,7 +63,7 @@ static enum went close_normally(struct agent *a, struct conn *c)
 {
 	conn_linger(c->kept.fd, c->resets);
 	shutdown(c->kept.fd, SHUT_WR);
-	return ended(a, c);
+	return ended(a, c, 0);
 }
 
 /* The last of what the program said has gone; what a cork or MSG_MORE held back goes too. */
@@ -70,7 +72,7 @@ static enum went push(struct conn *c)
 {
 	int off = 0;
 
-	if (c->unpushed)
+	if (c->unpushed && !c->cork)
 		setsockopt(c->kept.fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
 	c->unpushed = false;
 	return WENT_NOWHERE;
@@ -95,7 +97,7 @@ static enum went send_plain(struct agent *a, struct conn *c, const struct pair_l
 	if (skip < l->plain_len)
 		n = send(c->kept.fd, l->plain + skip, l->plain_len - skip, flags);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return ended(a, c);
+		return ended(a, c, errno);
 	if (n > 0) {
 		c->down_sent += (uint64_t)n;
 		skip += (uint32_t)n;
@@ -232,7 +234,7 @@ static enum went send_slice(struct agent *a, struct conn *c, size_t *budget)
 		return WENT_NOWHERE;
 	}
 	if (n < 0 && (errno == EPIPE || errno == ECONNRESET || errno == ETIMEDOUT))
-		return ended(a, c);
+		return ended(a, c, errno);
 	if (n < 0 || (n == 0 && want))
 		return reset(a, c, "a file has less than was promised");
 	c->down_sent += (uint64_t)n;
@@ -287,7 +289,7 @@ static enum went serve_up_once(struct agent *a, struct conn *c)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return WENT_NOWHERE;
 	if (n < 0)
-		return ended(a, c);
+		return ended(a, c, errno);
 	up_end(c);
 	return WENT_NOWHERE;
 }
@@ -353,7 +355,7 @@ static int kept_handle(void *object, int fd, uint32_t events)
 	if (events & (EPOLLERR | EPOLLHUP)) {
 		c->kept.hung = true;
 		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err) {
-			conn_end(a, c);
+			(void)ended(a, c, err);
 			return 0;
 		}
 	}

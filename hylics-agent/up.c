@@ -68,7 +68,10 @@ int up_take_ended(struct agent *a, const struct message *msg)
 
 	if (move_end_decode(msg->payload, msg->len, &end) < 0)
 		return -EPROTO;
-	if (c && (c->state == CONN_OFFERED || c->state == CONN_MOVED || c->state == CONN_HOMING))
-		conn_end(a, c);
+	if (!c || (c->state != CONN_OFFERED && c->state != CONN_MOVED && c->state != CONN_HOMING))
+		return 0;
+	if (end != END_CLOSED)
+		c->over = end == END_RESET ? SLOT_RESET : SLOT_TIMED_OUT;
+	conn_end(a, c);
 	return 0;
 }

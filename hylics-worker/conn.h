@@ -77,6 +77,7 @@ struct conn {
 	bool watched;			/* by the loop */
 	bool writable;			/* not: send() said EAGAIN, EPOLLOUT is waited for */
 	bool corked;			/* TCP_CORK is set on the copy */
+	bool cork;			/* the program wants it, and has said so since the move */
 	bool shut;			/* an item said that nothing comes behind it */
 	bool close_waits;		/* an item said that the program has closed */
 	bool fin_told;			/* MSG_UP without bytes was sent */

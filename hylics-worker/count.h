@@ -37,6 +37,7 @@
 	X(bytes_file, "bytes sent from files")                                                     \
 	X(bytes_plain, "bytes sent that came over the channel")                                    \
 	X(bytes_up, "bytes of clients that the guest has taken")                                   \
+	X(options, "options of copies that programs have set")                                     \
 	X(items, "items accepted")                                                                 \
 	X(items_skipped, "items that the copy had already")                                        \
 	X(items_dropped, "items out of place, or for what is not there")                           \

@@ -30,6 +30,7 @@
 #include "hylics-worker/home.h"
 #include "hylics-worker/items.h"
 #include "hylics-worker/offer.h"
+#include "hylics-worker/option.h"
 #include "hylics-worker/resume.h"
 #include "hylics-worker/send.h"
 #include "hylics-worker/up.h"
@@ -264,6 +265,8 @@ int moves_message(struct moves *m, const struct message *msg)
 		[MSG_HOME_TAKEN] = home_take_taken,
 		[MSG_ADDRESSES] = take_addresses,
 		[MSG_REPORT] = take_report,
+		[MSG_OPTION] = option_take,
+		[MSG_OPTION_ASK] = option_take_ask,
 	};
 	uint16_t type = msg->info->type;
 

@@ -28,12 +28,19 @@ enum outcome { DONE, PARTLY, OVER };	/* OVER: nothing more can be sent on this c
 /* syscalls: setsockopt(_, IPPROTO_TCP) */
 static void set_cork(struct conn *c, bool on)
 {
-	int value = on;
+	int value = on || c->cork;
 
-	if (c->corked == on)
+	if (c->corked == value)
 		return;
 	setsockopt(c->sock, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
-	c->corked = on;
+	c->corked = value;
+}
+
+void send_cork(struct conn *c, bool on)
+{
+	c->cork = on;
+	if (on || !c->n_items)
+		set_cork(c, false);
 }
 
 void send_push(struct conn *c)

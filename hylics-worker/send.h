@@ -22,7 +22,13 @@ struct conn;
  */
 bool send_turn(struct moves *m, struct conn *c);
 
-/* Nothing that may be pushed out waits for more: the program's cork, or ours, is taken off. */
+/* Nothing that may be pushed out waits for more: a cork of ours is taken off. */
 void send_push(struct conn *c);
+
+/*
+ * The program wants a cork, or none. The one it had at the move does not count: who uses the
+ * library alone cannot take it off any more.
+ */
+void send_cork(struct conn *c, bool on);
 
 #endif

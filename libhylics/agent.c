@@ -52,13 +52,33 @@ void agent_leave(struct lib_area *a)
 	tally_join(-1);
 }
 
-/* It says nothing unasked but the rest of what was left unread: its end shows as readable. */
+/* What was waited for no longer may have come since, and tells nobody anything. */
+static bool is_late(const struct answer *ans)
+{
+	return ans->fds.n == 0 && (ans->h.type == LOCAL_OPTION_TOLD ||
+				   ans->h.type == LOCAL_WHO_IS || ans->h.type == LOCAL_ERROR);
+}
+
+/* It says nothing unasked but late answers: else what shows as readable is its end. */
 bool agent_is_there(void)
 {
 	const struct lib_agent *g = lib_agent();
 	struct pollfd p = { .fd = g->fd, .events = POLLIN };
+	struct answer ans;
+	bool late = true;
 
-	return is_ours(g) && poll(&p, 1, 0) == 0;
+	if (!is_ours(g))
+		return false;
+	while (late && poll(&p, 1, 0) != 0) {
+		ssize_t n = hy_fds_recv(g->fd, ans.bytes, sizeof(ans.bytes), &ans.fds, 2,
+					MSG_DONTWAIT);
+
+		late = n > 0 && local_decode_header(ans.bytes, (size_t)n, &ans.h) == 0 &&
+		       is_late(&ans);
+		if (n > 0)
+			hy_fds_close(&ans.fds);
+	}
+	return late;
 }
 
 /* Wait for a packet; 0, -errno. */
@@ -83,15 +103,29 @@ static int receive(int fd, uint64_t until_ms, struct answer *ans)
 	return -EPROTO;
 }
 
-/* One request, its answer. Whatever else fails than the agent's "no" ends the connection to it. */
-static int ask(int fd, const uint8_t *request, size_t len, uint32_t id, struct answer *ans)
+struct question {
+	const uint8_t *bytes;
+	size_t len;
+	uint32_t id, wait_ms;
+	int shown;			/* a descriptor, -1: none */
+};
+
+static int say(int fd, const uint8_t *bytes, size_t len, int shown)
 {
-	uint64_t until_ms = hy_clock_ms() + lib_agent()->answer_ms;
-	ssize_t n = hy_fds_send(fd, request, len, NULL, MSG_DONTWAIT);
-	int rc;
+	const struct hy_fds fds = { .n = 1, .fd = { shown } };
+	ssize_t n = hy_fds_send(fd, bytes, len, shown < 0 ? NULL : &fds, MSG_DONTWAIT);
+
+	return n < 0 ? (int)n : 0;
+}
+
+static int ask_question(int fd, const struct question *q, struct answer *ans)
+{
+	uint64_t until_ms = hy_clock_ms() + q->wait_ms;
+	uint32_t id = q->id;
+	int n = say(fd, q->bytes, q->len, q->shown), rc;
 
 	if (n < 0)
-		return (int)n;
+		return n;
 	ans->h = (struct local_header){ 0 };
 	for (;;) {
 		rc = receive(fd, until_ms, ans);
@@ -112,6 +146,15 @@ static bool keeps_size(int memfd, size_t size)
 
 	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstat(memfd, &st) == 0 &&
 	       st.st_size >= (off_t)size;
+}
+
+/* One request, its answer. Whatever else fails than the agent's "no" ends the connection to it. */
+static int ask(int fd, const uint8_t *request, size_t len, uint32_t id, struct answer *ans)
+{
+	const struct question q = { .bytes = request, .len = len, .id = id, .shown = -1,
+				    .wait_ms = lib_agent()->answer_ms };
+
+	return ask_question(fd, &q, ans);
 }
 
 static int take_page(int memfd)
@@ -250,4 +293,64 @@ int agent_take_back(struct lib_area *a, uint32_t slot)
 	if (rc < 0 && rc != -EBUSY)
 		agent_leave(a);
 	return rc;
+}
+
+/* -- what a moved descriptor answers -- */
+
+/* The agent has gone, or has not: then the next answer is waited for as before. */
+static int option_failed(struct lib_area *a, int rc)
+{
+	if (rc == -EPIPE || rc == -ECONNRESET || rc == -EPROTO)
+		agent_leave(a);
+	return rc;
+}
+
+int agent_option(struct lib_area *a, const struct local_option *o, int shown)
+{
+	uint8_t request[LOCAL_PACKET_MAX];
+	size_t len = local_encode_option(++a->next_id, o, request);
+
+	return option_failed(a, say(lib_agent()->fd, request, len, shown));
+}
+
+int agent_option_ask(struct lib_area *a, const struct local_option *o, int shown,
+		     struct local_told *told)
+{
+	uint8_t request[LOCAL_PACKET_MAX];
+	bool set_here = option_info(o->value.id)->may_set;
+	struct question q = { .bytes = request, .id = ++a->next_id, .shown = shown };
+	struct answer ans;
+	int rc;
+
+	/* what can be set the agent knows, if the host does not tell it in time */
+	q.wait_ms = set_here ? lib_agent()->answer_ms : HY_LIB_OPTION_MS;
+	q.len = local_encode_option_ask(q.id, o, request);
+	rc = ask_question(lib_agent()->fd, &q, &ans);
+	if (rc < 0)
+		return option_failed(a, rc);
+	hy_fds_close(&ans.fds);
+	if (ans.h.type != LOCAL_OPTION_TOLD || local_decode_told(ans.bytes, ans.len, told) < 0 ||
+	    told->value.id != o->value.id)
+		return option_failed(a, -EPROTO);
+	return -told->num;
+}
+
+int agent_who(struct lib_area *a, int shown, struct local_who *who)
+{
+	uint8_t request[LOCAL_PACKET_MAX];
+	struct question q = { .bytes = request, .id = ++a->next_id, .shown = shown,
+			      .wait_ms = HY_LIB_OPTION_MS };
+	struct answer ans;
+	int rc;
+
+	q.len = local_encode_who(q.id, request);
+	rc = ask_question(lib_agent()->fd, &q, &ans);
+	if (rc < 0)
+		return option_failed(a, rc);
+	hy_fds_close(&ans.fds);
+	if (ans.h.type == LOCAL_ERROR)
+		return -ENOENT;
+	if (ans.h.type != LOCAL_WHO_IS || local_decode_who_is(ans.bytes, ans.len, who) < 0)
+		return option_failed(a, -EPROTO);
+	return 0;
 }

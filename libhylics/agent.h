@@ -52,4 +52,21 @@ int agent_move(struct lib_area *a, const struct local_move *m, int tcp, int pair
  */
 int agent_take_back(struct lib_area *a, uint32_t slot);
 
+/**
+ * agent_option() - Tell the agent that an option was set; no answer is waited for
+ * @a:		Area, joined; the agent is there
+ * @o:		Option, and the connection's slot or LOCAL_SLOT_SHOWN
+ * @shown:	Then the pair's end, else -1
+ *
+ * Return: 0, -errno if the agent will not hear of it
+ */
+int agent_option(struct lib_area *a, const struct local_option *o, int shown);
+
+/* Likewise ask for one, HY_LIB_OPTION_MS at most: -errno is also what a TCP socket would say. */
+int agent_option_ask(struct lib_area *a, const struct local_option *o, int shown,
+		     struct local_told *told);
+
+/* Who a descriptor is: 0, -ENOENT if it is no connection of the agent's, -errno if nobody says. */
+int agent_who(struct lib_area *a, int shown, struct local_who *who);
+
 #endif

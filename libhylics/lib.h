@@ -18,6 +18,7 @@
 #include "common/limits.h"
 #include "common/unixsock.h"
 #include "proto/grow.h"
+#include "proto/local.h"
 #include "proto/page.h"
 #include "proto/reason.h"
 #include "proto/tally.h"
@@ -31,6 +32,9 @@ struct lib_run {
 	_Atomic int64_t end;		/* where the last call ended; -1: at the file's position */
 	_Atomic uint64_t bytes;
 };
+
+#define LIB_INFO_MAX 104	/* bytes of struct tcp_info as the C library has it */
+#define LIB_FOREIGNERS 64	/* remembered by number; the next one with the same is asked anew */
 
 /*
  * DOC: One number, one entry
@@ -72,6 +76,31 @@ struct lib_conn {
 	struct lib_run run;
 };
 
+/* What a moved connection was as a TCP socket: for calls that a pair answers otherwise. */
+struct lib_side {
+	uint64_t ino;			/* of the pair's end: the slot may be another's by now */
+	struct local_who who;
+	_Atomic uint8_t told;		/* that it was reset */
+	uint8_t info_len;
+	uint8_t info[LIB_INFO_MAX];	/* TCP_INFO before the move */
+};
+
+/* A pair's end that this process has not made, as the agent has told; or that it is none. */
+struct lib_foreign {
+	uint64_t ino;			/* 0: none */
+	int sock;
+	bool known;
+	struct local_who who;
+};
+
+/* An option that was set while there was nobody to be told. */
+struct lib_unsaid {
+	uint64_t ino;			/* of the pair's end; 0: none */
+	int sock;
+	uint8_t id, len;
+	uint8_t bytes[16];
+};
+
 /* The file behind the mapping that was last sent; its number is believed while it is that file. */
 struct lib_file {
 	int fd;
@@ -101,6 +130,11 @@ struct lib_area {
 	_Atomic uint32_t plains;
 	struct lib_file mapped;
 	_Atomic(struct hy_tally *) tally;	/* where is counted; NULL: nowhere */
+	dev_t sock_dev;			/* of all sockets; 0: not asked yet */
+	struct lib_foreign foreign[LIB_FOREIGNERS];
+	struct lib_unsaid unsaid[HY_LIB_UNSAID_MAX];
+	uint32_t n_unsaid;
+	struct lib_side side[HY_PAGE_SLOTS];
 	uint64_t slot_ms[HY_PAGE_SLOTS];	/* when given out, 0: not by this joining */
 	struct lib_conn conn[HY_LIB_FDS_MAX];
 };

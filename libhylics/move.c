@@ -16,12 +16,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/own.h"
 #include "libhylics/agent.h"
 #include "libhylics/grow.h"
+#include "libhylics/side.h"
 #include "libhylics/swap.h"
 #include "libhylics/tally.h"
 
@@ -94,13 +96,11 @@ enum move_reason move_allowed(void)
 	return reason;
 }
 
-static bool is_established(int sock)
+static bool is_established(int sock, struct tcp_info *info, socklen_t *len)
 {
-	struct tcp_info info;
-	socklen_t len = sizeof(info);
-
-	return getsockopt(sock, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
-	       info.tcpi_state == TCP_ESTABLISHED;
+	*len = sizeof(*info);
+	return getsockopt(sock, IPPROTO_TCP, TCP_INFO, info, len) == 0 &&
+	       info->tcpi_state == TCP_ESTABLISHED;
 }
 
 static bool is_tcp(int sock)
@@ -124,7 +124,7 @@ static int take_slot(struct lib_area *a)
 	for (uint32_t i = 0; i < slots; i++) {
 		uint32_t slot = a->next_slot++ % slots;
 
-		if (a->slot_ms[slot] && (atomic_load(&p->slot[slot].state) != SLOT_GONE ||
+		if (a->slot_ms[slot] && (atomic_load(&p->slot[slot].state) < SLOT_GONE ||
 					 now_ms - a->slot_ms[slot] < HY_LIB_SLOT_MS))
 			continue;
 		a->slot_ms[slot] = now_ms + 1;	/* 0 is: never */
@@ -197,10 +197,10 @@ static uint32_t plain_ps(struct lib_area *a)
 }
 
 /* Step 5: if the agent dies before it has read the message, the client sees a reset. */
-static int hand_over(struct lib_area *a, uint32_t slot, int tcp, int pair)
+static int hand_over(struct lib_area *a, const struct lib_conn *c, int tcp, int pair)
 {
 	const struct linger reset = { .l_onoff = 1 };
-	struct local_move m = { .slot = slot };
+	struct local_move m = { .slot = c->slot, .ino = c->ino };
 	struct linger own;
 	int rc = linger_of(tcp, &own);
 
@@ -224,6 +224,8 @@ struct first {
 	int sock;
 	struct slice *slice;
 	bool may_wait;
+	struct tcp_info info;		/* before the move */
+	socklen_t info_len;
 };
 
 /* The five steps of swap.c; the agent is there. */
@@ -244,6 +246,8 @@ static int swap_in(struct lib_area *a, struct lib_conn *c, const struct first *f
 	if (copy < 0)
 		return -errno;
 	c->tcp_ino = u->ino;
+	side_begin(a, c, f->sock);
+	side_info(a, c, &f->info, f->info_len);
 	if (u->n)
 		rc = swap_try(copy, &n);
 	if (rc == 0) {
@@ -251,7 +255,7 @@ static int swap_in(struct lib_area *a, struct lib_conn *c, const struct first *f
 		rc = swap_do(&n, copy, ours, u);
 	}
 	if (rc == 0) {
-		rc = hand_over(a, c->slot, copy, theirs);
+		rc = hand_over(a, c, copy, theirs);
 		if (rc < 0)
 			(void)swap_do(&n, ours, copy, u);
 	}
@@ -299,8 +303,11 @@ static bool is_refused(struct lib_conn *c, int sock)
 
 bool move_may(struct lib_conn *c, int sock)
 {
-	return move_is_pair(c, sock) ||
-	       (move_allowed() == MOVE_DONE && !is_refused(c, sock) && is_established(sock));
+	struct tcp_info info;
+	socklen_t len;
+
+	return move_is_pair(c, sock) || (move_allowed() == MOVE_DONE && !is_refused(c, sock) &&
+					 is_established(sock, &info, &len));
 }
 
 static void refuse(struct lib_conn *c, uint64_t ino, uint64_t until_ms)
@@ -311,13 +318,13 @@ static void refuse(struct lib_conn *c, uint64_t ino, uint64_t until_ms)
 
 enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool may_wait)
 {
-	const struct first f = { .sock = sock, .slice = s, .may_wait = may_wait };
+	struct first f = { .sock = sock, .slice = s, .may_wait = may_wait };
 	struct lib_area *a = lib_area();
 	enum move_reason reason = MOVE_SHARED_DESCRIPTOR;
 	sigset_t signals;
 	uint64_t ino = 0;
 
-	if (!is_established(sock))
+	if (!is_established(sock, &f.info, &f.info_len))
 		return is_tcp(sock) ? MOVE_NOT_ESTABLISHED : MOVE_NOT_TCP;
 	if (is_refused(c, sock))
 		return atomic_load(&c->reason);
@@ -453,4 +460,50 @@ bool move_take_back(struct lib_conn *c, int sock)
 	atomic_store(&c->reason, (uint8_t)reason);
 	refuse(c, c->tcp_ino, offer_again_ms(reason));
 	return true;
+}
+
+/* Nobody is told of it: a look now and then does for what is rare. */
+static void wait_home(const struct lib_conn *c, uint64_t until_ms)
+{
+	const struct timespec pause = { .tv_nsec = HY_LIB_HOME_LOOK_MS * 1000000L };
+	const struct hy_page *p = lib_page();
+
+	while (atomic_load(&p->slot[c->slot].state) < SLOT_LOCAL && hy_clock_ms() < until_ms)
+		nanosleep(&pause, NULL);
+}
+
+/* The agent that is asked for what it does not have asks the host for it. */
+static void ask_home(struct lib_conn *c)
+{
+	struct lib_area *a = lib_area();
+	sigset_t signals;
+	int tcp;
+
+	lib_lock(a, &signals);
+	if (c->join == atomic_load(&a->join) && agent_is_there()) {
+		tcp = agent_take_back(a, c->slot);
+		if (tcp >= 0)
+			agent_leave(a);		/* it was home: it goes on, and so does the agent */
+		hy_fd_close(&tcp);
+	}
+	lib_unlock(a, &signals);
+}
+
+bool move_bring_home(struct lib_conn *c, int sock)
+{
+	uint64_t until_ms = hy_clock_ms() + HY_LIB_HOME_MS;
+	const struct timespec pause = { .tv_nsec = HY_LIB_HOME_LOOK_MS * 1000000L };
+
+	if (c->join != atomic_load(&lib_area()->join))
+		return false;
+	if (atomic_load(&lib_page()->slot[c->slot].state) < SLOT_LOCAL)
+		ask_home(c);
+	wait_home(c, until_ms);
+	while (c->join == atomic_load(&lib_area()->join) && hy_clock_ms() < until_ms) {
+		atomic_store(&c->again_ms, 0);
+		if (move_take_back(c, sock))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }

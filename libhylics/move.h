@@ -56,4 +56,13 @@ bool move_may(struct lib_conn *c, int sock);
  */
 bool move_take_back(struct lib_conn *c, int sock);
 
+/**
+ * move_bring_home() - The same wherever it is, if that can be had within HY_LIB_HOME_MS
+ * @c:		Its entry, a pair
+ * @sock:	Number
+ *
+ * Return: true if it is a TCP socket again
+ */
+bool move_bring_home(struct lib_conn *c, int sock);
+
 #endif

@@ -50,7 +50,8 @@ static void tell_pair(const struct lib_conn *c, struct hylics_status *s)
 	static const uint8_t states[] = {
 		[SLOT_FREE] = HYLICS_ASKED, [SLOT_ASKED] = HYLICS_ASKED,
 		[SLOT_MOVED] = HYLICS_HOST, [SLOT_LOCAL] = HYLICS_GUEST,
-		[SLOT_GONE] = HYLICS_ENDED,
+		[SLOT_GONE] = HYLICS_ENDED, [SLOT_RESET] = HYLICS_ENDED,
+		[SLOT_TIMED_OUT] = HYLICS_ENDED,
 	};
 	const struct hy_page *p = lib_page();
 	unsigned int state;
@@ -60,7 +61,7 @@ static void tell_pair(const struct lib_conn *c, struct hylics_status *s)
 	if (c->join != atomic_load(&lib_area()->join))
 		return;
 	state = atomic_load(&p->slot[c->slot].state);
-	if (state <= SLOT_GONE)
+	if (state <= SLOT_TIMED_OUT)
 		s->state = states[state];
 	s->reason = atomic_load(&p->slot[c->slot].reason);
 }

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 
 #include "libhylics/agent.h"
@@ -60,6 +61,14 @@ static void decide(void)
 	(void)lines_each("/proc/self/status", take_line, &t);
 	if (!t.any || t.filtered)
 		lib_shut(MOVE_SANDBOXED);
+}
+
+/* musl has none, and glibc before 2.32: then a process may have threads. */
+#pragma weak __libc_single_threaded
+
+bool gate_one_thread(void)
+{
+	return &__libc_single_threaded && __libc_single_threaded;
 }
 
 bool gate_open(void)

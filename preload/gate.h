@@ -22,4 +22,7 @@
  */
 bool gate_open(void);
 
+/* Has the process surely one thread alone? */
+bool gate_one_thread(void);
+
 #endif

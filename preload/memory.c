@@ -373,16 +373,3 @@ ssize_t memory_sendmsg(int sock, const struct msghdr *msg, int flags)
 		return sendmsg(sock, msg, flags);
 	return n;
 }
-
-/**
- * sendmsg() - As sendmsg(2)
- * @fd:		From the program, all of them
- * @message:	Message
- * @flags:	Flags
- *
- * Return: as sendmsg(2)
- */
-PRELOAD_SHOWN ssize_t (sendmsg)(int fd, const struct msghdr *message, int flags)
-{
-	return memory_sendmsg(fd, message, flags);
-}

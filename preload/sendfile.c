@@ -16,7 +16,6 @@
 #include "preload/next.h"
 
 #include <stdbool.h>
-#include <sys/single_threaded.h>
 
 #include "libhylics/lib.h"
 #include "libhylics/sendfile.h"
@@ -27,14 +26,6 @@
 #define WRONG_RUNS_MAX 4
 
 static _Atomic unsigned int wrong_runs;		/* without offsets, in this process */
-
-/* musl has none, and glibc before 2.32: then a process may have threads. */
-#pragma weak __libc_single_threaded
-
-static bool has_one_thread(void)
-{
-	return &__libc_single_threaded && __libc_single_threaded;
-}
 
 /* Until an agent is known, as in every process forked anew: one that most calls do not come to. */
 static uint64_t threshold(void)
@@ -143,7 +134,7 @@ PRELOAD_SHOWN ssize_t (sendfile)(int out, int in, off_t *offset, size_t count)
 		return decide(c, out, in, offset, count, stay);
 	atomic_store_explicit(&c->reason, MOVE_BELOW_THRESHOLD, memory_order_relaxed);
 	tally_count(out, MOVE_BELOW_THRESHOLD);
-	if (has_one_thread())
+	if (gate_one_thread())
 		n = sendfile(out, in, offset, count);
 	else if (!is_sent_among_threads(c, out, in, offset, count, &n))
 		return decide(c, out, in, offset, count, stay);

@@ -174,6 +174,7 @@ size_t local_encode_move(uint32_t id, const struct local_move *m, uint8_t *out)
 	hy_wr_le32(&w, (uint32_t)m->linger_s);
 	hy_wr_le32(&w, m->spent_ns);
 	hy_wr_le32(&w, m->plain_ps);
+	hy_wr_le64(&w, m->ino);
 	return LOCAL_PACKET_MAX - w.left;
 }
 
@@ -187,11 +188,151 @@ int local_decode_move(const uint8_t *in, size_t len, struct local_move *m)
 	got.linger_s = (int32_t)hy_rd_le32(&r);
 	got.spent_ns = hy_rd_le32(&r);
 	got.plain_ps = hy_rd_le32(&r);
+	got.ino = hy_rd_le64(&r);
 	if (r.bad || r.left || got.slot >= HY_PAGE_SLOTS || got.linger_s < LOCAL_LINGER_OFF)
 		return -EPROTO;
 	*m = got;
 	return 0;
 }
+
+/* -- who a descriptor is -- */
+
+size_t local_encode_who(uint32_t id, uint8_t *out)
+{
+	return LOCAL_PACKET_MAX - begin(LOCAL_WHO, id, out).left;
+}
+
+static void put_end(struct hy_wr *w, const struct local_end *e)
+{
+	hy_wr_bytes(w, e->addr, sizeof(e->addr));
+	hy_wr_le16(w, e->port);
+}
+
+size_t local_encode_who_is(uint32_t id, const struct local_who *who, uint8_t *out)
+{
+	struct hy_wr w = begin(LOCAL_WHO_IS, id, out);
+
+	hy_wr_le32(&w, who->slot);
+	hy_wr_u8(&w, who->family);
+	hy_wr_le64(&w, who->dev);
+	hy_wr_le64(&w, who->ino);
+	put_end(&w, &who->local);
+	put_end(&w, &who->peer);
+	return LOCAL_PACKET_MAX - w.left;
+}
+
+static void take_end(struct hy_rd *r, uint8_t family, struct local_end *e)
+{
+	static const uint8_t zeros[12];
+	const uint8_t *addr = hy_rd_take(r, sizeof(e->addr));
+
+	e->port = hy_rd_le16(r);
+	if (!addr)
+		return;
+	memcpy(e->addr, addr, sizeof(e->addr));
+	r->bad |= family == 4 && memcmp(addr + 4, zeros, sizeof(zeros)) != 0;
+}
+
+int local_decode_who_is(const uint8_t *in, size_t len, struct local_who *who)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct local_who got = { 0 };
+
+	hy_rd_take(&r, LOCAL_HEADER_LEN);
+	got.slot = hy_rd_le32(&r);
+	got.family = hy_rd_u8(&r);
+	got.dev = hy_rd_le64(&r);
+	got.ino = hy_rd_le64(&r);
+	take_end(&r, got.family, &got.local);
+	take_end(&r, got.family, &got.peer);
+	if (r.bad || r.left || (got.family != 4 && got.family != 6))
+		return -EPROTO;
+	*who = got;
+	return 0;
+}
+
+/* -- options -- */
+
+static bool is_slot(uint32_t slot)
+{
+	return slot < HY_PAGE_SLOTS || slot == LOCAL_SLOT_SHOWN;
+}
+
+size_t local_encode_option(uint32_t id, const struct local_option *o, uint8_t *out)
+{
+	struct hy_wr w = begin(LOCAL_OPTION, id, out);
+
+	hy_wr_le32(&w, o->slot);
+	hy_wr_u8(&w, o->value.id);
+	hy_wr_bytes(&w, o->value.bytes, o->value.len);
+	return LOCAL_PACKET_MAX - w.left;
+}
+
+int local_decode_option(const uint8_t *in, size_t len, struct local_option *o)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct local_option got;
+
+	hy_rd_take(&r, LOCAL_HEADER_LEN);
+	got.slot = hy_rd_le32(&r);
+	if (r.bad || !is_slot(got.slot) || option_set_decode(r.p, r.left, &got.value) < 0)
+		return -EPROTO;
+	*o = got;
+	return 0;
+}
+
+size_t local_encode_option_ask(uint32_t id, const struct local_option *o, uint8_t *out)
+{
+	struct hy_wr w = begin(LOCAL_OPTION_ASK, id, out);
+
+	hy_wr_le32(&w, o->slot);
+	hy_wr_u8(&w, o->value.id);
+	return LOCAL_PACKET_MAX - w.left;
+}
+
+int local_decode_option_ask(const uint8_t *in, size_t len, struct local_option *o)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct local_option got = { 0 };
+
+	hy_rd_take(&r, LOCAL_HEADER_LEN);
+	got.slot = hy_rd_le32(&r);
+	got.value.id = hy_rd_u8(&r);
+	if (r.bad || r.left || !is_slot(got.slot) || !option_info(got.value.id))
+		return -EPROTO;
+	*o = got;
+	return 0;
+}
+
+size_t local_encode_told(uint32_t id, const struct local_told *t, uint8_t *out)
+{
+	struct hy_wr w = begin(LOCAL_OPTION_TOLD, id, out);
+
+	hy_wr_le16(&w, t->num);
+	hy_wr_u8(&w, t->value.id);
+	hy_wr_bytes(&w, t->value.bytes, t->value.len);
+	return LOCAL_PACKET_MAX - w.left;
+}
+
+int local_decode_told(const uint8_t *in, size_t len, struct local_told *t)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct local_told got = { 0 };
+	const struct option_info *o;
+
+	hy_rd_take(&r, LOCAL_HEADER_LEN);
+	got.num = hy_rd_le16(&r);
+	got.value.id = hy_rd_u8(&r);
+	o = option_info(got.value.id);
+	if (r.bad || !o || r.left > o->longest || (got.num && r.left))
+		return -EPROTO;
+	got.value.len = (uint16_t)r.left;
+	memcpy(got.value.bytes, r.p, r.left);
+	*t = got;
+	return 0;
+}
+
+/* -- markers -- */
 
 void local_encode_marker(const struct local_marker *m, uint8_t *out)
 {

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "common/limits.h"
+#include "proto/option.h"
 #include "proto/page.h"
 
 #define LOCAL_VERSION 1
@@ -31,6 +32,11 @@ enum local_type {
 	LOCAL_MOVE = 6,		/* struct local_move; TCP socket and pair end; not answered */
 	LOCAL_TAKE_BACK = 7,	/* struct local_slot */
 	LOCAL_TAKEN = 8,	/* struct local_slot; with the TCP socket */
+	LOCAL_WHO = 9,		/* no payload; with a program's end of a pair */
+	LOCAL_WHO_IS = 10,	/* struct local_who */
+	LOCAL_OPTION = 11,	/* struct local_option; perhaps with that end; not answered */
+	LOCAL_OPTION_ASK = 12,	/* the same without a value */
+	LOCAL_OPTION_TOLD = 13,	/* struct local_told */
 	LOCAL_ASK_WHY = 14,	/* proto/why.h */
 	LOCAL_WHY = 15,
 };
@@ -50,9 +56,37 @@ struct local_move {
 	/* of its CPU time, since it last told, 0: nothing to tell */
 	uint32_t spent_ns;	/* on moves and homes */
 	uint32_t plain_ps;	/* per plain byte */
+	uint64_t ino;		/* of the program's end of the pair: by it others may show it */
 };
 
 #define LOCAL_LINGER_OFF (-1)
+
+/* An end of a connection as the program's own socket would tell it. */
+struct local_end {
+	uint8_t addr[16];	/* of IPv4 the first 4, then zeros */
+	uint16_t port;
+};
+
+/* What a moved connection is, to whoever can show the program's end of its pair. */
+struct local_who {
+	uint32_t slot;
+	uint8_t family;		/* of the TCP socket: 4 or 6 */
+	uint64_t dev, ino;	/* of the TCP socket */
+	struct local_end local, peer;
+};
+
+/* Which connection: by the slot the program gave it, or the one whose end it shows. */
+#define LOCAL_SLOT_SHOWN UINT32_MAX
+
+struct local_option {
+	uint32_t slot;			/* or LOCAL_SLOT_SHOWN */
+	struct option_value value;	/* LOCAL_OPTION_ASK: of its number alone */
+};
+
+struct local_told {
+	uint16_t num;			/* 0, or a positive errno and no value */
+	struct option_value value;
+};
 
 /*
  * What goes down the pair between plain bytes: "here belong so many bytes of this file". Travels
@@ -161,6 +195,25 @@ int local_decode_slot(const uint8_t *in, size_t len, struct local_slot *s);
 /* Likewise for LOCAL_MOVE; on success its linger is not negative, or LOCAL_LINGER_OFF. */
 size_t local_encode_move(uint32_t id, const struct local_move *m, uint8_t *out);
 int local_decode_move(const uint8_t *in, size_t len, struct local_move *m);
+
+/* That nothing follows LOCAL_WHO's header is the reader's to check. */
+size_t local_encode_who(uint32_t id, uint8_t *out);
+
+/* Likewise; on success the family is 4 or 6, and the rest of an IPv4 address is zeros. */
+size_t local_encode_who_is(uint32_t id, const struct local_who *w, uint8_t *out);
+int local_decode_who_is(const uint8_t *in, size_t len, struct local_who *w);
+
+/*
+ * Likewise for the three about options. On success the slot is below HY_PAGE_SLOTS or
+ * LOCAL_SLOT_SHOWN, the option has a row; a value to be set fits it, and one that was told is not
+ * longer than the row says.
+ */
+size_t local_encode_option(uint32_t id, const struct local_option *o, uint8_t *out);
+int local_decode_option(const uint8_t *in, size_t len, struct local_option *o);
+size_t local_encode_option_ask(uint32_t id, const struct local_option *o, uint8_t *out);
+int local_decode_option_ask(const uint8_t *in, size_t len, struct local_option *o);
+size_t local_encode_told(uint32_t id, const struct local_told *t, uint8_t *out);
+int local_decode_told(const uint8_t *in, size_t len, struct local_told *t);
 
 /*
  * A marker is LOCAL_MARKER_LEN bytes. On success its span is one a file can have, 1 to HY_SLICE_MAX

@@ -11,6 +11,7 @@
 
 #include "common/cursor.h"
 #include "proto/move.h"
+#include "proto/option.h"
 #include "proto/report.h"
 
 #define BOTH (ROLE_HOST | ROLE_GUEST)
@@ -77,6 +78,12 @@ static const struct msg_info table[] = {
 	  "the addresses of all NICs of the guest" },
 	{ MSG_REPORT, "report", LANE_STREAM, ROLE_GUEST, REPORT_MIN, REPORT_MAX,
 	  "memory, CPU time, share of the guest; what it did not offer" },
+	{ MSG_OPTION, "option", LANE_STREAM, ROLE_GUEST, OPTION_SET_MIN, OPTION_SET_MAX,
+	  "the program has set this option" },
+	{ MSG_OPTION_ASK, "option-ask", LANE_STREAM, ROLE_GUEST, OPTION_ASK_LEN, OPTION_ASK_LEN,
+	  "what does the copy say of this option?" },
+	{ MSG_OPTION_TOLD, "option-told", LANE_URGENT, ROLE_HOST, OPTION_TOLD_MIN, OPTION_TOLD_MAX,
+	  "that, or why not" },
 };
 
 const struct msg_info *msg_table(size_t *n)

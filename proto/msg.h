@@ -50,6 +50,10 @@ enum msg_type {
 	MSG_HOME_DONE = 27,
 	MSG_ADDRESSES = 28,
 	MSG_REPORT = 29,	/* proto/report.h */
+	/* proto/option.h */
+	MSG_OPTION = 30,
+	MSG_OPTION_ASK = 31,
+	MSG_OPTION_TOLD = 32,
 };
 
 /*

@@ -23,7 +23,9 @@ enum hy_slot_state {
 	SLOT_ASKED,
 	SLOT_MOVED,		/* the host has it */
 	SLOT_LOCAL,		/* the agent serves it in the guest: it may be taken back */
-	SLOT_GONE,
+	SLOT_GONE,		/* it has ended */
+	SLOT_RESET,		/* likewise, by a reset: the pair's end is not the stream's */
+	SLOT_TIMED_OUT,		/* likewise, as its client no longer answered */
 };
 
 struct hy_page {

@@ -305,6 +305,33 @@ static int take_home_taken(const struct message *m)
 	return 0;
 }
 
+static int take_option(const struct message *m)
+{
+	struct copy *c = find(m->id);
+
+	if (!c || !c->there || option_set_decode(m->payload, m->len, &c->option) < 0)
+		return -EPROTO;
+	c->set[c->option.id] = c->option;
+	c->options++;
+	return 0;
+}
+
+/* TCP_INFO is a lone 42. */
+static int take_option_ask(const struct message *m)
+{
+	struct option_told told = { .value = { .len = 1, .bytes = { 42 } } };
+	uint8_t out[OPTION_TOLD_MAX];
+	struct option_ask ask;
+
+	if (option_ask_decode(m->payload, m->len, &ask) < 0)
+		return -EPROTO;
+	told.ask = ask.ask;
+	told.value.id = ask.id;
+	if (!scene.tells_not)
+		say(MSG_OPTION_TOLD, m->id, out, option_told_encode(&told, out, sizeof(out)));
+	return 0;
+}
+
 static int take_cancel(const struct message *m)
 {
 	struct copy *c = find(m->id);
@@ -359,6 +386,10 @@ static int on_message(void *object, const struct message *m)
 		return take_home_taken(m);
 	case MSG_CANCEL:
 		return take_cancel(m);
+	case MSG_OPTION:
+		return take_option(m);
+	case MSG_OPTION_ASK:
+		return take_option_ask(m);
 	case MSG_ADDRESSES:
 		scene.addresses++;
 		return 0;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fdpass.h"
@@ -192,12 +193,15 @@ void player_give(unsigned int k)
 	uint8_t packet[LOCAL_PACKET_MAX];
 	int pair[2], fds[2], small = PAIR_BYTES;
 	struct linger own;
+	struct stat st;
 	socklen_t len = sizeof(own);
 
 	PROBE_TRY(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
 	PROBE_TRY(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)));
 	fds[0] = p->server;
 	fds[1] = pair[1];
+	PROBE_TRY(fstat(pair[0], &st));
+	m.ino = st.st_ino;
 	PROBE_TRY(getsockopt(p->server, SOL_SOCKET, SO_LINGER, &own, &len));
 	PROBE_TRY(setsockopt(p->server, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
 	if (own.l_onoff)

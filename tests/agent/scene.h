@@ -74,6 +74,9 @@ struct copy {
 	bool again;
 	unsigned int items, slices;
 	struct move_resume resume;
+	unsigned int options;		/* that were set */
+	struct option_value option;	/* the last one */
+	struct option_value set[OPTIONS];	/* the last of each */
 };
 
 enum answer { ADOPT, REFUSE, SILENT };
@@ -94,6 +97,7 @@ struct scene {
 	bool unknown;			/* every resume is answered so */
 	bool mute;			/* no resume is answered */
 	uint32_t short_queue;		/* bytes that a queue on its way home has too few */
+	bool tells_not;			/* no option that is asked for is told */
 	bool closes;			/* a copy that went home is gone, and the agent told so */
 	unsigned int files_opened, files_closed, addresses, reports;
 	struct report report;		/* the last one */

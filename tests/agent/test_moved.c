@@ -197,7 +197,7 @@ static void test_other_ends(void)
 	p = move(9);
 	say(MSG_ENDED, copy_of(9)->id, (uint8_t[]){ END_RESET, 0 }, MOVE_END_LEN);
 	probe_check(UNTIL(p->up_eof || p->up_error), "the client's reset ends the pair");
-	probe_check(UNTIL(scene.page->slot[9].state == SLOT_GONE), "and the connection");
+	probe_check(UNTIL(scene.page->slot[9].state == SLOT_RESET), "and the connection");
 }
 
 /* The worker lives, and says what cannot be: that connection ends, the agent does not. */

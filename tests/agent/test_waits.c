@@ -84,7 +84,7 @@ static void end(void)
 	scene.hold_sent = false;
 	for (unsigned int k = 0; k < scene.n_copies; k++) {
 		player_close(k);
-		UNTIL(scene.page->slot[k].state == SLOT_GONE);
+		UNTIL(scene.page->slot[k].state >= SLOT_GONE);
 	}
 	scene_stop();
 }
@@ -444,7 +444,7 @@ static void test_offered_waits_longer(void)
 	UNTIL(scene.page->slot[1].state == SLOT_ASKED && scene.n_copies == 2);
 	PROBE_TRY(ev_mod(&scene.loop, scene.chan.listener, 0));
 	PROBE_TRY(shutdown(scene.chan.fd, SHUT_RDWR));
-	UNTIL(scene.page->slot[0].state == SLOT_GONE);
+	UNTIL(scene.page->slot[0].state == SLOT_RESET);
 	scene_idle(5);
 	probe_check(scene.page->slot[1].state == SLOT_ASKED,
 		    "a host that is gone has lost its connections, what was offered waits");

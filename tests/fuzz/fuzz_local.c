@@ -95,6 +95,61 @@ static void try_why(uint32_t id, const uint8_t *in, size_t len)
 	require(memcmp(in, out, len) == 0);
 }
 
+static void try_who_is(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_who who;
+
+	if (local_decode_who_is(in, len, &who) < 0)
+		return;
+	require(who.family == 4 || who.family == 6);
+	require(local_encode_who_is(id, &who, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void require_option(const struct local_option *o)
+{
+	require(o->slot < HY_PAGE_SLOTS || o->slot == LOCAL_SLOT_SHOWN);
+	require(option_info(o->value.id) != NULL);
+}
+
+static void try_option(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_option o;
+
+	if (local_decode_option(in, len, &o) < 0)
+		return;
+	require_option(&o);
+	require(option_may_be_set(&o.value));
+	require(local_encode_option(id, &o, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_option_ask(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_option o;
+
+	if (local_decode_option_ask(in, len, &o) < 0)
+		return;
+	require_option(&o);
+	require(local_encode_option_ask(id, &o, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_told(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_told t;
+
+	if (local_decode_told(in, len, &t) < 0)
+		return;
+	require(t.value.len <= option_info(t.value.id)->longest && (!t.num || !t.value.len));
+	require(local_encode_told(id, &t, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
 static void try_marker(const uint8_t *in, size_t len)
 {
 	uint8_t out[LOCAL_MARKER_LEN];
@@ -146,6 +201,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		break;
 	case LOCAL_WHY:
 		try_why(h.id, bytes, len);
+		break;
+	case LOCAL_WHO:
+		check_bare(bytes, local_encode_who, h.id);
+		break;
+	case LOCAL_WHO_IS:
+		try_who_is(h.id, bytes, len);
+		break;
+	case LOCAL_OPTION:
+		try_option(h.id, bytes, len);
+		break;
+	case LOCAL_OPTION_ASK:
+		try_option_ask(h.id, bytes, len);
+		break;
+	case LOCAL_OPTION_TOLD:
+		try_told(h.id, bytes, len);
 		break;
 	case LOCAL_STATUS:
 		try_status(h.id, bytes, len);

@@ -17,6 +17,7 @@
 
 #include "proto/move.h"
 #include "proto/msg.h"
+#include "proto/option.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -177,6 +178,42 @@ static void try_addresses(const uint8_t *in, size_t len)
 	require_same(move_addresses_encode(a, n, out, sizeof(out)), in, len);
 }
 
+static void try_option(const uint8_t *in, size_t len)
+{
+	struct option_value v;
+
+	if (option_set_decode(in, len, &v) < 0)
+		return;
+	require(option_may_be_set(&v) && v.len <= option_info(v.id)->longest);
+	require(option_find(option_info(v.id)->level, option_info(v.id)->name)->id == v.id);
+	require(!option_find(-1, -1));
+	if (option_info(v.id)->form == OPTION_INT)
+		option_put_int(&v, option_get_int(&v));
+	require_same(option_set_encode(&v, out, sizeof(out)), in, len);
+	require(option_set_encode(&v, out, len - 1) == -EMSGSIZE);
+}
+
+static void try_option_ask(const uint8_t *in, size_t len)
+{
+	struct option_ask m;
+
+	if (option_ask_decode(in, len, &m) < 0)
+		return;
+	require(option_info(m.id) != NULL);
+	require_same(option_ask_encode(&m, out, sizeof(out)), in, len);
+}
+
+static void try_option_told(const uint8_t *in, size_t len)
+{
+	struct option_told m;
+
+	if (option_told_decode(in, len, &m) < 0)
+		return;
+	require(m.value.len <= option_info(m.value.id)->longest && (!m.num || !m.value.len));
+	require_same(option_told_encode(&m, out, sizeof(out)), in, len);
+	require(option_told_encode(&m, out, len - 1) == -EMSGSIZE);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const tries[])(const uint8_t *in, size_t len) = {
@@ -195,6 +232,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		[MSG_HOME_OFFER] = try_offer,
 		[MSG_HOME_TAKEN] = try_answer,
 		[MSG_ADDRESSES] = try_addresses,
+		[MSG_OPTION] = try_option,
+		[MSG_OPTION_ASK] = try_option_ask,
+		[MSG_OPTION_TOLD] = try_option_told,
 	};
 
 	if (len > 0 && bytes[0] < sizeof(tries) / sizeof(tries[0]) && tries[bytes[0]])

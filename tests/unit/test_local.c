@@ -248,9 +248,11 @@ static void a_slot_beyond_the_page_or_of_another_length_is_refused(void **state)
 static void a_move_has_the_bytes_that_are_documented(void **state)
 {
 	static const uint8_t golden[] = { 1, 0, 6, 0, 9, 0, 0, 0, 0xff, 0x3f, 0, 0, 4, 3, 2, 1,
-					  8, 7, 6, 5, 0xff, 0xff, 0xff, 0xff };
+					  8, 7, 6, 5, 0xff, 0xff, 0xff, 0xff,
+					  0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11 };
 	struct local_move move = { .slot = HY_PAGE_SLOTS - 1, .linger_s = 0x01020304,
-				   .spent_ns = 0x05060708, .plain_ps = UINT32_MAX }, got;
+				   .spent_ns = 0x05060708, .plain_ps = UINT32_MAX,
+				   .ino = 0x1112131415161718 }, got;
 	static const int32_t lingers[] = { LOCAL_LINGER_OFF, 0, 1, INT32_MAX };
 	uint8_t out[LOCAL_PACKET_MAX];
 	struct local_header h;
@@ -268,6 +270,7 @@ static void a_move_has_the_bytes_that_are_documented(void **state)
 		assert_int_equal(got.linger_s, move.linger_s);
 		assert_int_equal(got.spent_ns, move.spent_ns);
 		assert_int_equal(got.plain_ps, move.plain_ps);
+		assert_true(got.ino == move.ino);
 	}
 }
 

@@ -38,6 +38,7 @@
 #include <cmocka.h>
 
 #include "common/sandbox.h"
+#include "proto/option.h"
 
 #define ARGS 6
 #define NUMBERS 1024			/* far more than there are */
@@ -249,6 +250,9 @@ static const struct { const char *name; uint64_t arg[ARGS]; } attacks[] = {
 	{ "setsockopt", { 0, IPPROTO_IP, REPLACE_RULES } },
 	{ "setsockopt", { 0, IPPROTO_IPV6, REPLACE_RULES } },
 	{ "setsockopt", { 0, SOL_SOCKET, SO_BINDTODEVICE } },
+	{ "setsockopt", { 0, SOL_SOCKET, SO_RCVTIMEO } },
+	{ "setsockopt", { 0, IPPROTO_IP, IP_OPTIONS } },
+	{ "setsockopt", { 0, IPPROTO_IPV6, IPV6_RTHDR } },
 	{ "socket", { AF_INET, SOCK_DGRAM } }, { "socket", { AF_INET, SOCK_STREAM, IPPROTO_SCTP } },
 	{ "socket", { AF_PACKET, SOCK_RAW } }, { "socket", { AF_ALG, SOCK_SEQPACKET } },
 	{ "kill", { NOBODY, SIGTERM } }, { "fcntl", { 0, F_SETOWN, 1 } },
@@ -260,6 +264,22 @@ static void what_an_attacker_would_want_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
 		assert_false(is_allowed(attacks[i].name, attacks[i].arg));
 		check_arguments(attacks[i].name, attacks[i].arg);
+	}
+}
+
+/* Options of connections: what this program carries out of the table it may set. */
+static void options_that_are_carried_out_are_listed(void **state)
+{
+	(void)state;
+	for (unsigned int id = 1; id < OPTIONS; id++) {
+		const struct option_info *o = option_info(id);
+		const uint64_t arg[ARGS] = { 0, (uint64_t)o->level, (uint64_t)o->name };
+
+		if (o->keeper < CARRIES || !o->may_set)
+			continue;
+		if (!is_allowed("setsockopt", arg))
+			fail_msg("%s is not listed", o->word);
+		check_arguments("setsockopt", arg);
 	}
 }
 
@@ -336,6 +356,7 @@ static int try_all(void)
 		cmocka_unit_test(every_row_holds_for_its_arguments_alone),
 		cmocka_unit_test(every_family_of_sockets_but_those_listed_is_refused),
 		cmocka_unit_test(what_an_attacker_would_want_is_refused),
+		cmocka_unit_test(options_that_are_carried_out_are_listed),
 #ifdef __x86_64__
 		cmocka_unit_test(calls_of_x32_are_refused),
 		cmocka_unit_test(calls_by_int_80_are_refused),

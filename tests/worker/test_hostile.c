@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/own.h"
+#include "proto/option.h"
 #include "proto/report.h"
 #include "tests/probes/tcp_sock.h"
 
@@ -104,7 +105,8 @@ static void unknown_numbers(void)
 static void messages_that_cannot_be_read(void)
 {
 	static const enum msg_type types[] = { MSG_OFFER, MSG_FILE_OPEN, MSG_ITEM, MSG_TAKEN,
-					       MSG_RESUME, MSG_ADDRESSES, MSG_REPORT };
+					       MSG_RESUME, MSG_ADDRESSES, MSG_REPORT,
+					       MSG_OPTION, MSG_OPTION_ASK };
 	uint8_t junk[400];
 	size_t len;
 
@@ -402,6 +404,33 @@ static void reports(void)
 	is_alive("reports without end");
 }
 
+/* Only rows of the table, only of copies, and of other kinds than what the host keeps to itself. */
+static void options(void)
+{
+	static const uint8_t none[] = { 0, OPTIONS, OPTION_SO_MARK, OPTION_TCP_INFO,
+					OPTION_SO_SNDBUF, OPTION_SO_LINGER };
+	const struct option_ask ask = { .ask = 1, .id = OPTION_SO_SNDBUF };
+	struct option_value v = { .id = OPTION_SO_KEEPALIVE };
+	uint8_t payload[OPTION_SET_MAX];
+
+	option_put_int(&v, 1);
+	say(MSG_OPTION, 47, payload, option_set_encode(&v, payload, sizeof(payload)));
+	for (unsigned int i = 0; i < 200; i++)
+		say(MSG_OPTION, HONEST, payload,
+		    option_set_encode(&v, payload, sizeof(payload)));
+	is_alive("options of what is not there, and many of what is");
+	for (size_t i = 0; i < sizeof(none); i++) {
+		v.id = none[i];
+		if (v.id == OPTION_SO_LINGER)
+			v.len = 8;
+		say(MSG_OPTION, HONEST, payload,
+		    option_set_encode(&v, payload, sizeof(payload)));
+		ends_the_session("an option that is not the copy's");
+	}
+	say(MSG_OPTION_ASK, HONEST, payload, option_ask_encode(&ask, payload, sizeof(payload)));
+	ends_the_session("a question that is not the copy's");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -421,6 +450,7 @@ int main(int argc, char **argv)
 	files();
 	too_many_files();
 	addresses();
+	options();
 	reports();
 	stage_stop();
 	stage_close();
