@@ -127,7 +127,7 @@ void keep_close(struct keep *k);
  */
 int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e);
 #define KEEP_TABLE UINT32_MAX
-#define KEEP_TOOLS 3
+#define KEEP_TOOLS 5
 #define KEEP_TOOL (UINT32_MAX - KEEP_TOOLS)
 
 /**

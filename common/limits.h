@@ -82,6 +82,13 @@
 #define HY_SPLICE_CLOSED_MAX 4096
 /* NICs of a VM with a twin; each is a veth, two interfaces of the machine. */
 #define HY_TWIN_NICS_MAX 8
+/*
+ * A segment of the client's that came while nobody listened, header included; one message takes no
+ * more. And the ring in which such segments wait: more than a hundred full frames, or of the
+ * acknowledgements of a hundred moves under way all there can be.
+ */
+#define HY_LATE_MAX HY_CHUNK_MAX
+#define HY_LATE_RING (256u << 10)
 /* The kept socket outlives the adoption by this: acknowledgements may be in tap and virtio. */
 #define HY_SILENCE_MS 100
 /* A moved connection without a session: an agent or worker that was killed is back much earlier. */

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "hylics-agent/down.h"
 #include "hylics-agent/home.h"
+#include "hylics-agent/late.h"
 #include "hylics-agent/offer.h"
 #include "hylics-agent/up.h"
 
@@ -101,6 +102,7 @@ static int take(struct agent *a, const struct message *msg)
 		[MSG_HOME_OFFER] = home_take_offer,
 		[MSG_HOME_DONE] = home_take_done,
 		[MSG_OPTION_TOLD] = options_take_told,
+		[MSG_LATE] = late_take,
 	};
 
 	if (msg->info->type >= sizeof(takers) / sizeof(takers[0]) || !takers[msg->info->type])

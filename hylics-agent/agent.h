@@ -27,6 +27,7 @@
 #include "hylics-agent/resume.h"
 #include "hylics-agent/share.h"
 #include "hylics-agent/why.h"
+#include "tcpmove/catch.h"
 
 /* One look into a pair: plain bytes as many as one message takes, and a marker behind them. */
 #define AGENT_SCRATCH (HY_CHUNK_MAX + LOCAL_MARKER_LEN)
@@ -37,6 +38,8 @@ struct agent_config {
 	const struct hy_log *log;	/* must outlive the agent */
 	const char *share;		/* where it is or may come to be, NULL: nowhere */
 	int link;			/* to the holder, -1: none; stays the caller's */
+	const struct tcp_catch *late;	/* of what freezes connections; must outlive the agent */
+	int raw[2];			/* from late_sockets(); stay the caller's */
 	int stats;			/* file for the counters, -1: none; stays the caller's */
 	uint64_t threshold;		/* bytes of a file from which a move pays; 0: measured */
 	struct threshold costs;		/* beginning with this */

@@ -21,6 +21,7 @@
 #include "common/sandbox.h"
 #include "common/show.h"
 #include "hylics-agent/agent.h"
+#include "hylics-agent/late.h"
 #include "hylics-agent/local.h"
 #include "version.h"
 
@@ -31,6 +32,8 @@ struct child {
 	struct chan chan;
 	struct agent_local local;
 	struct agent agent;
+	struct tcp_catch late;
+	int freezer, raw[2];
 	uint64_t started_ms;
 	int stats;
 	char peer_software[HY_VERSION_TEXT_MAX];
@@ -115,11 +118,27 @@ static void on_stop(void *object)
 
 /* -- starting -- */
 
+/* Older kernels have no such rings: what arrives at a frozen connection is only dropped there. */
+static void use_freezer(struct child *c)
+{
+	hy_autofd ring = -1;
+	struct hy_err e = { 0 };
+
+	c->freezer = tcp_catch_load(&ring, &e);
+	if (c->freezer < 0 || tcp_catch_open(&c->late, ring, &e) < 0)
+		hy_log_err(&c->daemon.log, HY_LOG_DEBUG, &e);
+	if (c->freezer < 0)
+		c->freezer = tcp_freeze_load();
+	tcp_freeze_use(c->freezer);
+}
+
 static int open_agent(struct child *c, const struct child_config *cfg, int link, struct hy_err *e)
 {
 	struct agent_config ac = {
 		.chan = &c->chan, .loop = &c->daemon.loop, .log = &c->daemon.log,
-		.share = cfg->share, .link = link, .threshold = cfg->threshold,
+		.share = cfg->share, .link = link, .late = &c->late,
+		.raw = { c->raw[0], c->raw[1] },
+		.threshold = cfg->threshold,
 		.costs = cfg->costs, .offload = cfg->offload, .alone_ms = cfg->alone_ms,
 		.dead_ms = cfg->dead_ms, .left = on_left, .object = c,
 	};
@@ -181,8 +200,13 @@ int child_main(const struct child_config *cfg, int link)
 	c.daemon.object = &c;
 	rc = hy_daemon_open(&c.daemon, &log, HY_EV_FDS_MAX, link, &e);
 	if (rc == 0) {
-		tcp_freeze_use(tcp_freeze_load());
+		use_freezer(&c);
+		late_sockets(c.raw);
 		rc = serve(&c, cfg, link, &e);
+		tcp_catch_close(&c.late);
+		hy_fd_close(&c.freezer);
+		hy_fd_close(&c.raw[0]);
+		hy_fd_close(&c.raw[1]);
 		hy_fd_close(&c.stats);
 		ev_close(&c.daemon.loop);
 	}

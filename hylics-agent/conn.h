@@ -42,6 +42,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -176,10 +177,14 @@ struct conn {
 	struct area *area;		/* OFFERED with a long queue, HOMING */
 	struct tcp_drain drained;	/* LOCAL: on its way to be offered */
 	struct due silence, offered, drain;
+	uint64_t late_from;		/* OFFERED, MOVED: place in the ring of what came late */
 	uint64_t taken_ns;		/* agent.sock was read */
 	uint64_t offered_ns;		/* 0: was not offered by this process */
 	TAILQ_ENTRY(conn) room;
 };
+
+/* Whose a member of type struct due is. */
+#define CONN_OF_DUE(d, member) ((struct conn *)((char *)(d) - offsetof(struct conn, member)))
 
 TAILQ_HEAD(conn_list, conn);
 

@@ -25,7 +25,9 @@
 	X(plain_bytes, "bytes that programs wrote")                                                \
 	X(inline_bytes, "bytes of files that were read here")                                      \
 	X(up_bytes, "bytes of clients that programs have")                                         \
-	X(options, "options that programs have set")
+	X(options, "options that programs have set")                                               \
+	X(late, "segments that came in the middle of a move, sent to the host")                    \
+	X(late_home, "given to the connection's own socket, which did not hear them")
 
 struct agent_counters {
 #define X(name, what) uint64_t name;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "hylics-agent/down.h"
+#include "hylics-agent/late.h"
 #include "hylics-agent/offer.h"
 #include "hylics-agent/serve.h"
 
@@ -90,6 +91,7 @@ static void rebuild(struct agent *a, struct conn *c)
 	struct hy_err e = { 0 };
 	int rc = hy_fault(FAULT_HOME_REBUILD);
 
+	late_begin(a, c);
 	rc = rc < 0 ? hy_err_set(&e, -rc, "rebuild") :
 		      tcp_rebuild(c->kept.fd, &c->area->img, &e);
 	c->silent = rc < 0;
@@ -191,6 +193,7 @@ void home_live(struct agent *a, struct conn *c)
 		conn_reset(a, c, e.text);
 		return;
 	}
+	late_heard(a, c);
 	area_release(c->area);
 	c->area = NULL;
 	c->silent = c->asked_home = false;

@@ -13,9 +13,8 @@
 #include "common/clock.h"
 #include "hylics-agent/address.h"
 #include "hylics-agent/home.h"
+#include "hylics-agent/late.h"
 #include "hylics-agent/serve.h"
-
-#define of_due(d, member) ((struct conn *)((char *)(d) - offsetof(struct conn, member)))
 
 static enum move_reason reason_of(enum tcp_refusal r)
 {
@@ -59,6 +58,7 @@ static int freeze(struct agent *a, struct conn *c)
 	struct hy_err e = { 0 };
 	int rc = hy_fault(FAULT_MOVE_FREEZE);
 
+	late_begin(a, c);
 	rc = rc < 0 ? hy_err_set(&e, -rc, "freeze") : tcp_freeze(c->kept.fd, &e);
 	return rc < 0 ? failed(a, c, &e) : 0;
 }
@@ -200,7 +200,7 @@ void offer(struct agent *a, struct conn *c)
 
 void offer_drained(void *object, struct due *d)
 {
-	struct conn *c = of_due(d, drain);
+	struct conn *c = CONN_OF_DUE(d, drain);
 	uint64_t began = cost_begin(object, c->timed);
 	uint32_t id = c->id;
 
@@ -222,6 +222,7 @@ void offer_undo(struct agent *a, struct conn *c, enum move_reason reason, enum w
 		conn_reset(a, c, e.text);
 		return;
 	}
+	late_heard(a, c);
 	conn_rewind(a, c);
 	conn_state(a, c, CONN_LOCAL, reason);
 	options_settle(a, c);
@@ -238,6 +239,7 @@ void offer_adopted(struct agent *a, struct conn *c)
 	conn_state(a, c, CONN_MOVED, MOVE_DONE);
 	if (!c->silent)
 		due_add(&a->silence, &c->silence);
+	late_send(a, c);
 	if (c->doom) {
 		conn_doom(a, c, c->doom);
 		return;
@@ -277,7 +279,7 @@ int offer_take_refused(struct agent *a, const struct message *msg)
  */
 void offer_unanswered(void *object, struct due *d)
 {
-	struct conn *c = of_due(d, offered);
+	struct conn *c = CONN_OF_DUE(d, offered);
 
 	if (c->state == CONN_OFFERED)
 		conn_owe(object, c, OWES_CANCEL);
@@ -298,12 +300,13 @@ int offer_silence_now(struct agent *a, struct conn *c)
 		return rc;
 	}
 	c->silent = true;
+	late_send(a, c);
 	return 0;
 }
 
 void offer_silence(void *object, struct due *d)
 {
-	struct conn *c = of_due(d, silence);
+	struct conn *c = CONN_OF_DUE(d, silence);
 	uint64_t began = cost_begin(object, c->timed);
 
 	hy_fault(FAULT_MOVE_SILENCE);

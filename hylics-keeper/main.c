@@ -35,6 +35,7 @@
 #include "common/sandbox.h"
 #include "hylics-keeper/nic.h"
 #include "proto/move.h"
+#include "tcpmove/catch.h"
 #include "tcpmove/image.h"
 #include "twin/nic.h"
 #include "twin/twin.h"
@@ -82,7 +83,7 @@ struct keeper {
 	uid_t uid;			/* the worker's */
 	const char *channel;		/* NULL: the worker opens it itself */
 	struct chan_door door;
-	int freezer;			/* from tcp_freeze_load() */
+	int freezer, ring;		/* from tcp_catch_load(); -1: none */
 	const char *moving;		/* file that says whether connections may; NULL: they may */
 	struct hy_log_rate rate;
 };
@@ -219,9 +220,18 @@ static int tool(void *object, unsigned int number)
 {
 	struct keeper *k = object;
 
-	if (number == 0)
+	switch (number) {
+	case 0:
 		return k->freezer;
-	return number == 1 ? k->twin.present : open_door(k);
+	case 1:
+		return k->twin.present;
+	case 2:
+		return open_door(k);
+	case 3:
+		return k->twin.late;
+	default:
+		return k->ring;
+	}
 }
 
 /* An interface that came again has other links than those the worker was given. */
@@ -333,6 +343,18 @@ static int start_worker(struct keeper *k, struct hy_err *e)
 	return rc < 0 ? rc : keep_open(&k->keep, &cfg, e);
 }
 
+/* Without a ring where the kernel has none; what may load nothing translates a filter each time. */
+static void load_freezer(struct keeper *k)
+{
+	struct hy_err e = { 0 };
+
+	k->freezer = tcp_catch_load(&k->ring, &e);
+	if (k->freezer >= 0)
+		return;
+	hy_log_err(&k->daemon.log, HY_LOG_DEBUG, &e);
+	k->freezer = tcp_freeze_load();
+}
+
 static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 {
 	int rc = twin_sweep(e);
@@ -341,7 +363,7 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 		rc = twin_open(&k->twin, v->vm, &k->daemon.loop, &k->daemon.log, e);
 	if (rc < 0)
 		return rc;
-	k->freezer = tcp_freeze_load();
+	load_freezer(k);
 	k->twin.spliced = on_spliced;
 	k->twin.object = k;
 	rc = add_nics(k, &v->nics, e);
@@ -354,6 +376,7 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 	}
 	chan_door_close(&k->door);
 	hy_fd_close(&k->freezer);
+	hy_fd_close(&k->ring);
 	twin_close(&k->twin);
 	return rc;
 }
@@ -373,6 +396,7 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 	k.worker = argv;
 	k.moving = v->moving;
 	k.channel = v->channel;
+	k.freezer = k.ring = -1;
 	k.uid = v->uid < 0 ? geteuid() : (uid_t)v->uid;
 	k.door = (struct chan_door){ .listener = -1, .inside = -1, .outside = -1, .watch = -1 };
 	k.daemon.on_stop = on_stop;

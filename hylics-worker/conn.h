@@ -102,6 +102,7 @@ struct conn {
 	uint64_t offered_ns;		/* the offer was read */
 	uint64_t live_ns;		/* it speaks and no byte of an item was sent yet; else 0 */
 	struct tcp_drain drain;		/* DRAINING */
+	uint64_t late_from;		/* frozen: place in the ring of what it does not hear */
 	struct area *area;		/* COMING, HOMING */
 	struct item item[ITEMS_ROOM];	/* a ring */
 	TAILQ_ENTRY(conn) run, tell;

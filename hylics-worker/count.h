@@ -44,6 +44,10 @@
 	X(stuck, "slices that could not be read")                                                  \
 	X(faults, "connections reset because of what the guest sent")                              \
 	X(rounds, "rounds of the loop that worked on connections")                                 \
+	X(late, "segments that clients had sent in the middle of a move, given to the copy")       \
+	X(late_own, "of them those that came to the copy itself, before it was the owner")         \
+	X(late_home, "sent home, where the guest's socket is given them")                          \
+	X(late_dropped, "not given: they were no such segments, or there is no copy")              \
 	X(turns, "turns of sending")                                                               \
 	X(wakes, "events of sockets")                                                              \
 	X(told, "what the guest told of itself; sessions begun and ended")

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/fault.h"
 #include "common/keep.h"
+#include "hylics-worker/late.h"
 #include "hylics-worker/moves.h"
 #include "hylics-worker/send.h"
 #include "hylics-worker/up.h"
@@ -75,6 +76,7 @@ void home_undo(struct moves *m, struct conn *c)
 		conn_reset(m, c);
 		return;
 	}
+	late_heard(m, c);
 	table_state(&m->table, conn_row(m, c), ROW_LIVE);
 	home_cancel(m, c);
 	if (c->state == CONN_LIVE)
@@ -83,13 +85,14 @@ void home_undo(struct moves *m, struct conn *c)
 
 /* -- the offer -- */
 
-static int dump(struct conn *c, struct hy_err *e)
+static int dump(struct moves *m, struct conn *c, struct hy_err *e)
 {
 	int rc = hy_fault(FAULT_HOME_FREEZE);
 
 	if (rc < 0)
 		return hy_err_set(e, -rc, "copy: freeze");
 	send_push(c);		/* a cork of ours is not to travel */
+	late_begin(m, c);
 	rc = tcp_freeze(c->sock, e);
 	if (rc == 0)
 		rc = tcp_dump(c->sock, &c->area->img, e);
@@ -146,7 +149,7 @@ static int offer(struct moves *m, struct conn *c)
 	c->state = CONN_HOMING;
 	conn_interest(m, c);
 	table_state(&m->table, conn_row(m, c), ROW_HOMING);
-	rc = dump(c, &e);
+	rc = dump(m, c, &e);
 	if (rc == 0)
 		rc = send_offer(m, c);
 	if (rc == 0) {
@@ -223,10 +226,12 @@ int home_take(struct moves *m, const struct message *msg)
 static int gone_home(struct moves *m, struct conn *c)
 {
 	uint32_t id = c->id, row = conn_row(m, c);
+	uint64_t cookie = tcp_catch_cookie(c->sock);
 
 	hy_fault(FAULT_HOME_CLOSE);
 	conn_unwatch(m, c);
 	tcp_vanish(&c->sock);
+	late_went_home(m, c, cookie);
 	if (m->link >= 0)
 		keep_drop(m->link, row);
 	table_state(&m->table, row, ROW_FREE);

@@ -29,6 +29,7 @@
 #include "common/own.h"
 #include "hylics-worker/home.h"
 #include "hylics-worker/items.h"
+#include "hylics-worker/late.h"
 #include "hylics-worker/offer.h"
 #include "hylics-worker/option.h"
 #include "hylics-worker/resume.h"
@@ -267,6 +268,7 @@ int moves_message(struct moves *m, const struct message *msg)
 		[MSG_REPORT] = take_report,
 		[MSG_OPTION] = option_take,
 		[MSG_OPTION_ASK] = option_take_ask,
+		[MSG_LATE] = late_take,
 	};
 	uint16_t type = msg->info->type;
 
@@ -410,8 +412,8 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 	int rc;
 
 	*m = (struct moves){ .cfg = *cfg, .chan = cfg->chan, .loop = cfg->loop, .log = cfg->log,
-			     .link = cfg->link, .held = -1, .freezer = -1, .files.share = -1,
-			     .show.fd = -1 };
+			     .link = cfg->link, .held = -1, .freezer = -1, .late = -1,
+			     .files.share = -1, .show.fd = -1 };
 	TAILQ_INIT(&m->run);
 	TAILQ_INIT(&m->tell);
 	m->round = (struct ev_timer){ .fn = on_round, .object = m };
@@ -450,6 +452,8 @@ void moves_close(struct moves *m)
 	hy_fd_close(&m->held);
 	tcp_freeze_use(-1);
 	hy_fd_close(&m->freezer);
+	hy_fd_close(&m->late);
+	tcp_catch_close(&m->caught);
 	if (m->door)
 		hy_fd_close(&m->door);
 	files_close(&m->files);

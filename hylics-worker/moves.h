@@ -21,6 +21,7 @@
 #include "hylics-worker/guest.h"
 #include "hylics-worker/present.h"
 #include "hylics-worker/table.h"
+#include "tcpmove/catch.h"
 
 struct moves_config {
 	struct chan *chan;
@@ -45,6 +46,8 @@ struct moves {
 	int held;			/* from the keeper, never looked at; -1 */
 	int freezer;			/* from the keeper, for tcp_freeze_use(); -1 */
 	int door;			/* from the keeper, for the channel; 0: none */
+	int late;			/* from the keeper, where late segments go in; -1 */
+	struct tcp_catch caught;	/* what frozen copies did not hear; with @freezer */
 	bool session;			/* the channel is up */
 	bool leaving, left;		/* everything is to go home; left() was called */
 	enum hy_moving moving;		/* told by the keeper; but for ON, likewise, and we stay */
@@ -66,7 +69,7 @@ struct moves {
 	uint32_t n_fresh;
 	struct ev_timer round, home, alone, leave;
 	struct hy_show show;
-	struct hy_log_rate rate_files, rate_faults, rate_refused, rate_lost, rate_home;
+	struct hy_log_rate rate_files, rate_faults, rate_refused, rate_lost, rate_home, rate_late;
 };
 
 /**

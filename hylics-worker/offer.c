@@ -15,6 +15,7 @@
 #include "common/fault.h"
 #include "common/keep.h"
 #include "hylics-worker/home.h"
+#include "hylics-worker/late.h"
 #include "hylics-worker/moves.h"
 #include "tcpmove/image.h"
 
@@ -176,6 +177,7 @@ static int adopt(struct moves *m, struct conn *c, const struct tcp_image *img)
 	int rc;
 
 	moves_first_turns(m);
+	late_begin(m, c);
 	t.collected = hy_clock_ns();
 	c->send_len = img->rec.send_len;
 	c->corked = img->rec.options.cork;
@@ -190,6 +192,7 @@ static int adopt(struct moves *m, struct conn *c, const struct tcp_image *img)
 		return give_up(m, c, &img->rec, &e);
 	if (go_live(m, c, img, &e) < 0)
 		return give_up(m, c, &img->rec, &e);
+	late_heard(m, c);
 	t.live = hy_clock_ns();
 	count_stages(m, c, &t);
 	return adopted(m, c);

@@ -220,6 +220,10 @@ static int take_sockets(struct moves *m, int *sock, int *table, struct hy_err *e
 			mapped = present_map(&m->present, fds.fd[0], e);
 		} else if (slot == KEEP_TOOL + 2 && fds.n && !m->door) {
 			m->door = hy_fd_steal(&fds.fd[0]);
+		} else if (slot == KEEP_TOOL + 3 && fds.n && m->late < 0) {
+			m->late = hy_fd_steal(&fds.fd[0]);
+		} else if (slot == KEEP_TOOL + 4 && fds.n && !tcp_catch_is_open(&m->caught)) {
+			mapped = tcp_catch_open(&m->caught, fds.fd[0], e);
 		} else if (slot < HY_CONNS_MAX && fds.n && sock[slot] < 0) {
 			sock[slot] = hy_fd_steal(&fds.fd[0]);
 		}

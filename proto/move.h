@@ -130,6 +130,9 @@ struct move_resumed {
 
 /* MSG_HOME and MSG_HOME_DONE have no payload. */
 
+/* MSG_LATE: a segment as it was on the network, from its TCP header on; see tcpmove/segment.h */
+#define MOVE_LATE_MIN 20
+
 /* MSG_ADDRESSES: what addresses the guest's NICs have; replaces what was said before */
 struct move_address {
 	uint8_t mac[6];

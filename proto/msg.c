@@ -84,6 +84,8 @@ static const struct msg_info table[] = {
 	  "what does the copy say of this option?" },
 	{ MSG_OPTION_TOLD, "option-told", LANE_URGENT, ROLE_HOST, OPTION_TOLD_MIN, OPTION_TOLD_MAX,
 	  "that, or why not" },
+	{ MSG_LATE, "late", LANE_STREAM, BOTH, MOVE_LATE_MIN, HY_LATE_MAX,
+	  "a segment of the client's that came while nobody listened" },
 };
 
 const struct msg_info *msg_table(size_t *n)

@@ -54,6 +54,7 @@ enum msg_type {
 	MSG_OPTION = 30,
 	MSG_OPTION_ASK = 31,
 	MSG_OPTION_TOLD = 32,
+	MSG_LATE = 33,		/* proto/move.h */
 };
 
 /*

@@ -240,12 +240,23 @@ static int watch(struct twin *t, struct hy_err *e)
 	return rc;
 }
 
+/* A host without it serves as well: clients say again what came in the middle of a move. */
+static void make_late(struct twin *t)
+{
+	struct hy_err e = { 0 };
+
+	t->late = verb_make_late(&t->space, &e);
+	if (t->late < 0)
+		hy_log_err(t->log, HY_LOG_INFO, &e);
+}
+
 int twin_open(struct twin *t, const char *vm, struct ev_loop *loop, const struct hy_log *log,
 	      struct hy_err *e)
 {
 	int rc;
 
-	*t = (struct twin){ .log = log, .loop = loop, .watch = -1, .present = -1 };
+	*t = (struct twin){ .log = log, .loop = loop, .watch = -1, .present = -1,
+			   .late = -1 };
 	if (!is_vm_name(vm))
 		return hy_err_set(e, EINVAL, "'%s' is no name of a VM", vm);
 	snprintf(t->vm, sizeof(t->vm), "%s", vm);
@@ -260,8 +271,10 @@ int twin_open(struct twin *t, const char *vm, struct ev_loop *loop, const struct
 	if (rc < 0) {
 		hy_fd_close(&t->present);
 		space_close(&t->space);
+		return rc;
 	}
-	return rc;
+	make_late(t);
+	return 0;
 }
 
 static bool same(const struct twin_addr *a, const struct twin_addr *b)
@@ -403,6 +416,7 @@ void twin_close(struct twin *t)
 	for (unsigned int i = 0; i < t->n_nics; i++)
 		remove_nic(&t->nic[i]);
 	t->n_nics = 0;
+	hy_fd_close(&t->late);
 	hy_fd_close(&t->present);
 	space_close(&t->space);
 }

@@ -70,6 +70,7 @@ struct twin {
 	void (*spliced)(void *object);
 	void *object;
 	int present;			/* of all NICs; from splice_present_make() */
+	int late;			/* from verb_make_late(), -1: none */
 	int watch;			/* is told of links; -1 without a loop */
 	struct space space;
 	struct twin_nic nic[HY_TWIN_NICS_MAX];

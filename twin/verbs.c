@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_arp.h>
+#include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/own.h"
@@ -344,6 +346,41 @@ int verb_switches(const struct space *space, struct hy_err *e)
 		rc = set_switch(switches[i].path, switches[i].value, e);
 	space_leave(space);
 	return rc;
+}
+
+/* -- what arrives in another way -- */
+
+#define LATE_NAME "late"
+
+static int open_tun(void)
+{
+	struct ifreq want = { .ifr_name = LATE_NAME };
+	hy_autofd fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	want.ifr_flags = IFF_TUN | IFF_NO_PI;
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &want) < 0)
+		return -errno;
+	return hy_fd_steal(&fd);
+}
+
+/* A device is made in the network its descriptor was opened in. */
+int verb_make_late(const struct space *space, struct hy_err *e)
+{
+	struct link_info info;
+	hy_autofd link = open_there(space, e);
+	hy_autofd tun = -1;
+	int rc = link < 0 ? link : space_visit(space, e);
+
+	if (rc < 0)
+		return rc;
+	tun = open_tun();
+	space_leave(space);
+	if (tun < 0)
+		return hy_err_set(e, -tun, "a tun device in the twin");
+	rc = link_by_name(link, LATE_NAME, &info, e);
+	if (rc == 0)
+		rc = link_set_flags(link, info.index, IFF_UP | IFF_NOARP, e);
+	return rc < 0 ? rc : hy_fd_steal(&tun);
 }
 
 /* -- sweep -- */

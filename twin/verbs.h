@@ -7,7 +7,8 @@
  *
  * Whoever wants to know what Hylics can do to a host's network reads this file: it looks at an
  * edge, makes and removes veths of its own, gives addresses to the end in the twin, sets switches
- * inside the twin's namespace, and hangs the splice (splice.h) on both. Nothing else.
+ * inside the twin's namespace, makes a tun device there, and hangs the splice (splice.h) on edge
+ * and veth. Nothing else.
  */
 #ifndef HY_VERBS_H
 #define HY_VERBS_H
@@ -88,6 +89,19 @@ int verb_address_check(const struct twin_addr *a, struct hy_err *e);
 
 /* Set what TCP in the twin needs to be as it is in a guest. */
 int verb_switches(const struct space *space, struct hy_err *e);
+
+/**
+ * verb_make_late() - A device in the twin for segments that arrive in another way than by its NICs
+ * @space:	The twin, with its switches set: the device begins with them
+ * @e:		Error
+ *
+ * It has no address, and no route leads to it: what is written into the descriptor has arrived in
+ * the twin, and whatever the twin says to it leaves by a NIC or not at all. The device goes with
+ * the last holder of the descriptor.
+ *
+ * Return: the descriptor, the caller's, or -errno; -ENOENT without /dev/net/tun
+ */
+int verb_make_late(const struct space *space, struct hy_err *e);
 
 /* Remove what dead owners left in the caller's network namespace. */
 int verb_sweep(struct hy_err *e);

@@ -10,9 +10,13 @@
 #include "tests/move/wire_up.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
+#include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -67,6 +71,26 @@ void wire_up_link(const char *name, int mtu)
 	ifr = if_named(name);
 	ifr.ifr_flags = IFF_UP | IFF_NOARP;
 	if_ioctl(SIOCSIFFLAGS, &ifr);
+}
+
+int wire_up_tun(void)
+{
+	struct ifreq ifr = if_named("late");
+	int fd;
+
+	if (access("/dev/net/tun", F_OK) < 0 && system("modprobe tun 2>/dev/null"))
+		probe_note("no module tun");
+	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	ifr.ifr_flags = IFF_TUN | IFF_NO_PI;
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0) {
+		probe_note("/dev/net/tun: %s", strerror(errno));
+		return -1;
+	}
+	ifr = if_named("late");
+	ifr.ifr_flags = IFF_UP | IFF_NOARP;
+	if_ioctl(SIOCSIFFLAGS, &ifr);
+	return fd;
 }
 
 static void put_attr(struct request *req, unsigned short type, const void *data, size_t len)

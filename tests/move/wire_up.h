@@ -29,4 +29,11 @@ void wire_up_address(const char *name, const char *text);
  */
 void wire_up_route(const char *name, const char *text);
 
+/**
+ * wire_up_tun() - A tun device in the current namespace, as a keeper makes one: no address, up
+ *
+ * Return: what is written here has arrived in the namespace; -1 if the kernel has no such devices
+ */
+int wire_up_tun(void);
+
 #endif

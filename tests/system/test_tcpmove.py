@@ -9,7 +9,7 @@ from hylab import BUILD, wall
 from hylab.vm import Spec, Vm
 
 # Not "matrix": the way it makes 4 MB of small segments unacknowledged blocks on the older kernel.
-NAMES = ("busy", "counts", "options", "refusals", "steps")
+NAMES = ("busy", "catch", "counts", "options", "refusals", "steps")
 
 
 @pytest.fixture(name="guest", scope="module")

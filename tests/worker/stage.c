@@ -25,6 +25,7 @@
 #include "common/own.h"
 #include "proto/report.h"
 #include "tests/move/wire_up.h"
+#include "tests/move/world.h"
 #include "tests/probes/tcp_sock.h"
 
 #define MTU 9000
@@ -77,11 +78,21 @@ static void make_deaf(void)
 	probe_netns_enter(stage.client_ns);
 }
 
+static void make_tun(void)
+{
+	probe_netns_enter(stage.twin_ns);
+	world_sysctl("ipv4/conf/all/rp_filter", "0");
+	world_sysctl("ipv4/conf/default/rp_filter", "0");
+	stage.tun = wire_up_tun();
+	probe_netns_enter(stage.client_ns);
+}
+
 static void make_networks(void)
 {
 	stage.client_ns = probe_netns_here();
 	make_place(&stage.guest_ns, "c0");
 	make_place(&stage.twin_ns, "c1");
+	make_tun();
 	make_deaf();
 	wire_up_address("lo", CLIENT);
 }
@@ -182,8 +193,15 @@ static void on_finished(void *object)
 	stage.keeper_done = true;
 }
 
+/* Where segments that come late go in; the keeper's other tools are not needed here. */
+static int tool(void *object, unsigned int number)
+{
+	(void)object;
+	return number == 3 ? stage.tun : -1;
+}
+
 static const struct keep_ops keep_ops = {
-	.child = be_worker, .on_other = on_other, .on_finished = on_finished,
+	.child = be_worker, .tool = tool, .on_other = on_other, .on_finished = on_finished,
 };
 
 void stage_start(const char *fault)

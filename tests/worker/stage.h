@@ -61,6 +61,7 @@ struct stage {
 	unsigned int ups, downs;
 	int client_ns, guest_ns, twin_ns;
 	int deaf;			/* a listener in the twin: see stage.c */
+	int tun;			/* in the twin, for segments that come late; -1: none */
 	bool devices;			/* the share has one, "zero": not everybody may make it */
 	char dir[32], channel[64], share[64], stats[64];
 	enum up_policy policy;
