@@ -173,6 +173,17 @@ def folder_readmes(tree, _build):
             yield Complaint(f"{top}/README.md", 0, "is missing")
 
 
+def tests_run(tree, _build):
+    """A test that stands in no suite is run by nobody, and nobody notices."""
+    for path in tree.files:
+        test = re.fullmatch(r"(tests/\w+)/test_(\w+)\.(?:c|py)", path)
+        if not test:
+            continue
+        suite, name = f"{test[1]}/meson.build", test[2]
+        if suite not in tree or not re.search(rf"\b(test_)?{name}\b", tree.text(suite)):
+            yield Complaint(path, 0, f"{suite} does not name it: it is never run")
+
+
 # --- man pages -----------------------------------------------------------------------------------
 
 def _rendered(tree, page, *options):
@@ -322,6 +333,7 @@ RULES = (
     ("links point to what is there", links),
     ("map.md names every folder", folder_map),
     ("every folder has a README", folder_readmes),
+    ("every test is in a suite", tests_run),
     ("man pages list what the programs understand", man_options),
     ("hylicsd.conf.5 lists the keys of the code", man_keys),
     ("man pages render without warnings", man_renders),

@@ -159,6 +159,7 @@ int main(void)
     "tests/README.md": "# tests/\n",
     "tests/static/cppcheck-suppressions.txt": "# variables are at the top\nvariableScope\n",
     "tests/unit/test_d.c": _TOP.format("test_d.c") + '#include "hylicsd/d.h"\n',
+    "tests/unit/meson.build": f"# {_SPDX}\n# tests of the daemon\nnames = ['d']\n",
     "meson.build": f"# {_SPDX}\n# builds nothing\nif true\n\tx = 1\nendif\n",
     "demo": f"#!/bin/sh\n# {_SPDX}\n# demo - shows nothing\ncat <<END\n         spaces\nEND\n",
     ".clang-tidy": """# What is off:

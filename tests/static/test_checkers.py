@@ -192,6 +192,8 @@ BAD = (
     Bad("check_docs", "map.md names every folder",
         edited("docs/map.md", "| `cli/` |", "| `cli2/` |"), "there is no folder 'cli2'"),
     Bad("check_docs", "every folder has a README", {"cli/README.md": None}, "cli/README.md: is"),
+    Bad("check_docs", "every test is in a suite",
+        edited("tests/unit/meson.build", "'d'", "'e'"), "tests/unit/test_d.c: tests/unit/meson"),
     Bad("check_docs", "man pages list what the programs understand",
         edited("docs/man/hylics.1", "--level LEVEL", "--lvel LEVEL"), "no paragraph '--level'"),
     Bad("check_docs", "man pages list what the programs understand",

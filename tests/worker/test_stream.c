@@ -336,7 +336,8 @@ static void stands_still(const char *when)
 	rounds = stage_count("rounds") - rounds;
 	turns = stage_count("turns") - turns;
 	/* an acknowledgement that was put off may make room now: that is no loop */
-	probe_check(wakes <= 3 && turns <= 3 && rounds <= 3, "%s: %llu events, %llu turns, %llu rounds", when,
+	probe_check(wakes <= 3 && turns <= 3 && rounds <= 3,
+		    "%s: %llu events, %llu turns, %llu rounds", when,
 		    (unsigned long long)wakes, (unsigned long long)turns,
 		    (unsigned long long)rounds);
 }
