@@ -18,6 +18,7 @@ SO_ATTACH_FILTER = 26
 BUFFER_BYTES = 1 << 30
 SNAP_BYTES = 128            # Ethernet, IPv4 and TCP with all its options
 PACKET_OUTGOING = 4
+READINGS = 100
 # Classic BPF, offsets from the Ethernet header: IPv4, TCP, no fragment, from this port.
 LD_HALF, LD_BYTE, LDX_IP_LENGTH, LD_HALF_INDEXED, IF_EQUAL, IF_SET, RETURN = (
     0x28, 0x30, 0xb1, 0x48, 0x15, 0x45, 0x06)
@@ -53,10 +54,17 @@ def payload_of(frame):
 
 
 def clock_offset_ns():
-    """What is to be taken from the kernel's time of a frame, to have CLOCK_MONOTONIC."""
-    before = time.monotonic_ns()
-    wall = time.time_ns()
-    return wall - (before + time.monotonic_ns()) // 2
+    """What is to be taken from the kernel's time of a frame, to have CLOCK_MONOTONIC.
+
+    Of many readings the one that took least: another process may have run in the middle of one.
+    """
+    readings = []
+    for _ in range(READINGS):
+        before = time.monotonic_ns()
+        wall = time.time_ns()
+        after = time.monotonic_ns()
+        readings.append((after - before, wall - (before + after) // 2))
+    return min(readings)[1]
 
 
 class Capture:
