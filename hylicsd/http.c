@@ -138,12 +138,13 @@ static void end_drop(void *conn, int fd, int rc)
 
 static const struct ev_class end_class = { "end of a client", hang_up, end_drop };
 
-/* Whether all was read, and it was not a whole request. */
+/* Whether all was read, and it was not a whole request: one may have been refused by its head. */
 static bool in_the_middle(const struct http_conn *c)
 {
 	int unread = 0;
 
-	return c->connection && c->hung && !c->cut && !c->called && !c->status &&
+	return c->connection && c->hung && !c->cut && !c->called &&
+	       (c->answer || !c->status) &&
 	       ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0;
 }
 

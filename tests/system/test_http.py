@@ -411,6 +411,16 @@ def test_who_ends_his_side_gets_his_answers(stub):
         assert answer(client)[2] == {"name": "web1"}
 
 
+def test_who_ends_his_side_within_a_refused_body_is_not_waited_for(stub):
+    """The server finds both at once, the bytes and their end."""
+    with stub.connect() as client:
+        stub.process.send_signal(signal.SIGSTOP)
+        client.sendall(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 700\r\n\r\n{}")
+        client.shutdown(socket.SHUT_WR)
+        stub.process.send_signal(signal.SIGCONT)
+        closed(client)
+
+
 def test_client_that_has_gone_before_its_answer(stub):
     for _ in range(20):
         with stub.connect() as client:
