@@ -121,7 +121,8 @@ int chan_door_look(struct chan_door *d)
 
 	for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*ev) + ev->len)) {
 		ev = (const struct inotify_event *)(const void *)(buf + at);
-		over |= ev->mask & OVER;
+		if (ev->mask & OVER)
+			over = true;
 		if (is_news(d, ev))
 			call(d);
 	}

@@ -13,6 +13,7 @@ import struct
 import time
 
 import pytest
+from moving import wait_for
 from wiring import (MACS, PATIENCE_S, PROGRAM, Place, balanced, close_in_order, exchange, packets,
                     received_packets, socket_in)
 
@@ -243,10 +244,18 @@ def test_normal_close_has_a_fin_each_way_and_no_reset(place):
         assert 1 <= side["tcp_fin"] <= 1 + side["tcp_retransmissions"]
 
 
+def unacknowledged(sock):
+    """Segments in flight: tcpi_unacked."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)[0]
+
+
 def test_linger_reset_is_counted(place):
     with place.wire() as wire:
         client, host = place.tcp()
         exchange(client, host, 1000)
+        # what is still under way would be answered by a second one
+        wait_for(lambda: not any(map(unacknowledged, (client, host))), "all is acknowledged")
+        wire.do("wait empty")
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
         with pytest.raises(ConnectionResetError):
