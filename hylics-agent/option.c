@@ -346,7 +346,7 @@ static int ask_kept(const struct conn *c, uint8_t id, struct option_value *v)
 	int rc = option_from(c->kept.fd, id, v);
 
 	if (id == OPTION_TCP_CORK)
-		option_put_int(v, c->options & BIT(id) ? c->cork : c->cork_was);
+		option_put_int(v, (c->options & BIT(id)) ? c->cork : c->cork_was);
 	else if (id == OPTION_SO_REUSEADDR)
 		option_put_int(v, c->reuse);
 	else if (id == OPTION_TCP_NODELAY && (c->late & LATE_NODELAY))

@@ -141,6 +141,7 @@ PRELOAD_SHOWN int (fstat)(int fd, struct stat *st)
 /* 64-bit alone: the same structure under both names, and under those of old programs. */
 PRELOAD_SHOWN int (fstat64)(int fd, struct stat64 *st) __attribute__((alias("fstat")));
 
+/* No header has these any more. */
 int __fxstat(int version, int fd, struct stat *st);
 int __fxstat64(int version, int fd, struct stat64 *st);
 

@@ -16,8 +16,8 @@
  * refuses this program, and with which error, is said here and now. The agent is then told, and no
  * answer is waited for.
  *
- * What is asked is what the agent says, or the host; if nobody says it within HY_LIB_OPTION_MS, what
- * was true at the move (TCP_INFO), or what a fresh socket has.
+ * What is asked is what the agent says, or the host; if nobody says it within HY_LIB_OPTION_MS,
+ * what was true at the move (TCP_INFO), or what a fresh socket has.
  */
 #include "preload/next.h"
 

@@ -200,8 +200,8 @@ int local_decode_move(const uint8_t *in, size_t len, struct local_move *m);
 size_t local_encode_who(uint32_t id, uint8_t *out);
 
 /* Likewise; on success the family is 4 or 6, and the rest of an IPv4 address is zeros. */
-size_t local_encode_who_is(uint32_t id, const struct local_who *w, uint8_t *out);
-int local_decode_who_is(const uint8_t *in, size_t len, struct local_who *w);
+size_t local_encode_who_is(uint32_t id, const struct local_who *who, uint8_t *out);
+int local_decode_who_is(const uint8_t *in, size_t len, struct local_who *who);
 
 /*
  * Likewise for the three about options. On success the slot is below HY_PAGE_SLOTS or

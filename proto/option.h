@@ -77,7 +77,7 @@ enum option_form {
 	OPTION_LONG,			/* 8 bytes */
 	OPTION_TEXT,			/* letters, digits, '_' and '-' */
 	OPTION_TWO,			/* two ints */
-	OPTION_RAW,			/* the kernel's own bytes: both kernels are of one machine */
+	OPTION_RAW,			/* the kernel's own bytes: both are of one machine */
 };
 
 struct option_info {

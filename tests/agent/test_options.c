@@ -278,7 +278,8 @@ static void test_refused(void)
 	probe_check(UNTIL(player_all_read(3)), "refused: what waited goes out");
 	probe_check(UNTIL(player_take_back(3) == 1), "and it goes back");
 	sock = scene.player[3].server;
-	probe_check(int_of(sock, IPPROTO_TCP, TCP_NODELAY) && int_of(sock, SOL_SOCKET, SO_KEEPALIVE),
+	probe_check(int_of(sock, IPPROTO_TCP, TCP_NODELAY) &&
+			    int_of(sock, SOL_SOCKET, SO_KEEPALIVE),
 		    "with what was set meanwhile");
 	scene.answer = ADOPT;
 	player_close(3);
