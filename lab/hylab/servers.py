@@ -28,6 +28,7 @@ from hylab.wait import wait_for
 START_WITHIN_S = 60
 BLOCK = 1 << 20
 LOG_LOOK_S = 0.05
+READY = "are-you-there"     # asked for at the start, and in no log that is told
 WRITTEN_AT_S = 1700000000
 MODES = ("plain", "hylics")
 APACHE_MODULES = pathlib.Path("/usr/lib/apache2/modules")
@@ -189,7 +190,7 @@ class Server:
         """Its access log: (request line, status, bytes of the body) of each answer."""
         text = (self._place / "access.log").read_text(encoding="utf-8", errors="replace")
         whole = text[:text.rfind("\n") + 1]
-        return [tuple(line.split("|")) for line in whole.splitlines()]
+        return [tuple(line.split("|")) for line in whole.splitlines() if READY not in line]
 
     def wait_log(self, lines, timeout_s=START_WITHIN_S):
         """The access log once it has so many lines."""
@@ -264,7 +265,7 @@ class Site:
         process = offload.start_program(self._wrapped(argv, mode), node)
         address = node.v4 if node else offload.net.endpoint(offload.guest, port)[0]
         server = Server(kind, mode, port, process, place, address)
-        self._wait_listening(server)
+        self._wait_answer(server)
         return server
 
     def _wrapped(self, argv, mode):
@@ -274,11 +275,15 @@ class Site:
         # apache ends with its whole process group
         return ["setsid", "env", *environment, *run, *argv]
 
-    def _wait_listening(self, server):
+    def _wait_answer(self, server):
+        """A server that listens may not yet be what it will be: it has answered when it is."""
         def reached():
             if not server.process.alive():
                 raise LabError(f"{server.kind} ended at once: {server.errors()}")
             with in_namespace(self.offload.net.client.namespace, socket.socket) as sock:
                 sock.settimeout(START_WITHIN_S)
-                return sock.connect_ex(server.where) == 0
-        wait_for(reached, f"{server.kind} listens on port {server.port}", START_WITHIN_S)
+                if sock.connect_ex(server.where):
+                    return False
+                sock.sendall(f"HEAD /{READY} HTTP/1.0\r\n\r\n".encode())
+                return bool(sock.recv(1))
+        wait_for(reached, f"{server.kind} answers on port {server.port}", START_WITHIN_S)

@@ -355,9 +355,17 @@ def ask_with_wrk(place, server):
     assert answers >= WRK_ANSWERS and not any(bad), said
 
 
+@contextlib.contextmanager
+def moving(place):
+    """What is done meanwhile moves a connection."""
+    before = place.counts()["moved"]
+    yield
+    place.offload.wait_counts(lambda counts: counts["moved"] > before)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_wrk(place, kind):
-    with place.server(kind, MODES[1]) as server:
+    with place.server(kind, MODES[1]) as server, moving(place):
         ask_with_wrk(place, server)
 
 
@@ -387,7 +395,7 @@ def ask_with_curl(place, server, directory):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_curl(place, kind, tmp_path):
-    with place.server(kind, MODES[1]) as server:
+    with place.server(kind, MODES[1]) as server, moving(place):
         ask_with_curl(place, server, tmp_path)
 
 
@@ -417,9 +425,6 @@ def test_ffmpeg_plays_a_playlist(place):
     node = place.offload.net.client
     want = played(node, place.site.root / "film.m3u8")
     assert len(want.splitlines()) > 40
-    moved = place.counts()["moved"]
     for kind in there(KINDS if LONG else ("lighttpd", "nginx", "event")):
-        with place.server(kind, MODES[1]) as server:
+        with place.server(kind, MODES[1]) as server, moving(place):
             assert played(node, server.url("film.m3u8")) == want, kind
-        moved = place.offload.wait_counts(
-            lambda counts, last=moved: counts["moved"] > last)["moved"]
