@@ -177,17 +177,17 @@ static void only_the_same_file(void)
 {
 	int one, same = (int)PROBE_TRY(open(world.path, O_RDONLY | O_CLOEXEC));
 	int other = (int)PROBE_TRY(open(world.dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
-	static uint8_t bytes[2 * SLICE];
+	static uint8_t other_bytes[2 * SLICE];
 	off_t from = SLICE;
 
-	probe_fill(bytes, sizeof(bytes), 0, OTHER_STREAM);
-	PROBE_TRY(pwrite(other, bytes, sizeof(bytes), 0));
+	probe_fill(other_bytes, sizeof(other_bytes), 0, OTHER_STREAM);
+	PROBE_TRY(pwrite(other, other_bytes, sizeof(other_bytes), 0));
 	open_held();
 	(void)slice();
 	one = in_pair();
 	probe_check(hylics_sendfile(sock, other, &from, SLICE) == SLICE && in_pair() == 2 * one,
 		    "another file's slice does not grow");
-	memcpy(said + n_said, bytes + SLICE, SLICE);
+	memcpy(said + n_said, other_bytes + SLICE, SLICE);
 	n_said += SLICE;
 	(void)slice();
 	one = in_pair();
