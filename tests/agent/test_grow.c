@@ -159,6 +159,7 @@ static void test_read_here(void)
 	k = move();
 	UNTIL(copy_heard_all(k));
 	for (unsigned int i = 0; i < 3; i++) {
+		UNTIL(is_out(k));	/* the word is free */
 		player_grows(k, i ? own : body, 0, SLICE);
 		(void)player_adds(k, MORE);
 		scene_round();
@@ -185,6 +186,7 @@ static void test_home_in_the_middle(void)
 	copy_home(k);
 	probe_check(UNTIL(scene.page->slot[k].state == SLOT_LOCAL) && UNTIL(player_all_read(k)),
 		    "it comes home: all comes, what was added too");
+	UNTIL(is_out(k));
 	(void)player_grows(k, body, 3, SLICE);
 	(void)player_adds(k, MORE);
 	probe_check(UNTIL(player_all_read(k)) && UNTIL(is_out(k)), "and grows in the guest");
