@@ -12,11 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
 #include "hylics-worker/guest.h"
+#include "hylics-worker/why.h"
 #include "hylicsd/guest.h"
+#include "hylicsd/why.h"
 
 /* What hylicsd makes of a worker's words, as sorted text; freed by the caller. */
 static char *shown(const char *counters)
@@ -160,6 +163,55 @@ static void long_lists_and_texts_are_cut(void **state)
 	json_decref(out);
 }
 
+/* What hylicsd makes of a worker's words about refusals, as sorted text. */
+static void assert_why(const char *counters, const char *wanted)
+{
+	json_t *from = json_loads(counters, 0, NULL), *o = why_json(from);
+	char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+
+	assert_string_equal(text, wanted);
+	free(text);
+	json_decref(from);
+	json_decref(o);
+}
+
+static void of_refusals_only_what_is_ours_goes_through(void **state)
+{
+	(void)state;
+	assert_why("null", "{}");
+	assert_why("{\"refused\":[1],\"guest\":7,\"refused_last\":\"x\"}", "{}");
+	assert_why("{\"refused\":{\"no-twin\":2,\"bad\\u001b\":5,\"moved\":9,\"ulp\":-1,"
+		   "\"mptcp\":\"7\"},\"guest\":{\"not_offered\":{\"ulp\":4,\"no-twin\":1}},"
+		   "\"refused_last\":{\"no-twin\":{\"when_ms\":5,\"queued\":-3,"
+		   "\"peer\":\"\\u001b[2J\",\"local\":7,\"more\":1},\"mptcp\":{}}}",
+		   "{\"no-twin\":{\"last\":{\"peer\":\"?[2J\",\"when_ms\":5},\"not_offered\":1,"
+		   "\"refused\":2},\"ulp\":{\"not_offered\":4,\"refused\":0}}");
+}
+
+static void a_refusal_is_written_with_its_addresses(void **state)
+{
+	struct tcp_record rec = { .family = AF_INET, .send_len = 200, .recv_len = 40,
+				  .local = { .addr = { 192, 0, 2, 1 }, .port = 80 },
+				  .remote = { .addr = { 192, 0, 2, 2 }, .port = 4000 } };
+	struct why_last last[MOVE_REASONS] = { 0 };
+	char text[4096] = "";
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	(void)state;
+	assert_non_null(f);
+	why_note(last, MOVE_NO_TWIN, &rec);
+	rec.family = AF_INET6;
+	rec.remote = (struct tcp_end){ .addr = { 0x20, 1, 0x0d, 0xb8, [15] = 1 }, .port = 1 };
+	why_note(last, MOVE_DRAINING, &rec);
+	fputs("{\"told\":1", f);
+	why_print(last, f);
+	fputs("}", f);
+	assert_int_equal(fclose(f), 0);
+	assert_non_null(strstr(text, "\"queued\":240,\"local\":\"192.0.2.1:80\","
+				     "\"peer\":\"192.0.2.2:4000\"}"));
+	assert_non_null(strstr(text, "\"peer\":\"[2001:db8::1]:1\"}}}"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +220,8 @@ int main(void)
 		cmocka_unit_test(the_most_there_can_be_fits),
 		cmocka_unit_test(a_worker_that_lies_about_the_form_is_not_believed),
 		cmocka_unit_test(long_lists_and_texts_are_cut),
+		cmocka_unit_test(of_refusals_only_what_is_ours_goes_through),
+		cmocka_unit_test(a_refusal_is_written_with_its_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
