@@ -23,17 +23,7 @@ static struct hy_tally *tally(void)
 
 static void count(struct hy_tally *t, int sock, enum move_reason reason)
 {
-	unsigned int stripe = (unsigned int)sock % HY_TALLY_STRIPES;
-
-	atomic_fetch_add_explicit(&t->calls[stripe][reason], 1, memory_order_relaxed);
-}
-
-void tally_count(int sock, enum move_reason reason)
-{
-	struct hy_tally *t = tally();
-
-	if (t)
-		count(t, sock, reason);
+	atomic_fetch_add_explicit(HY_TALLY_CELL(t, sock, reason), 1, memory_order_relaxed);
 }
 
 static void put(_Atomic uint64_t *to, uint64_t value)

@@ -6,7 +6,7 @@
  * Reads from: no untrusted input
  *
  * There is something to count in only while an agent is joined, and in a forked child only when
- * that has joined itself: until then these do nothing. Neither makes a system call.
+ * that has joined itself: until then nothing is counted. A count makes no system call.
  */
 #ifndef HY_LIB_TALLY_H
 #define HY_LIB_TALLY_H
@@ -14,13 +14,11 @@
 #include "libhylics/slice.h"
 
 /**
- * tally_count() - A call stayed plain
+ * tally_plain() - A call stayed plain
  * @sock:	Number
  * @reason:	Not MOVE_DONE
+ * @s:		Its example: file, offset and len are what the call was for
  */
-void tally_count(int sock, enum move_reason reason);
-
-/* The same, and @s is an example of it: its file, offset and len are what the call was for. */
 void tally_plain(int sock, enum move_reason reason, const struct slice *s);
 
 /**

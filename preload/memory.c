@@ -200,7 +200,7 @@ static size_t sum_of(const struct call *k, int from, int to)
 	return sum;
 }
 
-/* These return: 1: go on; 0: the call ends with what has gone; -errno: so it ends if nothing has. */
+/* These return: 1: go on; 0: the call ends with what has gone; -errno: so, if nothing has. */
 
 static int put_until(struct call *k, int from, int slice)
 {
@@ -283,17 +283,32 @@ static bool is_done(int fd, const struct iovec *from, int n, int flags, ssize_t 
 	return true;
 }
 
+/*
+ * Every call of the program comes by here: while nothing is noted it is a load, a test and a jump,
+ * and what comes then is out of its way.
+ */
 static bool is_anything_noted(void)
 {
-	return atomic_load_explicit(&n_noted, memory_order_relaxed) != 0;
+	return __builtin_expect(atomic_load_explicit(&n_noted, memory_order_relaxed) != 0, 0);
 }
 
-/* One piece: its length is looked at first. */
-static bool is_one_done(int fd, const void *buf, size_t len, int flags, ssize_t *result)
+__attribute__((noinline))
+static ssize_t send_one(int fd, const void *buf, size_t n, int flags, bool is_write)
 {
-	const struct iovec v = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+	const struct iovec v = { .iov_base = (void *)(uintptr_t)buf, .iov_len = n };
+	ssize_t done;
 
-	return is_anything_noted() && len >= HY_LIB_MARK_MIN && is_done(fd, &v, 1, flags, result);
+	if (n >= HY_LIB_MARK_MIN && is_done(fd, &v, 1, flags, &done))
+		return done;
+	return is_write ? write(fd, buf, n) : send(fd, buf, n, flags);
+}
+
+__attribute__((noinline))
+static ssize_t send_some(int fd, const struct iovec *iovec, int count)
+{
+	ssize_t done;
+
+	return is_done(fd, iovec, count, 0, &done) ? done : writev(fd, iovec, count);
 }
 
 /**
@@ -306,9 +321,7 @@ static bool is_one_done(int fd, const void *buf, size_t len, int flags, ssize_t 
  */
 PRELOAD_SHOWN ssize_t (write)(int fd, const void *buf, size_t n)
 {
-	ssize_t done;
-
-	return is_one_done(fd, buf, n, 0, &done) ? done : write(fd, buf, n);
+	return is_anything_noted() ? send_one(fd, buf, n, 0, true) : write(fd, buf, n);
 }
 
 /**
@@ -321,10 +334,7 @@ PRELOAD_SHOWN ssize_t (write)(int fd, const void *buf, size_t n)
  */
 PRELOAD_SHOWN ssize_t (writev)(int fd, const struct iovec *iovec, int count)
 {
-	ssize_t done;
-
-	return is_anything_noted() && is_done(fd, iovec, count, 0, &done) ?
-	       done : writev(fd, iovec, count);
+	return is_anything_noted() ? send_some(fd, iovec, count) : writev(fd, iovec, count);
 }
 
 /**
@@ -338,9 +348,7 @@ PRELOAD_SHOWN ssize_t (writev)(int fd, const struct iovec *iovec, int count)
  */
 PRELOAD_SHOWN ssize_t (send)(int fd, const void *buf, size_t n, int flags)
 {
-	ssize_t done;
-
-	return is_one_done(fd, buf, n, flags, &done) ? done : send(fd, buf, n, flags);
+	return is_anything_noted() ? send_one(fd, buf, n, flags, false) : send(fd, buf, n, flags);
 }
 
 /**
@@ -357,19 +365,22 @@ PRELOAD_SHOWN ssize_t (send)(int fd, const void *buf, size_t n, int flags)
 PRELOAD_SHOWN ssize_t (sendto)(int fd, const void *buf, size_t n, int flags,
 			       const struct sockaddr *addr, socklen_t addr_len)
 {
-	ssize_t done;
-
-	return !addr && is_one_done(fd, buf, n, flags, &done) ? done :
+	return is_anything_noted() && !addr ? send_one(fd, buf, n, flags, false) :
 	       sendto(fd, buf, n, flags, addr, addr_len);
+}
+
+__attribute__((noinline))
+static ssize_t send_message(int sock, const struct msghdr *msg, int flags)
+{
+	ssize_t n;
+
+	if (msg->msg_name || msg->msg_control || msg->msg_iovlen > IOV_LOOKED_AT ||
+	    !is_done(sock, msg->msg_iov, (int)msg->msg_iovlen, flags, &n))
+		return sendmsg(sock, msg, flags);
+	return n;
 }
 
 ssize_t memory_sendmsg(int sock, const struct msghdr *msg, int flags)
 {
-	ssize_t n;
-
-	if (!is_anything_noted() || msg->msg_name || msg->msg_control ||
-	    msg->msg_iovlen > IOV_LOOKED_AT ||
-	    !is_done(sock, msg->msg_iov, (int)msg->msg_iovlen, flags, &n))
-		return sendmsg(sock, msg, flags);
-	return n;
+	return is_anything_noted() ? send_message(sock, msg, flags) : sendmsg(sock, msg, flags);
 }

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 
@@ -65,6 +66,11 @@ static inline void *next(enum next_name i)
 	return fn == &missing ? NULL : fn;
 }
 
+static inline bool is_found(const void *at)
+{
+	return __builtin_expect(at && at != &missing, 1);
+}
+
 void next_find_all(void)
 {
 	for (unsigned int i = 0; i < NEXT_COUNT; i++)
@@ -106,14 +112,26 @@ static long kernel(long nr, long a, long b, long c, long d, long e, long f)
 #define L(value) ((long)(intptr_t)(value))
 #define KERNEL(nr, a, b, c, d, e, f) kernel(nr, L(a), L(b), L(c), L(d), L(e), L(f))
 
-/* The function; its parameters and arguments; what it is to the kernel. */
+/*
+ * The function; its parameters and arguments; what it is to the kernel. Once it is found there is
+ * nothing to do but to jump there: all else is in a function of its own, so that the first one
+ * keeps nothing on the stack.
+ */
 /* NOLINTBEGIN(bugprone-macro-parentheses): they have theirs */
 #define NEXT(type, name, params, args, plain) \
-	type next_##name params \
+	__attribute__((noinline)) static type first_##name params \
 	{ \
 		type (*fn) params = next(NEXT_##name); \
 \
 		return fn ? fn args : (type)(plain); \
+	} \
+\
+	type next_##name params \
+	{ \
+		void *at = atomic_load_explicit(&found[NEXT_##name], memory_order_relaxed); \
+		type (*fn) params = at; \
+\
+		return is_found(at) ? fn args : first_##name args; \
 	}
 
 NEXT(ssize_t, sendfile, (int out, int in, off_t *offset, size_t count),
@@ -160,7 +178,7 @@ void *next_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 	void *found_fn = atomic_load_explicit(&found[NEXT_mmap], memory_order_relaxed);
 	void *(*fn)(void *, size_t, int, int, int, off_t) = found_fn;
 
-	if (!found_fn || found_fn == &missing)
+	if (!is_found(found_fn))
 		return (void *)(intptr_t)KERNEL(SYS_mmap, at, len, prot, flags, fd, offset);
 	return fn(at, len, prot, flags, fd, offset);
 }

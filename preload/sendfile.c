@@ -19,7 +19,6 @@
 
 #include "libhylics/lib.h"
 #include "libhylics/sendfile.h"
-#include "libhylics/tally.h"
 #include "preload/gate.h"
 
 #define AT_POSITION (-1)	/* a run without offsets */
@@ -112,6 +111,16 @@ static bool is_sent_among_threads(struct lib_conn *c, int out, int in, off_t *of
 	return plain;
 }
 
+/* For `hylics-guest why`: here, as a call of tally.c would cost more than the count. */
+static void count_short(int out)
+{
+	struct hy_tally *t = atomic_load_explicit(&lib_area()->tally, memory_order_acquire);
+
+	if (t)
+		atomic_fetch_add_explicit(HY_TALLY_CELL(t, out, MOVE_BELOW_THRESHOLD), 1,
+					  memory_order_relaxed);
+}
+
 /**
  * sendfile() - As sendfile(2)
  * @out:	From the program, all of them
@@ -133,14 +142,13 @@ PRELOAD_SHOWN ssize_t (sendfile)(int out, int in, off_t *offset, size_t count)
 	if (!stay || atomic_load(&c->is_pair))
 		return decide(c, out, in, offset, count, stay);
 	atomic_store_explicit(&c->reason, MOVE_BELOW_THRESHOLD, memory_order_relaxed);
-	tally_count(out, MOVE_BELOW_THRESHOLD);
+	count_short(out);
 	if (gate_one_thread())
 		n = sendfile(out, in, offset, count);
 	else if (!is_sent_among_threads(c, out, in, offset, count, &n))
 		return decide(c, out, in, offset, count, stay);
 	if (n > 0)
 		add_to_run(&c->run, in, offset, (uint64_t)n);
-	tally_count(out, MOVE_BELOW_THRESHOLD);
 	return n;
 }
 

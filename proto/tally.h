@@ -42,4 +42,8 @@ struct hy_tally {
 	struct hy_tally_last last[HY_TALLY_REASONS];
 };
 
+/* Where a call is counted that concerns a socket of this number. */
+#define HY_TALLY_CELL(tally, sock, reason)                                                         \
+	(&(tally)->calls[(unsigned int)(sock) % HY_TALLY_STRIPES][reason])
+
 #endif

@@ -130,9 +130,11 @@ static void *call_often(void *arg)
 /* All in the same stripe, and nothing else to do. */
 static void *count_often(void *arg)
 {
+	const struct slice s = { .file = -1 };
+
 	pthread_barrier_wait(arg);
 	for (unsigned int i = 0; i < COUNTS; i++)
-		tally_count(0, MOVE_BELOW_THRESHOLD);
+		tally_plain(0, MOVE_BELOW_THRESHOLD, &s);
 	return NULL;
 }
 

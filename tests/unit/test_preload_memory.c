@@ -40,6 +40,14 @@ static void *map_file(int prot, int flags, size_t len)
 	return map;
 }
 
+static void map_over(void *at, int prot, int flags, int file, off_t offset)
+{
+	const void *map = mmap(at, BIG, prot, flags | MAP_FIXED, file, offset);
+
+	if (map != at)
+		probe_bail("map over another mapping: %s", strerror(errno));
+}
+
 /* -- the calls -- */
 
 static ssize_t by_write(int sock, struct iovec *iov, int n)
@@ -152,15 +160,12 @@ static void stale_notes_send_no_wrong_byte(void)
 	mprotect(map, BIG, PROT_READ);
 	munmap(map, BIG);
 	map = map_file(PROT_READ, MAP_SHARED, BIG);
-	if (mmap(map, BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-		 0) != map)
-		probe_bail("mmap: %s", strerror(errno));
+	map_over(map, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memcpy(map, copy + 4096, BIG);
 	probe_check(arrives(map, BIG, 4096, 0), "other memory there: as bytes, its own");
 	munmap(map, BIG);
 	map = map_file(PROT_READ, MAP_SHARED, BIG);
-	if (mmap(map, BIG, PROT_READ, MAP_SHARED | MAP_FIXED, world.file, 8192) != map)
-		probe_bail("mmap: %s", strerror(errno));
+	map_over(map, PROT_READ, MAP_SHARED, world.file, 8192);
 	probe_check(arrives(map, BIG, 8192, BIG), "another part of the file there: that one");
 	munmap(map, BIG);
 }
@@ -218,9 +223,7 @@ static void check_forgotten(void)
 {
 	void *map = map_file(PROT_READ, MAP_SHARED, BIG);
 
-	if (mmap(map, BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-		 0) != map)
-		probe_bail("mmap: %s", strerror(errno));
+	map_over(map, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check_cost("memory that was a mapping once", map, BIG);
 	munmap(map, BIG);
 }
@@ -279,8 +282,8 @@ static void what_is_accepted_is_told_exactly(size_t head)
 		n = writev(sock, iov, 2);
 		at += n > 0 ? (size_t)n : 0;
 	}
-	probe_check(n < 0 && errno == EAGAIN && at > BIG, "a full pair: EAGAIN after %zu, heads of %zu", at,
-		    head);
+	probe_check(n < 0 && errno == EAGAIN && at > BIG, "a full pair: EAGAIN after %zu, heads of %zu",
+		    at, head);
 	world.agent->hold = 0;
 	world_wake(&world);
 	world_read(&reader, client, 0);
