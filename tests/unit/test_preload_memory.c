@@ -282,8 +282,8 @@ static void what_is_accepted_is_told_exactly(size_t head)
 		n = writev(sock, iov, 2);
 		at += n > 0 ? (size_t)n : 0;
 	}
-	probe_check(n < 0 && errno == EAGAIN && at > BIG, "a full pair: EAGAIN after %zu, heads of %zu",
-		    at, head);
+	probe_check(n < 0 && errno == EAGAIN && at > BIG,
+		    "a full pair: EAGAIN after %zu, heads of %zu", at, head);
 	world.agent->hold = 0;
 	world_wake(&world);
 	world_read(&reader, client, 0);
