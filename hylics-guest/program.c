@@ -127,27 +127,31 @@ static bool has_go_note(int fd, const Elf64_Phdr *p)
 	return false;
 }
 
+static bool read_at(int fd, uint64_t offset, void *to, size_t len)
+{
+	return pread(fd, to, len, (off_t)offset) == (ssize_t)len;
+}
+
 static const char *look_at_headers(int fd, const Elf64_Ehdr *e, char *loader)
 {
-	Elf64_Phdr p[HEADERS_MAX];
-	unsigned int n = e->e_phnum < HEADERS_MAX ? e->e_phnum : HEADERS_MAX;
 	const char *name;
 	bool go = false;
+	Elf64_Phdr p;
 
 	*loader = '\0';
-	if (e->e_phentsize != sizeof(p[0]) || pread(fd, p, n * sizeof(p[0]), (off_t)e->e_phoff) !=
-	    (ssize_t)(n * sizeof(p[0])))
+	if (e->e_phentsize != sizeof(p))
 		return no_program;
-	for (unsigned int i = 0; i < n; i++) {
-		if (p[i].p_type == PT_NOTE)
-			go = go || has_go_note(fd, &p[i]);
-		if (p[i].p_type != PT_INTERP)
-			continue;
-		if (p[i].p_filesz == 0 || p[i].p_filesz > PATH_MAX ||
-		    pread(fd, loader, p[i].p_filesz, (off_t)p[i].p_offset) !=
-		    (ssize_t)p[i].p_filesz)
+	for (unsigned int i = 0; i < e->e_phnum && i < HEADERS_MAX; i++) {
+		if (!read_at(fd, e->e_phoff + i * sizeof(p), &p, sizeof(p)))
 			return no_program;
-		loader[p[i].p_filesz - 1] = '\0';
+		if (p.p_type == PT_NOTE)
+			go = go || has_go_note(fd, &p);
+		if (p.p_type != PT_INTERP)
+			continue;
+		if (p.p_filesz == 0 || p.p_filesz > PATH_MAX ||
+		    !read_at(fd, p.p_offset, loader, p.p_filesz))
+			return no_program;
+		loader[p.p_filesz - 1] = '\0';
 	}
 	if (go)
 		return is_go;

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/own.h"
 #include "include/hylics.h"
 #include "libhylics/lib.h"
 
@@ -68,12 +69,11 @@ static int send_in_child(enum parent parent)
 	}
 	world_read(&reader, client, 0);
 	if (parent == CLOSES)
-		close(sock);
+		hy_fd_close(&sock);
 	close(closed[0]);
 	close(closed[1]);
 	code = probe_join(pid);
-	if (parent != CLOSES)
-		close(sock);
+	hy_fd_close(&sock);
 	if (world_read_end(&reader) == 0)
 		return 2;
 	return code;
