@@ -24,12 +24,14 @@ static struct {
 #define TALLY_BYTES PAGES(sizeof(struct hy_tally))
 #define ALL_BYTES (AREA_BYTES + PAGE_BYTES + TALLY_BYTES)
 
-static struct lib_area *make_area(void)
+__attribute__((noinline, cold)) static struct lib_area *make_area(void)
 {
 	struct lib_area *none = NULL;
-	void *made = mmap(NULL, ALL_BYTES, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *made;
 
+	if (atomic_load(&lib.no_area))
+		return NULL;
+	made = mmap(NULL, ALL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (made == MAP_FAILED) {
 		atomic_store(&lib.no_area, true);
 		return NULL;
@@ -50,9 +52,7 @@ struct lib_area *lib_area(void)
 {
 	struct lib_area *a = atomic_load_explicit(&lib.area, memory_order_acquire);
 
-	if (a || atomic_load_explicit(&lib.no_area, memory_order_relaxed))
-		return a;
-	return make_area();
+	return a ? a : make_area();
 }
 
 static void *page_place(void)

@@ -119,7 +119,7 @@ static long kernel(long nr, long a, long b, long c, long d, long e, long f)
  */
 /* NOLINTBEGIN(bugprone-macro-parentheses): they have theirs */
 #define NEXT(type, name, params, args, plain) \
-	__attribute__((noinline)) static type first_##name params \
+	__attribute__((noinline, cold)) static type first_##name params \
 	{ \
 		type (*fn) params = next(NEXT_##name); \
 \
