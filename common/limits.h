@@ -70,6 +70,8 @@
 #define HY_UNREAD_MAX (64u << 10)
 /* Addresses of all NICs of a VM together. */
 #define HY_TWIN_ADDRS_MAX 32
+/* Interfaces of a guest that put something around frames; with more nothing is moved. */
+#define HY_WRAPPED_LINKS_MAX 256
 /*
  * The twin's programs: remote addresses whose next hop is remembered (those of moved connections
  * are kept with their sockets besides), and datagrams in pieces at the same time.

@@ -23,18 +23,19 @@
 
 #include "common/own.h"
 #include "hylics-agent/agent.h"
+#include "tcpmove/ends.h"
 
 #define MAC_LEN 6
 
 /* -- the list -- */
 
-static const uint8_t *mac_of(const struct ifaddrs *all, const char *name)
+static const struct sockaddr_ll *link_of(const struct ifaddrs *all, const char *name)
 {
 	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
 		const struct sockaddr_ll *ll = (const void *)i->ifa_addr;
 
 		if (ll && ll->sll_family == AF_PACKET && strcmp(i->ifa_name, name) == 0)
-			return ll->sll_halen == MAC_LEN ? ll->sll_addr : NULL;
+			return ll->sll_halen == MAC_LEN ? ll : NULL;
 	}
 	return NULL;
 }
@@ -59,21 +60,25 @@ static bool take_address(const struct sockaddr *sa, struct move_address *m)
 }
 
 /* syscalls: bind, getsockname, recvmsg, sendto, socket(AF_NETLINK, SOCK_RAW/0xf, 0) */
-static unsigned int list(struct move_address *at)
+static unsigned int list(struct path *path, struct move_address *at, unsigned int *nic)
 {
 	struct ifaddrs *all;
+	struct wrapped wrapped;
 	unsigned int n = 0;
 
+	path_wrapped(path, &wrapped);
 	if (getifaddrs(&all) < 0)
 		return 0;
 	for (struct ifaddrs *i = all; i && n < HY_TWIN_ADDRS_MAX; i = i->ifa_next) {
-		const uint8_t *mac;
+		const struct sockaddr_ll *ll;
 
 		if ((i->ifa_flags & IFF_LOOPBACK) || !take_address(i->ifa_addr, &at[n]))
 			continue;
-		mac = mac_of(all, i->ifa_name);
-		if (mac)
-			memcpy(at[n++].mac, mac, MAC_LEN);
+		ll = link_of(all, i->ifa_name);
+		if (!ll || path_wraps(&wrapped, (unsigned int)ll->sll_ifindex))
+			continue;
+		nic[n] = (unsigned int)ll->sll_ifindex;
+		memcpy(at[n++].mac, ll->sll_addr, MAC_LEN);
 	}
 	freeifaddrs(all);
 	return n;
@@ -96,7 +101,7 @@ static void look_again(struct agent *a)
 {
 	struct addresses *t = &a->addresses;
 	struct move_address now[HY_TWIN_ADDRS_MAX];
-	unsigned int n = list(now);
+	unsigned int n = list(&t->path, now, t->nic);
 
 	if (n == t->n && memcmp(now, t->at, n * sizeof(*now)) == 0)
 		return;
@@ -151,11 +156,11 @@ int address_open(struct agent *a, struct hy_err *e)
 {
 	struct stat st;
 
-	a->addresses = (struct addresses){ .watch = -1 };
+	a->addresses = (struct addresses){ .watch = -1, .path = { .route = -1, .tracked = -1 } };
 	if (stat("/proc/self/ns/net", &st) < 0)
 		return hy_err_set(e, errno, "/proc/self/ns/net");
 	a->addresses.netns = st.st_ino;
-	if (open_watch(a, e) < 0)
+	if (path_open(&a->addresses.path, e) < 0 || open_watch(a, e) < 0)
 		return hy_err_add(e, "agent");
 	look_again(a);
 	return 0;
@@ -165,6 +170,7 @@ void address_close(struct agent *a)
 {
 	ev_del(a->loop, a->addresses.watch);
 	hy_fd_close(&a->addresses.watch);
+	path_close(&a->addresses.path);
 }
 
 /* -- one connection -- */
@@ -178,34 +184,22 @@ static bool is_ours(const struct agent *a, int sock)
 	return netns >= 0 && fstat(netns, &st) == 0 && st.st_ino == a->addresses.netns;
 }
 
-/* A server that listens on [::] has IPv4 connections in IPv6 sockets. */
-static void unmap(struct move_address *m)
+enum move_reason address_refusal(struct agent *a, int sock)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct tcp_record rec = { 0 };
+	struct hy_err e = { 0 };
 
-	if (m->family != AF_INET6 || memcmp(m->addr, mapped, sizeof(mapped)) != 0)
-		return;
-	memmove(m->addr, m->addr + sizeof(mapped), 4);
-	memset(m->addr + 4, 0, sizeof(mapped));
-	m->family = AF_INET;
-}
-
-/* syscalls: getsockname */
-enum move_reason address_refusal(const struct agent *a, int sock)
-{
-	struct sockaddr_storage ss = { 0 };
-	socklen_t len = sizeof(ss);
-	struct move_address m;
-
-	if (!is_ours(a, sock) || getsockname(sock, (struct sockaddr *)&ss, &len) < 0 ||
-	    !take_address((const struct sockaddr *)&ss, &m))
+	if (!is_ours(a, sock))
 		return MOVE_GUEST_NAT;
-	unmap(&m);
+	if (ends_read(sock, &rec, &e) < 0)
+		return MOVE_NO_TWIN;
 	for (unsigned int i = 0; i < a->addresses.n; i++) {
 		const struct move_address *at = &a->addresses.at[i];
 
-		if (at->family == m.family && memcmp(at->addr, m.addr, sizeof(m.addr)) == 0)
-			return MOVE_DONE;
+		if (at->family == rec.family &&
+		    memcmp(at->addr, rec.local.addr, sizeof(at->addr)) == 0)
+			return path_refusal(&a->addresses.path, sock, &rec,
+					    a->addresses.nic[i]);
 	}
-	return MOVE_GUEST_NAT;
+	return MOVE_NO_TWIN;
 }

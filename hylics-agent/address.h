@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "common/err.h"
+#include "hylics-agent/path.h"
 #include "proto/move.h"
 #include "proto/reason.h"
 
@@ -22,7 +23,9 @@ struct addresses {
 	bool owed;			/* the list is to be said to the host */
 	ino_t netns;			/* the agent's */
 	struct move_address at[HY_TWIN_ADDRS_MAX];
+	unsigned int nic[HY_TWIN_ADDRS_MAX];	/* the index of its interface */
 	unsigned int n;
+	struct path path;
 };
 
 /* Read the list, and from now on whenever it changes. */
@@ -33,15 +36,15 @@ void address_close(struct agent *a);
 void address_say(struct agent *a);
 
 /**
- * address_refusal() - Whether a connection's own address is one a copy can have
+ * address_refusal() - Whether a copy can have a connection: it goes straight through a NIC
  * @a:		Agent
  * @sock:	From a program
  *
  * One in another network namespace than the agent's is of no NIC of this machine: a program that
  * may make its own could otherwise take over any connection by making its like there.
  *
- * Return: MOVE_DONE, or MOVE_GUEST_NAT
+ * Return: MOVE_DONE, MOVE_NO_TWIN, MOVE_GUEST_NAT
  */
-enum move_reason address_refusal(const struct agent *a, int sock);
+enum move_reason address_refusal(struct agent *a, int sock);
 
 #endif

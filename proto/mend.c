@@ -23,7 +23,7 @@ static const char *const mends[MOVE_REASONS] = {
 	[MOVE_FILE_CHANGED] = "replace files by renaming, not by writing into them",
 	[MOVE_UNREADABLE] = "open the file for reading, and let the host read it",
 	[MOVE_NO_TWIN] = "give the VM a NIC that the host can hook: hylics vm set NAME nic=...",
-	[MOVE_GUEST_NAT] = "let the program listen at an address of the guest's own NIC",
+	[MOVE_GUEST_NAT] = "let the program listen at an address and port of the guest's own NIC",
 	[MOVE_LIMIT_CONNECTIONS] = "nothing to do: as many connections as can be are moved",
 	[MOVE_LIMIT_MOVES] = "nothing to do: it is tried again when fewer are on their way",
 	[MOVE_NO_AGENT] = "start hylics-agent",

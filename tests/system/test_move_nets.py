@@ -14,7 +14,7 @@ from moving import LONG, wait_for
 from hylab import wall
 from hylab.channel import Process
 from hylab.net import Net
-from hylab.offload import Offload, guest_mac
+from hylab.offload import AGENT_STATS, Offload, guest_mac
 
 PORT = 8080
 FILE_BYTES = 8 << 20
@@ -84,6 +84,33 @@ def test_forwarded_port(stack, family):
     offload, file = offload_in(stack, net)
     offload.serve(80, file, "hylics", "--nonblock")
     moves_well(offload, file, port=80, family=family)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_the_guest_itself_as_client(stack, family):
+    """Its frames do not pass the NIC: the copy would speak to nobody."""
+    net = stack.enter_context(Net.routed_tap(spaces=1))
+    offload, file = offload_in(stack, net)
+    offload.serve(PORT, file, "hylics", "--nonblock")
+    verdict = offload.ask(PORT, file, *TWO, family=family, node=net.guests[0].node)
+    assert verdict["good"], verdict
+    wait_for(lambda: offload.counts(AGENT_STATS)["refused"] == {"no-twin": 2}, "two refusals")
+    assert offload.counts()["moved"] == 0
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_port_that_the_guest_redirects(stack, family):
+    net = stack.enter_context(Net.bridge_uplink(spaces=1))
+    guest = net.guests[0]
+    guest.node.run(["nft", "-f", "-"],
+                   stdin="table inet port {\nchain in {\ntype nat hook prerouting priority "
+                   f"dstnat;\ntcp dport {PORT + 1} redirect to :{PORT}\n}}\n}}\n")
+    offload, file = offload_in(stack, net)
+    offload.serve(PORT, file, "hylics", "--nonblock")
+    verdict = offload.ask(PORT + 1, file, *TWO, family=family)
+    assert verdict["good"], verdict
+    wait_for(lambda: offload.counts(AGENT_STATS)["refused"] == {"guest-nat": 2}, "two refusals")
+    assert offload.counts()["moved"] == 0
 
 
 def test_operators_rule_stops_the_copy_too(stack):
