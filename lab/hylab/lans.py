@@ -10,13 +10,13 @@
 
     kind      between upN and the guest's NIC
     bridge    a bridge whose port upN is; the host may have an address on it, or none
-    nat       as libvirt's default network: a bridge without uplink, masquerade, a forwarded port
+    nat       as libvirt's default network: a bridge without uplink, masquerade, forwarded ports
     routed    nothing: the host routes
     macvtap   the macvtap sits on upN; the host has no address there
     bare      as routed, and the keeper is told nothing of this NIC
 
-Lan n has its client's subnet 10.99.(10+n).0/24, the guest's 10.99.(30+n).0/24 unless that is the same,
-and behind the client, over a hop of its own, 10.99.(60+n).0/24; with IPv6 the same numbers.
+Lan n has its client's subnet 10.99.(10+n).0/24, the guest's 10.99.(30+n).0/24 unless that is the
+same, and behind the client, over a hop of its own, 10.99.(60+n).0/24; with IPv6 the same numbers.
 """
 
 import collections
@@ -35,7 +35,7 @@ from hylab.offload_vm import OffloadVm
 from hylab.vm import Tap
 
 KINDS = ("bridge", "nat", "routed", "macvtap", "bare")
-PORT = 8080             # the one that is forwarded to the guest behind NAT
+PORT = 8080             # it and the nine behind it are forwarded to the guest behind NAT
 HOST, CLIENT, GUEST = 1, 2, 11
 FORWARDS = {"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1}
 _numbers = itertools.count(1)
@@ -54,13 +54,15 @@ class Lan:
         # the interface that has the host's address on the guest's side
         self.edge = {"bridge": "br0", "nat": "virbr0"}.get(kind, self.guest.interface)
 
+    def address(self, family=4):
+        """Where client and far reach the guest; behind NAT only its forwarded ports."""
+        subnet, number = (self.outer, HOST) if self.kind == "nat" else (self.inner, GUEST)
+        return subnet.v4(number) if family == 4 else subnet.v6(number)
+
     def where(self, port=PORT, family=4):
-        """ADDRESS:PORT at which client and far reach a port of the guest."""
-        if self.kind == "nat":
-            subnet, number = self.outer, HOST
-        else:
-            subnet, number = self.inner, GUEST
-        return f"{subnet.v4(number)}:{port}" if family == 4 else f"[{subnet.v6(number)}]:{port}"
+        """ADDRESS:PORT, as in a URL."""
+        address = self.address(family)
+        return f"{address}:{port}" if family == 4 else f"[{address}]:{port}"
 
     def client_address(self, family=4):
         """What the guest connects to."""
@@ -119,6 +121,10 @@ class Lans:
     def client(self):
         """Of the first network."""
         return self.lans[0].client
+
+    def endpoint(self, guest, port, family=4):
+        """(address, port) at which the client of the guest's NIC reaches a port."""
+        return self.lans[guest.number - 1].address(family), port
 
     def configure(self, vm):
         """Addresses and routes in the guest."""
@@ -222,19 +228,20 @@ class Lans:
         return place / name
 
     def _rules(self):
-        """What libvirt makes for <forward mode='nat'> with IPv6, and one forwarded port."""
+        """What libvirt makes for <forward mode='nat'> with IPv6, and forwarded ports."""
         lan = self["nat"]
         inside4, inside6 = _range(lan.inner, 4), _range(lan.inner, 6)
         return f"""table inet nat {{
             chain pre {{ type nat hook prerouting priority dstnat;
-                iifname "{lan.up}" tcp dport {PORT} dnat ip to {lan.guest.v4}
-                iifname "{lan.up}" tcp dport {PORT} dnat ip6 to {lan.guest.v6}
+                iifname "{lan.up}" tcp dport {PORT}-{PORT + 9} dnat ip to {lan.guest.v4}
+                iifname "{lan.up}" tcp dport {PORT}-{PORT + 9} dnat ip6 to {lan.guest.v6}
             }}
             chain post {{ type nat hook postrouting priority srcnat;
                 ip saddr {inside4} ip daddr 224.0.0.0/24 return
                 ip saddr {inside4} ip daddr != {inside4} meta l4proto tcp masquerade to :1024-65535
                 ip saddr {inside4} ip daddr != {inside4} masquerade
-                ip6 saddr {inside6} ip6 daddr != {inside6} meta l4proto tcp masquerade to :1024-65535
+                ip6 saddr {inside6} ip6 daddr != {inside6} meta l4proto tcp \
+                    masquerade to :1024-65535
                 ip6 saddr {inside6} ip6 daddr != {inside6} masquerade
             }}
             chain forward {{ type filter hook forward priority filter;

@@ -241,7 +241,7 @@ class Vm:
 
     @contextlib.contextmanager
     def _opened_queues(self, argv):
-        """Put the queues of macvtaps into QEMU's command line; their descriptors, open meanwhile."""
+        """Put the queues of macvtaps into QEMU's command line; their descriptors, open."""
         with contextlib.ExitStack() as stack:
             queues = []
             for number, tap in enumerate(self.spec.taps):
@@ -249,8 +249,9 @@ class Vm:
                     continue
                 queues.append(os.open(tap.device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
                 stack.callback(os.close, queues[-1])
-                at = next(i for i, word in enumerate(argv) if word.startswith(f"tap,id=net{number},"))
-                argv[at] = f"tap,id=net{number},fd={queues[-1]},vhost=off"
+                netdev = f"tap,id=net{number},"
+                at = next(i for i, word in enumerate(argv) if word.startswith(netdev))
+                argv[at] = f"{netdev}fd={queues[-1]},vhost=off"
             yield queues
 
     def _start_qemu(self, argv, queues):

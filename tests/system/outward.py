@@ -4,8 +4,8 @@
 outward.py send FILE ADDRESS PORT CONNECTIONS		in the guest, with $HYLICS_LIBRARY
 outward.py receive FILE ADDRESS CONNECTIONS PIECES	elsewhere; prints its port, then its verdict
 
-The receiver asks for each piece by offset and length, on a connection that the guest has opened, and
-compares every byte of it before it asks for the next.
+The receiver asks for each piece by offset and length, on a connection that the guest has opened,
+and compares every byte of it before it asks for the next.
 """
 
 import json
