@@ -42,7 +42,7 @@
 	X(FAULT_PAIR_SENT, "pair.sent", "before an item is on its way to the host")                \
 	X(FAULT_PAIR_TAKE, "pair.take", "before what was sent is taken out of the pair")           \
 	X(FAULT_GROW_TOLD, "grow.told", "the host knows what was added to a marker")               \
-	X(FAULT_GROW_CLOSE, "grow.close", "nothing more is added to a marker, before it is taken")  \
+	X(FAULT_GROW_CLOSE, "grow.close", "no more is added to a marker, before it is taken")      \
 	X(FAULT_HOME_REBUILD, "home.rebuild", "before the kept socket is rebuilt")                 \
 	X(FAULT_HOME_TAKEN, "home.taken", "rebuilt or refused, before the host is told")           \
 	X(FAULT_HOME_LIVE, "home.live", "before the kept socket speaks again")                     \

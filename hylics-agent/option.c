@@ -93,15 +93,17 @@ static struct conn *which(struct agent *a, const struct request *r, uint32_t slo
 
 static void end_of(const struct sockaddr_storage *from, struct local_end *e)
 {
-	const struct sockaddr_in *in = (const struct sockaddr_in *)from;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
+	struct sockaddr_in in = { 0 };
+	struct sockaddr_in6 in6 = { 0 };
 
 	if (from->ss_family == AF_INET) {
-		memcpy(e->addr, &in->sin_addr, sizeof(in->sin_addr));
-		e->port = ntohs(in->sin_port);
+		memcpy(&in, from, sizeof(in));
+		memcpy(e->addr, &in.sin_addr, sizeof(in.sin_addr));
+		e->port = ntohs(in.sin_port);
 	} else {
-		memcpy(e->addr, &in6->sin6_addr, sizeof(in6->sin6_addr));
-		e->port = ntohs(in6->sin6_port);
+		memcpy(&in6, from, sizeof(in6));
+		memcpy(e->addr, &in6.sin6_addr, sizeof(in6.sin6_addr));
+		e->port = ntohs(in6.sin6_port);
 	}
 }
 
@@ -309,7 +311,7 @@ void options_into_record(struct conn *c)
 
 	if (c->state != CONN_HOMING && !(c->state == CONN_LOST && c->held == HELD_REBUILT))
 		return;
-	if (!rec)
+	if (!saved || !rec)
 		return;
 	options_read(c->kept.fd, rec);
 	rec->options.cork = c->cork;

@@ -11,11 +11,11 @@
 #include <sys/mman.h>
 
 /* All that is global; the rest is in the area, of which the kernel touches what is used. */
+struct lib_now lib_now;
+
 static struct {
-	_Atomic(struct lib_area *) area;
 	_Atomic bool no_area;		/* there was none to be had: not asked for again */
 	struct lib_agent agent;		/* under the area's lock */
-	_Atomic uint8_t shut;		/* enum move_reason; a forked child's too */
 } lib = { .agent = { .fd = -1, .answer_ms = HY_LIB_ANSWER_MS } };
 
 #define PAGES(bytes) (((bytes) + 0xffffu) & ~(size_t)0xffffu)	/* of any size up to 64 KB */
@@ -24,7 +24,7 @@ static struct {
 #define TALLY_BYTES PAGES(sizeof(struct hy_tally))
 #define ALL_BYTES (AREA_BYTES + PAGE_BYTES + TALLY_BYTES)
 
-__attribute__((noinline, cold)) static struct lib_area *make_area(void)
+struct lib_area *lib_make_area(void)
 {
 	struct lib_area *none = NULL;
 	void *made;
@@ -42,22 +42,15 @@ __attribute__((noinline, cold)) static struct lib_area *make_area(void)
 		munmap(made, ALL_BYTES);
 		return NULL;
 	}
-	if (atomic_compare_exchange_strong(&lib.area, &none, (struct lib_area *)made))
+	if (atomic_compare_exchange_strong(&lib_now.area, &none, (struct lib_area *)made))
 		return made;
 	munmap(made, ALL_BYTES);
 	return none;
 }
 
-struct lib_area *lib_area(void)
-{
-	struct lib_area *a = atomic_load_explicit(&lib.area, memory_order_acquire);
-
-	return a ? a : make_area();
-}
-
 static void *page_place(void)
 {
-	return (char *)atomic_load_explicit(&lib.area, memory_order_acquire) + AREA_BYTES;
+	return (char *)atomic_load_explicit(&lib_now.area, memory_order_acquire) + AREA_BYTES;
 }
 
 const struct hy_page *lib_page(void)
@@ -103,17 +96,12 @@ struct lib_agent *lib_agent(void)
 
 void lib_shut(enum move_reason why)
 {
-	atomic_store(&lib.shut, (uint8_t)why);
-}
-
-enum move_reason lib_is_shut(void)
-{
-	return (enum move_reason)atomic_load_explicit(&lib.shut, memory_order_relaxed);
+	atomic_store(&lib_now.shut, (uint8_t)why);
 }
 
 void lib_wait_swap(void)
 {
-	struct lib_area *a = atomic_load_explicit(&lib.area, memory_order_acquire);
+	struct lib_area *a = atomic_load_explicit(&lib_now.area, memory_order_acquire);
 	sigset_t signals;
 
 	if (!a)
@@ -137,19 +125,9 @@ void lib_unlock(struct lib_area *a, const sigset_t *signals)
 	pthread_sigmask(SIG_SETMASK, signals, NULL);
 }
 
-struct lib_conn *lib_look(int sock)
-{
-	struct lib_area *a;
-
-	if (sock < 0 || sock >= HY_LIB_FDS_MAX || lib_is_shut())
-		return NULL;
-	a = lib_area();
-	return a ? &a->conn[sock] : NULL;
-}
-
 struct lib_conn *lib_enter(int sock, int *cancel)
 {
-	struct lib_conn *c = lib_look(sock);
+	struct lib_conn *c = lib_area() ? lib_look(sock) : NULL;
 
 	*cancel = PTHREAD_CANCEL_ENABLE;
 	if (!c)
@@ -159,21 +137,12 @@ struct lib_conn *lib_enter(int sock, int *cancel)
 	return c;
 }
 
-void lib_count(struct lib_conn *c)
+void lib_count_later(struct lib_conn *c)
 {
-	int32_t users = atomic_load(&c->users);
-
-	while (users < 0 || !atomic_compare_exchange_weak(&c->users, &users, users + 1)) {
-		if (users >= 0)
-			continue;
+	do {
+		lib_uncount(c);
 		lib_wait_swap();
-		users = atomic_load(&c->users);
-	}
-}
-
-void lib_uncount(struct lib_conn *c)
-{
-	atomic_fetch_sub(&c->users, 1);
+	} while (atomic_fetch_add(&c->users, 1) < 0);
 }
 
 void lib_leave(struct lib_conn *c, int cancel)
@@ -188,10 +157,11 @@ bool lib_alone(struct lib_conn *c)
 {
 	int32_t me = 1;
 
-	return atomic_compare_exchange_strong(&c->users, &me, -1);
+	return atomic_compare_exchange_strong(&c->users, &me, LIB_ALONE);
 }
 
 void lib_not_alone(struct lib_conn *c)
 {
-	atomic_store(&c->users, 1);
+	/* not 1: who comes counts himself before he sees that he has to wait */
+	atomic_fetch_add(&c->users, 1 - LIB_ALONE);
 }

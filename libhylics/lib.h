@@ -43,15 +43,17 @@ struct lib_run {
  * says that the number was a pair's end when we last looked, and ino which. Every call compares.
  *
  *	is_pair		what a call may do
- *	false		try a move (users goes from 1 to -1), else call the plain function
+ *	false		try a move, alone, else call the plain function
  *	true		another inode behind the number: back to false.
- *			Ours: put markers; give back (users from 1 to -1) when the agent serves it
+ *			Ours: put markers; give back, alone, when the agent serves it
  *
  * users counts the calls in progress with this number, plain ones too. Whoever changes what is
- * behind the number needs to be the only one: he takes users from 1 to -1, holding the area's lock.
- * Who comes meanwhile waits for the lock. ino, slot and join change only then; is_pair is set only
- * then, and cleared by whoever finds it wrong.
+ * behind the number needs to be the only one: he takes users from 1 to LIB_ALONE, holding the
+ * area's lock. Who comes meanwhile finds a negative count, and waits for the lock. ino, slot and
+ * join change only then; is_pair is set only then, and cleared by whoever finds it wrong.
  */
+#define LIB_ALONE (-(1 << 30))
+
 struct lib_conn {
 	_Atomic int32_t users;
 	_Atomic uint8_t is_pair;
@@ -114,7 +116,7 @@ struct lib_file {
  * what is written to it arrives, only no longer as slices.
  */
 struct lib_area {
-	pthread_mutex_t lock;		/* of what follows, and of users == -1 */
+	pthread_mutex_t lock;		/* of what follows, and of who is alone */
 	_Atomic uint32_t join;		/* which agent's page is mapped, counted from 1; 0: none */
 	uint32_t joins;
 	struct hy_grow *words;		/* of this joining; NULL: none */
@@ -150,12 +152,28 @@ struct lib_agent {
 	char dir[HY_UNIX_PATH_MAX + 1];	/* where its socket is; empty: as the environment says */
 };
 
+/* What every call looks at. */
+struct lib_now {
+	_Atomic(struct lib_area *) area;
+	_Atomic uint8_t shut;		/* enum move_reason; a forked child's too */
+};
+
+extern struct lib_now lib_now;
+
+/* For lib_area() alone. */
+struct lib_area *lib_make_area(void);
+
 /**
  * lib_area() - The library's memory, made by the first call
  *
  * Return: NULL if there is none to be had: then everything is plain
  */
-struct lib_area *lib_area(void);
+static inline struct lib_area *lib_area(void)
+{
+	struct lib_area *a = atomic_load_explicit(&lib_now.area, memory_order_acquire);
+
+	return a ? a : lib_make_area();
+}
 
 /* The agent's page; all zeros while there is no agent. Never unmapped. */
 const struct hy_page *lib_page(void);
@@ -186,8 +204,24 @@ struct lib_agent *lib_agent(void);
 void lib_lock(struct lib_area *a, sigset_t *signals);
 void lib_unlock(struct lib_area *a, const sigset_t *signals);
 
-/* A number's entry, not entered: for a look at what is believed. NULL: the call is to be plain. */
-struct lib_conn *lib_look(int sock);
+/* MOVE_DONE: it is open. See lib_shut(). */
+static inline enum move_reason lib_is_shut(void)
+{
+	return (enum move_reason)atomic_load_explicit(&lib_now.shut, memory_order_relaxed);
+}
+
+/*
+ * A number's entry, not entered: for a look at what is believed. NULL: the call is to be plain, or
+ * there is no memory yet, and so nothing is believed.
+ */
+static inline struct lib_conn *lib_look(int sock)
+{
+	struct lib_area *a = atomic_load_explicit(&lib_now.area, memory_order_acquire);
+
+	if ((unsigned int)sock >= HY_LIB_FDS_MAX || lib_is_shut() || !a)
+		return NULL;
+	return &a->conn[sock];
+}
 
 /**
  * lib_shut() - From now on every call of this process is plain, and of its children
@@ -197,7 +231,6 @@ struct lib_conn *lib_look(int sock);
  * to this program it is a unix socket like any other.
  */
 void lib_shut(enum move_reason why);
-enum move_reason lib_is_shut(void);	/* MOVE_DONE: it is open */
 void lib_wait_swap(void);		/* Until a swap that another thread is at is over */
 
 /**
@@ -213,12 +246,23 @@ void lib_wait_swap(void);		/* Until a swap that another thread is at is over */
 struct lib_conn *lib_enter(int sock, int *cancel);
 void lib_leave(struct lib_conn *c, int cancel);	/* End it; NULL: nothing to do */
 
+/* Somebody is alone with the entry: count oneself when he is done. */
+void lib_count_later(struct lib_conn *c);
+
 /*
  * The same for a call that is plain whatever happens, and in which a thread is cancelled only by
  * PTHREAD_CANCEL_ASYNCHRONOUS: its entry would stay in use, which costs no more than a move.
  */
-void lib_count(struct lib_conn *c);
-void lib_uncount(struct lib_conn *c);
+static inline void lib_count(struct lib_conn *c)
+{
+	if (atomic_fetch_add(&c->users, 1) < 0)
+		lib_count_later(c);
+}
+
+static inline void lib_uncount(struct lib_conn *c)
+{
+	atomic_fetch_sub(&c->users, 1);
+}
 
 /**
  * lib_alone() - Become the only one who uses an entry; the area's lock is held

@@ -77,7 +77,7 @@ static int prepare(struct lib_conn *c, int sock, const void *buf, size_t len, bo
 ssize_t send_memory(struct lib_conn *c, int sock, const void *buf, size_t len, int flags,
 		    bool fixed)
 {
-	struct slice s;
+	struct slice s = { .tell = -1 };
 	bool may_wait = !(flags & MSG_DONTWAIT);
 	hy_autofd file = -ENOENT;
 

@@ -93,7 +93,7 @@ static ssize_t plain_call(const struct lib_conn *c, const struct call *call)
 
 static ssize_t file_call(struct lib_conn *c, const struct call *call)
 {
-	struct slice s;
+	struct slice s = { .tell = -1 };
 	ssize_t n = -EINVAL;
 
 	if (prepare(c, call, &s))

@@ -22,15 +22,17 @@ _Static_assert(sizeof(struct tcp_info) <= LIB_INFO_MAX, "room for what is known 
 
 static void take_end(const struct sockaddr_storage *from, struct local_end *e)
 {
-	const struct sockaddr_in *in = (const struct sockaddr_in *)from;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
+	struct sockaddr_in in = { 0 };
+	struct sockaddr_in6 in6 = { 0 };
 
 	if (from->ss_family == AF_INET) {
-		memcpy(e->addr, &in->sin_addr, sizeof(in->sin_addr));
-		e->port = ntohs(in->sin_port);
+		memcpy(&in, from, sizeof(in));
+		memcpy(e->addr, &in.sin_addr, sizeof(in.sin_addr));
+		e->port = ntohs(in.sin_port);
 	} else {
-		memcpy(e->addr, &in6->sin6_addr, sizeof(in6->sin6_addr));
-		e->port = ntohs(in6->sin6_port);
+		memcpy(&in6, from, sizeof(in6));
+		memcpy(e->addr, &in6.sin6_addr, sizeof(in6.sin6_addr));
+		e->port = ntohs(in6.sin6_port);
 	}
 }
 
@@ -105,6 +107,13 @@ static bool is_foreign(const struct lib_foreign *f, int sock, uint64_t ino, stru
 		return false;
 	*s = (struct side){ .sock = sock, .ino = ino, .who = &f->who };
 	return true;
+}
+
+bool side_may_be(int sock)
+{
+	const struct lib_conn *c = lib_look(sock);
+
+	return c && (atomic_load(&c->is_pair) || foreign_of(lib_area(), sock)->known);
 }
 
 bool side_known(int sock, struct side *s)

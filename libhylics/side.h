@@ -51,7 +51,10 @@ void side_info(struct lib_area *a, const struct lib_conn *c, const void *info, s
  */
 bool side_known(int sock, struct side *s);
 
-/* Likewise for what has turned out to be a unix socket: the agent is asked, if nobody has yet. */
+/* May it be one? No is certain, and costs a few instructions. */
+bool side_may_be(int sock);
+
+/* As side_known(), for what has turned out to be a unix socket: asks the agent, once. */
 bool side_find(int sock, struct side *s);
 
 /**

@@ -34,34 +34,23 @@
 static void stop(struct lib_conn **c)
 {
 	if (*c)
-		atomic_fetch_sub(&(*c)->users, 1);
+		lib_uncount(*c);
 }
 
 /* Give back what it returns with stop(). */
-static struct lib_conn *start(int fd)
+__attribute__((always_inline)) static inline struct lib_conn *start(int fd)
 {
-	struct lib_conn *c;
-	int32_t users;
+	struct lib_conn *c = gate_one_thread() ? NULL : lib_look(fd);
 
-	if (gate_one_thread())
-		return NULL;
-	c = lib_look(fd);
-	if (!c)
-		return NULL;
-	users = atomic_load(&c->users);
-	while (users < 0 || !atomic_compare_exchange_weak(&c->users, &users, users + 1)) {
-		if (users >= 0)
-			continue;
-		lib_wait_swap();
-		users = atomic_load(&c->users);
-	}
+	if (c)
+		lib_count(c);
 	return c;
 }
 
 #define READING(fd) __attribute__((cleanup(stop), unused)) struct lib_conn *reading = start(fd)
 
 /* What a read is that brought nothing, though it wanted something. */
-static ssize_t ended(int fd)
+PRELOAD_APART static ssize_t ended(int fd)
 {
 	int saved = errno, err;
 	struct side s;
@@ -212,11 +201,12 @@ PRELOAD_SHOWN ssize_t (recvmsg)(int sock, struct msghdr *msg, int flags)
 	if (!(flags & (MSG_TRUNC | MSG_OOB)) || !msg ||
 	    !read_otherwise(sock, room_of(msg->msg_iov, msg->msg_iovlen), flags, &n))
 		n = recvmsg(sock, msg, flags);
-	return n || !room_of(msg->msg_iov, msg->msg_iovlen) ? n : ended(sock);
+	return n || !msg || !room_of(msg->msg_iov, msg->msg_iovlen) ? n : ended(sock);
 }
 
 /* -- as programs call them that were compiled with checks -- */
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the C library's names */
 /* The C library's: it says so, and ends the program. */
 extern _Noreturn void __chk_fail(void) __attribute__((weak));
 
@@ -284,3 +274,4 @@ PRELOAD_SHOWN ssize_t __recvfrom_chk(int sock, void *buf, size_t len, size_t roo
 	check(len, room);
 	return (recvfrom)(sock, buf, len, flags, from, from_len);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */

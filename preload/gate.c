@@ -66,10 +66,8 @@ static void decide(void)
 /* musl has none, and glibc before 2.32: then a process may have threads. */
 #pragma weak __libc_single_threaded
 
-bool gate_one_thread(void)
-{
-	return &__libc_single_threaded && __libc_single_threaded;
-}
+static const char unknown;
+const char *gate_single = &unknown;
 
 bool gate_open(void)
 {
@@ -82,6 +80,8 @@ bool gate_open(void)
 
 __attribute__((constructor)) static void start(void)
 {
+	if (&__libc_single_threaded)
+		gate_single = &__libc_single_threaded;
 	next_find_all();
 	agent_remember_place();
 	/* now, as its children are to have it too: those that servers fork for each connection */

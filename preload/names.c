@@ -57,6 +57,29 @@ static void tell(const struct side *s, const struct local_end *e, struct sockadd
 	*len = n;
 }
 
+PRELOAD_APART static int peer_of(int sock, struct sockaddr *addr, socklen_t room, socklen_t *len)
+{
+	struct side s;
+
+	if (!side_find(sock, &s))
+		return 0;
+	if (side_has_failed(&s)) {
+		errno = ENOTCONN;	/* as of a TCP socket that was reset */
+		return -1;
+	}
+	tell(&s, &s.who->peer, addr, room, len);
+	return 0;
+}
+
+PRELOAD_APART static int local_of(int sock, struct sockaddr *addr, socklen_t room, socklen_t *len)
+{
+	struct side s;
+
+	if (side_find(sock, &s))
+		tell(&s, &s.who->local, addr, room, len);
+	return 0;
+}
+
 /**
  * getpeername() - As getpeername(2)
  * @sock:	From the program, all of them
@@ -69,16 +92,10 @@ PRELOAD_SHOWN int (getpeername)(int sock, struct sockaddr *addr, socklen_t *len)
 {
 	socklen_t room = len ? *len : 0;
 	int rc = getpeername(sock, addr, len);
-	struct side s;
 
-	if (rc < 0 || !is_unnamed(addr, room, *len) || !side_find(sock, &s))
+	if (rc < 0 || !len || !is_unnamed(addr, room, *len))
 		return rc;
-	if (side_has_failed(&s)) {
-		errno = ENOTCONN;	/* as of a TCP socket that was reset */
-		return -1;
-	}
-	tell(&s, &s.who->peer, addr, room, len);
-	return 0;
+	return peer_of(sock, addr, room, len);
 }
 
 /**
@@ -93,11 +110,10 @@ PRELOAD_SHOWN int (getsockname)(int sock, struct sockaddr *addr, socklen_t *len)
 {
 	socklen_t room = len ? *len : 0;
 	int rc = getsockname(sock, addr, len);
-	struct side s;
 
-	if (rc == 0 && is_unnamed(addr, room, *len) && side_find(sock, &s))
-		tell(&s, &s.who->local, addr, room, len);
-	return rc;
+	if (rc < 0 || !len || !is_unnamed(addr, room, *len))
+		return rc;
+	return local_of(sock, addr, room, len);
 }
 
 /* -- inodes -- */
@@ -112,7 +128,7 @@ static const struct local_who *who_of(int fd, mode_t mode, uint64_t ino)
 	return s.who;
 }
 
-static void dress(int fd, struct stat *st)
+PRELOAD_APART static void dress(int fd, struct stat *st)
 {
 	const struct local_who *who = who_of(fd, st->st_mode, st->st_ino);
 
@@ -133,7 +149,7 @@ PRELOAD_SHOWN int (fstat)(int fd, struct stat *st)
 {
 	int rc = fstat(fd, st);
 
-	if (rc == 0 && S_ISSOCK(st->st_mode))
+	if (rc == 0 && S_ISSOCK(st->st_mode) && side_may_be(fd))
 		dress(fd, st);
 	return rc;
 }
@@ -141,6 +157,7 @@ PRELOAD_SHOWN int (fstat)(int fd, struct stat *st)
 /* 64-bit alone: the same structure under both names, and under those of old programs. */
 PRELOAD_SHOWN int (fstat64)(int fd, struct stat64 *st) __attribute__((alias("fstat")));
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the C library's names */
 /* No header has these any more. */
 int __fxstat(int version, int fd, struct stat *st);
 int __fxstat64(int version, int fd, struct stat64 *st);
@@ -161,3 +178,4 @@ PRELOAD_SHOWN int __fxstat(int version, int fd, struct stat *st)
 
 PRELOAD_SHOWN int __fxstat64(int version, int fd, struct stat64 *st)
 	__attribute__((alias("__fxstat")));
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */

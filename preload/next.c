@@ -14,69 +14,6 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
-enum next_name {
-	NEXT_sendfile, NEXT_read, NEXT_readv, NEXT_recv, NEXT_recvfrom, NEXT_recvmsg, NEXT_write,
-	NEXT_writev, NEXT_send, NEXT_sendto, NEXT_sendmsg, NEXT_getsockopt, NEXT_setsockopt,
-	NEXT_getpeername, NEXT_getsockname, NEXT_fstat, NEXT_ioctl, NEXT_prctl, NEXT_syscall,
-	NEXT_mmap, NEXT_COUNT,
-};
-
-static const char *const names[NEXT_COUNT] = {
-	[NEXT_sendfile] = "sendfile",
-	[NEXT_read] = "read",
-	[NEXT_readv] = "readv",
-	[NEXT_recv] = "recv",
-	[NEXT_recvfrom] = "recvfrom",
-	[NEXT_recvmsg] = "recvmsg",
-	[NEXT_write] = "write",
-	[NEXT_writev] = "writev",
-	[NEXT_send] = "send",
-	[NEXT_sendto] = "sendto",
-	[NEXT_sendmsg] = "sendmsg",
-	[NEXT_getsockopt] = "getsockopt",
-	[NEXT_setsockopt] = "setsockopt",
-	[NEXT_getpeername] = "getpeername",
-	[NEXT_getsockname] = "getsockname",
-	[NEXT_fstat] = "fstat",
-	[NEXT_ioctl] = "ioctl",
-	[NEXT_prctl] = "prctl",
-	[NEXT_syscall] = "syscall",
-	[NEXT_mmap] = "mmap",
-};
-
-static _Atomic(void *) found[NEXT_COUNT];	/* NULL: not looked up */
-static char missing;				/* its address: looked up in vain */
-
-static void *look_up(enum next_name i)
-{
-	int saved = errno;
-	void *fn = dlsym(RTLD_NEXT, names[i]);
-
-	atomic_store_explicit(&found[i], fn ? fn : &missing, memory_order_relaxed);
-	errno = saved;
-	return fn;
-}
-
-static inline void *next(enum next_name i)
-{
-	void *fn = atomic_load_explicit(&found[i], memory_order_relaxed);
-
-	if (!fn)
-		return look_up(i);
-	return fn == &missing ? NULL : fn;
-}
-
-static inline bool is_found(const void *at)
-{
-	return __builtin_expect(at && at != &missing, 1);
-}
-
-void next_find_all(void)
-{
-	for (unsigned int i = 0; i < NEXT_COUNT; i++)
-		(void)next((enum next_name)i);
-}
-
 /* A system call without the C library. */
 static long kernel(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -110,99 +47,68 @@ static long kernel(long nr, long a, long b, long c, long d, long e, long f)
 }
 
 #define L(value) ((long)(intptr_t)(value))
-#define KERNEL(nr, a, b, c, d, e, f) kernel(nr, L(a), L(b), L(c), L(d), L(e), L(f))
+#define NEXT_KERNEL(nr, a, b, c, d, e, f) kernel(nr, L(a), L(b), L(c), L(d), L(e), L(f))
 
-/*
- * The function; its parameters and arguments; what it is to the kernel. Once it is found there is
- * nothing to do but to jump there: all else is in a function of its own, so that the first one
- * keeps nothing on the stack.
- */
 /* NOLINTBEGIN(bugprone-macro-parentheses): they have theirs */
-#define NEXT(type, name, params, args, plain) \
-	__attribute__((noinline, cold)) static type first_##name params \
+#define X(type, name, params, args, plain) \
+	static type plain_##name params \
 	{ \
-		type (*fn) params = next(NEXT_##name); \
-\
-		return fn ? fn args : (type)(plain); \
+		return (type)(plain); \
 	} \
 \
-	type next_##name params \
-	{ \
-		void *at = atomic_load_explicit(&found[NEXT_##name], memory_order_relaxed); \
-		type (*fn) params = at; \
+	type (*_Atomic next_at_##name) params = plain_##name; \
 \
-		return is_found(at) ? fn args : first_##name args; \
+	static void find_##name(void) \
+	{ \
+		void *fn = dlsym(RTLD_NEXT, #name); \
+\
+		if (fn) \
+			atomic_store_explicit(&next_at_##name, fn, memory_order_relaxed); \
 	}
-
-NEXT(ssize_t, sendfile, (int out, int in, off_t *offset, size_t count),
-     (out, in, offset, count), KERNEL(SYS_sendfile, out, in, offset, count, 0, 0))
-NEXT(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len),
-     KERNEL(SYS_read, fd, buf, len, 0, 0, 0))
-NEXT(ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n),
-     KERNEL(SYS_readv, fd, iov, n, 0, 0, 0))
-NEXT(ssize_t, recv, (int sock, void *buf, size_t len, int flags), (sock, buf, len, flags),
-     KERNEL(SYS_recvfrom, sock, buf, len, flags, 0, 0))
-NEXT(ssize_t, recvfrom, (int sock, void *buf, size_t len, int flags, struct sockaddr *from,
-			 socklen_t *from_len), (sock, buf, len, flags, from, from_len),
-     KERNEL(SYS_recvfrom, sock, buf, len, flags, from, from_len))
-NEXT(ssize_t, recvmsg, (int sock, struct msghdr *msg, int flags), (sock, msg, flags),
-     KERNEL(SYS_recvmsg, sock, msg, flags, 0, 0, 0))
-NEXT(ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len),
-     KERNEL(SYS_write, fd, buf, len, 0, 0, 0))
-NEXT(ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n),
-     KERNEL(SYS_writev, fd, iov, n, 0, 0, 0))
-NEXT(ssize_t, send, (int sock, const void *buf, size_t len, int flags), (sock, buf, len, flags),
-     KERNEL(SYS_sendto, sock, buf, len, flags, 0, 0))
-NEXT(ssize_t, sendto, (int sock, const void *buf, size_t len, int flags,
-		       const struct sockaddr *to, socklen_t to_len),
-     (sock, buf, len, flags, to, to_len), KERNEL(SYS_sendto, sock, buf, len, flags, to, to_len))
-NEXT(ssize_t, sendmsg, (int sock, const struct msghdr *msg, int flags), (sock, msg, flags),
-     KERNEL(SYS_sendmsg, sock, msg, flags, 0, 0, 0))
-NEXT(int, getsockopt, (int sock, int level, int name, void *value, socklen_t *len),
-     (sock, level, name, value, len), KERNEL(SYS_getsockopt, sock, level, name, value, len, 0))
-NEXT(int, setsockopt, (int sock, int level, int name, const void *value, socklen_t len),
-     (sock, level, name, value, len), KERNEL(SYS_setsockopt, sock, level, name, value, len, 0))
-NEXT(int, getpeername, (int sock, struct sockaddr *addr, socklen_t *len), (sock, addr, len),
-     KERNEL(SYS_getpeername, sock, addr, len, 0, 0, 0))
-NEXT(int, getsockname, (int sock, struct sockaddr *addr, socklen_t *len), (sock, addr, len),
-     KERNEL(SYS_getsockname, sock, addr, len, 0, 0, 0))
-NEXT(int, fstat, (int fd, struct stat *st), (fd, st), KERNEL(SYS_fstat, fd, st, 0, 0, 0, 0))
+NEXT_FUNCTIONS(X)
+#undef X
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-/*
- * Not looked up where it is called: a program's own malloc() calls it before it is ready to serve
- * dlsym().
- */
-void *next_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
-{
-	void *found_fn = atomic_load_explicit(&found[NEXT_mmap], memory_order_relaxed);
-	void *(*fn)(void *, size_t, int, int, int, off_t) = found_fn;
+static int (*_Atomic at_ioctl)(int, unsigned long, ...);
+static int (*_Atomic at_prctl)(int, ...);
+static long (*_Atomic at_syscall)(long, ...);
 
-	if (!is_found(found_fn))
-		return (void *)(intptr_t)KERNEL(SYS_mmap, at, len, prot, flags, fd, offset);
-	return fn(at, len, prot, flags, fd, offset);
+/*
+ * Not where they are called: that may be in a signal handler, in a child of vfork(), or in a
+ * program's own malloc() before it can serve dlsym().
+ */
+void next_find_all(void)
+{
+	int saved = errno;
+
+#define X(type, name, params, args, plain) find_##name();
+	NEXT_FUNCTIONS(X)
+#undef X
+	at_ioctl = dlsym(RTLD_NEXT, "ioctl");
+	at_prctl = dlsym(RTLD_NEXT, "prctl");
+	at_syscall = dlsym(RTLD_NEXT, "syscall");
+	errno = saved;
 }
 
-/* These take what they are given from a list that has no end. */
 int next_ioctl(int fd, unsigned long request, void *arg)
 {
-	int (*fn)(int, unsigned long, ...) = next(NEXT_ioctl);
+	int (*fn)(int, unsigned long, ...) = at_ioctl;
 
-	return fn ? fn(fd, request, arg) : (int)KERNEL(SYS_ioctl, fd, request, arg, 0, 0, 0);
+	return fn ? fn(fd, request, arg) : (int)NEXT_KERNEL(SYS_ioctl, fd, request, arg, 0, 0, 0);
 }
 
 long next_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
-	long (*fn)(long, ...) = next(NEXT_syscall);
+	long (*fn)(long, ...) = at_syscall;
 
 	return fn ? fn(nr, a, b, c, d, e, f) : kernel(nr, a, b, c, d, e, f);
 }
 
 int next_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
-	int (*fn)(int, ...) = next(NEXT_prctl);
+	int (*fn)(int, ...) = at_prctl;
 
-	return fn ? fn(option, a, b, c, d) : (int)KERNEL(SYS_prctl, option, a, b, c, d, 0);
+	return fn ? fn(option, a, b, c, d) : (int)NEXT_KERNEL(SYS_prctl, option, a, b, c, d, 0);
 }
 
 /*

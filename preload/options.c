@@ -121,7 +121,8 @@ static void put_bytes(const void *from, size_t n, void *value, socklen_t *len)
 {
 	if (*len > n)
 		*len = (socklen_t)n;
-	memcpy(value, from, *len);
+	if (value && from)
+		memcpy(value, from, *len);
 }
 
 static void put_int(const struct option_info *o, int four, void *value, socklen_t *len)
@@ -229,6 +230,38 @@ static int ask(const struct side *s, int level, int name, void *value, socklen_t
 	return rc < 0 ? fail(-rc) : 0;
 }
 
+/* SO_DOMAIN, SO_PROTOCOL: has it turned out to be a unix socket? */
+static bool is_of_unix(int name, const void *value, const socklen_t *len)
+{
+	int is;
+
+	if ((name != SO_DOMAIN && name != SO_PROTOCOL) || *len != sizeof(is))
+		return false;
+	memcpy(&is, value, sizeof(is));
+	return name == SO_DOMAIN ? is == AF_UNIX : is == 0;
+}
+
+PRELOAD_APART static int get_of_socket(int sock, int name, void *value, socklen_t *len)
+{
+	struct side s;
+	int rc;
+
+	if (side_known(sock, &s))
+		return ask(&s, SOL_SOCKET, name, value, len);
+	rc = getsockopt(sock, SOL_SOCKET, name, value, len);
+	if (rc == 0 && is_of_unix(name, value, len) && side_find(sock, &s))
+		return ask(&s, SOL_SOCKET, name, value, len);
+	return rc;
+}
+
+/* The call has failed. */
+PRELOAD_APART static int get_of_tcp(int sock, int level, int name, void *value, socklen_t *len)
+{
+	struct side s;
+
+	return errno == EOPNOTSUPP && side_find(sock, &s) ? ask(&s, level, name, value, len) : -1;
+}
+
 /**
  * getsockopt() - As getsockopt(2)
  * @sock:	From the program, all of them
@@ -241,25 +274,13 @@ static int ask(const struct side *s, int level, int name, void *value, socklen_t
  */
 PRELOAD_SHOWN int (getsockopt)(int sock, int level, int name, void *value, socklen_t *len)
 {
-	struct side s;
 	int rc;
 
-	if (level == SOL_SOCKET && side_known(sock, &s))
-		return ask(&s, level, name, value, len);
+	if (level == SOL_SOCKET &&
+	    (side_may_be(sock) || name == SO_DOMAIN || name == SO_PROTOCOL))
+		return get_of_socket(sock, name, value, len);
 	rc = getsockopt(sock, level, name, value, len);
-	if (level == SOL_SOCKET) {
-		int domain = 0;
-
-		if (rc < 0 || (name != SO_DOMAIN && name != SO_PROTOCOL) ||
-		    *len != sizeof(domain))
-			return rc;
-		memcpy(&domain, value, sizeof(domain));
-		return (name == SO_DOMAIN ? domain == AF_UNIX : domain == 0) &&
-		       side_find(sock, &s) ? ask(&s, level, name, value, len) : rc;
-	}
-	if (rc == 0 || errno != EOPNOTSUPP || !side_find(sock, &s))
-		return rc;
-	return ask(&s, level, name, value, len);
+	return rc == 0 || level == SOL_SOCKET ? rc : get_of_tcp(sock, level, name, value, len);
 }
 
 /* -- setting -- */
@@ -305,6 +326,23 @@ static int set(const struct side *s, int level, int name, const void *value, soc
 	return 0;
 }
 
+PRELOAD_APART static int set_of_socket(int sock, int name, const void *value, socklen_t len)
+{
+	struct side s;
+
+	return side_known(sock, &s) ? set(&s, SOL_SOCKET, name, value, len) :
+				      setsockopt(sock, SOL_SOCKET, name, value, len);
+}
+
+/* The call has failed. */
+PRELOAD_APART static int set_of_tcp(int sock, int level, int name, const void *value,
+				    socklen_t len)
+{
+	struct side s;
+
+	return errno == EOPNOTSUPP && side_find(sock, &s) ? set(&s, level, name, value, len) : -1;
+}
+
 /**
  * setsockopt() - As setsockopt(2)
  * @sock:	From the program, all of them
@@ -317,16 +355,13 @@ static int set(const struct side *s, int level, int name, const void *value, soc
  */
 PRELOAD_SHOWN int (setsockopt)(int sock, int level, int name, const void *value, socklen_t len)
 {
-	struct side s;
 	int rc;
 
 	if (level == SOL_SOCKET)
-		return side_known(sock, &s) ? set(&s, level, name, value, len) :
-					      setsockopt(sock, level, name, value, len);
+		return side_may_be(sock) ? set_of_socket(sock, name, value, len) :
+					   setsockopt(sock, level, name, value, len);
 	rc = setsockopt(sock, level, name, value, len);
-	if (rc == 0 || errno != EOPNOTSUPP || !side_find(sock, &s))
-		return rc;
-	return set(&s, level, name, value, len);
+	return rc == 0 ? rc : set_of_tcp(sock, level, name, value, len);
 }
 
 /* -- ioctl -- */
@@ -365,6 +400,13 @@ static int control(const struct side *s, unsigned long request, int *value)
 	return 0;
 }
 
+PRELOAD_APART static int ask_control(int fd, unsigned long request, void *arg)
+{
+	struct side s;
+
+	return side_known(fd, &s) ? control(&s, request, arg) : ioctl(fd, request, arg);
+}
+
 /**
  * ioctl() - As ioctl(2)
  * @fd:		From the program, all of them
@@ -374,15 +416,13 @@ static int control(const struct side *s, unsigned long request, int *value)
  */
 PRELOAD_SHOWN int (ioctl)(int fd, unsigned long request, ...)
 {
-	struct side s;
 	va_list list;
 	void *arg;
 
 	va_start(list, request);
 	arg = va_arg(list, void *);
 	va_end(list);
-	if ((request == SIOCOUTQ || request == SIOCOUTQNSD || request == SIOCATMARK) &&
-	    side_known(fd, &s))
-		return control(&s, request, arg);
+	if (request == SIOCOUTQ || request == SIOCOUTQNSD || request == SIOCATMARK)
+		return ask_control(fd, request, arg);
 	return ioctl(fd, request, arg);
 }

@@ -74,10 +74,9 @@ static void add_to_run(struct lib_run *r, int in, const off_t *offset, uint64_t 
 /* A run of calls without offsets, in which the file's position has not come as far. */
 static bool is_wrong_run(struct lib_conn *c, int in, const off_t *offset, size_t count)
 {
-	uint64_t bytes = atomic_load_explicit(&c->run.bytes, memory_order_relaxed);
-
 	if (offset || atomic_load(&c->is_pair) || count >= threshold() ||
-	    lseek(in, 0, SEEK_CUR) >= (off_t)bytes)
+	    lseek(in, 0, SEEK_CUR) >=
+	    (off_t)atomic_load_explicit(&c->run.bytes, memory_order_relaxed))
 		return false;
 	atomic_store_explicit(&c->run.bytes, 0, memory_order_relaxed);
 	atomic_fetch_add_explicit(&wrong_runs, 1, memory_order_relaxed);
@@ -88,7 +87,8 @@ static bool is_wrong_run(struct lib_conn *c, int in, const off_t *offset, size_t
  * libhylics decides: about a move, or with @stay only what becomes of the call if the number is the
  * pair it is believed to be. A run is asked for again when another threshold has come together.
  */
-static ssize_t decide(struct lib_conn *c, int out, int in, off_t *offset, size_t count, bool stay)
+PRELOAD_APART static ssize_t decide(struct lib_conn *c, int out, int in, off_t *offset,
+				    size_t count, bool stay)
 {
 	if (!gate_open())
 		return sendfile(out, in, offset, count);
@@ -97,28 +97,58 @@ static ssize_t decide(struct lib_conn *c, int out, int in, off_t *offset, size_t
 	return lib_sendfile(out, in, offset, count, stay);
 }
 
-/* Counted, as another thread may swap: what it has made a pair, is not plain after all. */
-static bool is_sent_among_threads(struct lib_conn *c, int out, int in, off_t *offset, size_t count,
-				  ssize_t *n)
-{
-	bool plain;
-
-	lib_count(c);
-	plain = !atomic_load(&c->is_pair);
-	if (plain)
-		*n = sendfile(out, in, offset, count);
-	lib_uncount(c);
-	return plain;
-}
-
-/* For `hylics-guest why`: here, as a call of tally.c would cost more than the count. */
+/*
+ * For `hylics-guest why`: here, as a call of tally.c would cost more than the count. There is an
+ * area, as there is an entry.
+ */
 static void count_short(int out)
 {
-	struct hy_tally *t = atomic_load_explicit(&lib_area()->tally, memory_order_acquire);
+	struct lib_area *a = atomic_load_explicit(&lib_now.area, memory_order_relaxed);
+	struct hy_tally *t = atomic_load_explicit(&a->tally, memory_order_acquire);
 
 	if (t)
 		atomic_fetch_add_explicit(HY_TALLY_CELL(t, out, MOVE_BELOW_THRESHOLD), 1,
 					  memory_order_relaxed);
+}
+
+/* With @threads it is counted: what another thread has made a pair until now, is not plain. */
+static inline ssize_t short_call(struct lib_conn *c, int out, int in, off_t *offset, size_t count,
+				 bool threads)
+{
+	ssize_t n;
+
+	if (atomic_load(&c->is_pair)) {
+		if (threads)
+			lib_uncount(c);
+		return decide(c, out, in, offset, count, true);
+	}
+	atomic_store_explicit(&c->reason, MOVE_BELOW_THRESHOLD, memory_order_relaxed);
+	count_short(out);
+	n = sendfile(out, in, offset, count);
+	if (threads)
+		lib_uncount(c);
+	if (n > 0)
+		add_to_run(&c->run, in, offset, (uint64_t)n);
+	return n;
+}
+
+/* Another thread is changing what is behind the number. */
+PRELOAD_APART static ssize_t later(struct lib_conn *c, int out, int in, off_t *offset, size_t count)
+{
+	lib_count_later(c);
+	return short_call(c, out, in, offset, count, true);
+}
+
+PRELOAD_APART static ssize_t long_call(struct lib_conn *c, int out, int in, off_t *offset,
+				       size_t count)
+{
+	bool threads = !gate_one_thread();
+
+	if (!is_wrong_run(c, in, offset, count))
+		return decide(c, out, in, offset, count, false);
+	if (threads)
+		lib_count(c);
+	return short_call(c, out, in, offset, count, threads);
 }
 
 /**
@@ -128,28 +158,22 @@ static void count_short(int out)
  * @offset:	In it, or NULL
  * @count:	Bytes
  *
+ * What is not a short call's usual way is left by a jump, so that this saves few registers.
+ *
  * Return: as sendfile(2)
  */
 PRELOAD_SHOWN ssize_t (sendfile)(int out, int in, off_t *offset, size_t count)
 {
 	struct lib_conn *c = lib_look(out);
-	bool stay;
-	ssize_t n;
+	bool threads = !gate_one_thread();
 
 	if (!c)
 		return sendfile(out, in, offset, count);
-	stay = is_short(c, in, offset, count) || is_wrong_run(c, in, offset, count);
-	if (!stay || atomic_load(&c->is_pair))
-		return decide(c, out, in, offset, count, stay);
-	atomic_store_explicit(&c->reason, MOVE_BELOW_THRESHOLD, memory_order_relaxed);
-	count_short(out);
-	if (gate_one_thread())
-		n = sendfile(out, in, offset, count);
-	else if (!is_sent_among_threads(c, out, in, offset, count, &n))
-		return decide(c, out, in, offset, count, stay);
-	if (n > 0)
-		add_to_run(&c->run, in, offset, (uint64_t)n);
-	return n;
+	if (!is_short(c, in, offset, count))
+		return long_call(c, out, in, offset, count);
+	if (threads && atomic_fetch_add(&c->users, 1) < 0)
+		return later(c, out, in, offset, count);
+	return short_call(c, out, in, offset, count, threads);
 }
 
 /* 64-bit alone: the same function under both names. */

@@ -50,7 +50,8 @@ static void test_told_when_all_was_sent(void)
 	scene.hold_sent = true;
 	k = move();
 	c = copy_of(k);
-	probe_check(player_adds(k, MORE) && player_adds(k, MORE), "more is added");
+	probe_check(player_adds(k, MORE), "more is added");
+	probe_check(player_adds(k, MORE), "and more");
 	scene_idle(IDLE_ROUNDS);
 	probe_check(c->got == SLICE && c->items == 1, "nobody is woken for it");
 	copy_sent(c, SLICE - 1);

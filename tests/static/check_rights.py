@@ -24,6 +24,8 @@ reboot open_by_handle_at init_module finit_module sethostname settimeofday clock
 """.split()
 CALL = re.compile(rf"\b(?:SYS_|__NR_)?({'|'.join(PRIVILEGED)})\b(?=\s*[(,])")
 NOTE = re.compile(r"/\*[\s*]*syscalls(?: of [\w-]+)?:(.*?)\*/", re.DOTALL)
+# Its calls take their options from the table; tests/unit/test_sealed.c holds the two together.
+OPTIONS, CARRIES_OUT = "proto/option.c", "channel/option.c"
 LIBC = "common/sandbox.c"       # notes what libc calls of itself
 # Functions by which a file makes a call of another name.
 MADE_BY = {
@@ -112,6 +114,8 @@ def notes(tree):
             continue
         text = tree.text(path)
         code = c_source.without_comments(text)
+        if path == CARRIES_OUT:
+            code += tree.text(OPTIONS)
         for note in NOTE.finditer(text):
             number = text.count("\n", 0, note.start()) + 1
             for name in re.findall(r"\b([a-z_]\w*)\b(?!\s*/)", re.sub(r"\([^)]*\)", "", note[1])):

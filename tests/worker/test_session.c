@@ -427,6 +427,12 @@ static void told_to_move_nothing(void)
 	player_open(36);
 	probe_check(!player_move(36) && stage.player[36].reason == MOVE_DRAINING,
 		    "or while it drains");
+	for (unsigned int k = 34; k <= 36; k++)
+		player_close(k);
+}
+
+static void the_next_worker_is_told(void)
+{
 	stage_kill_worker();
 	probe_check(UNTIL(stage_count("moving") == HY_MOVING_DRAIN),
 		    "the next worker is told, too");
@@ -434,8 +440,7 @@ static void told_to_move_nothing(void)
 	UNTIL(stage_count("moving") == HY_MOVING_ON);
 	probe_check(moved(37) && stage.player[37].adopted && !stage.keeper_done,
 		    "and moves when it may");
-	for (unsigned int k = 34; k <= 37; k++)
-		player_close(k);
+	player_close(37);
 }
 
 /* Its last: nobody is there who could be told. */
@@ -493,6 +498,7 @@ int main(int argc, char **argv)
 	one_comes_while_the_worker_leaves();
 	stage_stop();
 	told_to_move_nothing();
+	the_next_worker_is_told();
 	stage_stop();
 	the_keeper_goes();
 	stage_stop();
