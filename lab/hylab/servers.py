@@ -34,6 +34,7 @@ MODES = ("plain", "hylics")
 APACHE_MODULES = pathlib.Path("/usr/lib/apache2/modules")
 
 _LIGHTTPD = """
+{user}
 server.modules = ("mod_accesslog")
 server.document-root = "{root}"
 server.bind = "0.0.0.0"
@@ -56,7 +57,7 @@ _NGINX = """
 daemon off;
 pid {place}/pid;
 error_log {place}/error.log;
-user root;
+{user}
 worker_processes {workers};
 worker_rlimit_nofile 8192;
 events {{ use epoll; worker_connections 4096; }}
@@ -127,6 +128,8 @@ class Kind:
     values: dict = dataclasses.field(default_factory=dict)
     needs: tuple = ()           # files beside the program
     user: str = ""              # it must find www-data
+    changes: str = ""           # how it is told to change its user, as it does where it is installed
+    stays: str = ""             # how, to stay root
 
     def missing(self):
         """Why it cannot be started here, or None."""
@@ -138,6 +141,11 @@ class Kind:
                    " namespace with one user does not have"
         return None
 
+    def user_line(self):
+        """For its configuration."""
+        changes = os.geteuid() == 0 and _mapped_users() >= 1000
+        return self.changes if changes else self.stays
+
 
 def _mapped_users():
     text = pathlib.Path("/proc/self/uid_map").read_text(encoding="ascii")
@@ -147,7 +155,7 @@ def _mapped_users():
 def _nginx(about, chunk):
     return Kind("/usr/sbin/nginx", "nginx-light", about, _NGINX,
                 ("-p", "{place}", "-c", "{place}/conf", "-e", "{place}/error.log"),
-                {"chunk": chunk, "workers": 2})
+                {"chunk": chunk, "workers": 2}, changes="user www-data;", stays="user root;")
 
 
 def _apache(mpm, about, processes):
@@ -159,7 +167,8 @@ def _apache(mpm, about, processes):
 
 KINDS = {
     "lighttpd": Kind("/usr/sbin/lighttpd", "lighttpd", "one process, level-triggered epoll",
-                     _LIGHTTPD, ("-D", "-f", "{place}/conf")),
+                     _LIGHTTPD, ("-D", "-f", "{place}/conf"), changes='server.username = '
+                     '"www-data"\nserver.groupname = "www-data"'),
     "nginx": _nginx("processes with edge-triggered epoll, sendfile() to the end of the file", "0"),
     "nginx-chunk": _nginx("the same, at most 512 KB in a turn", "512k"),
     "prefork": _apache("prefork", "a blocking process for each connection", _PREFORK),
@@ -257,10 +266,11 @@ class Site:
         place = offload.share / f"{kind}-{port}"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
+        place.chmod(0o777)      # some open their logs when they have changed their user
         seen = offload.in_guest(place)
         (place / "conf").write_text(what.template.format(
             place=seen, root=offload.in_guest(self.root), port=port, limit_s=limit_s,
-            **what.values))
+            user=what.user_line(), **what.values))
         argv = [what.program, *(word.format(place=seen) for word in what.argv)]
         process = offload.start_program(self._wrapped(argv, mode), node)
         address = node.v4 if node else offload.net.endpoint(offload.guest, port)[0]
