@@ -54,9 +54,14 @@
 /* What a program may be ahead of the wire: items in its pair, and bytes of a file in one. */
 #define HY_ITEMS_MAX 16
 #define HY_SLICE_MAX (128u << 20)
-/* HY_ITEMS_MAX of these are the largest default send buffer: what a plain program may be ahead. */
-#define HY_SLICE_MIN (256u << 10)
-/* Of one alone in its pair while nothing is known of its client: most files are no longer. */
+/* For the slowest client: HY_ITEMS_MAX of these are as much as a plain program is ahead of one. */
+#define HY_SLICE_MIN (16u << 10)
+/* Behind another while nothing is known of its client: a few seconds of a slow one's in all. */
+#define HY_SLICE_NEW (64u << 10)
+/*
+ * Of one alone in its pair while nothing is known of its client, unless TCP knows it to be slow:
+ * most files are no longer.
+ */
 #define HY_SLICE_ALONE (2u << 20)
 /* Of a caller that waits until it has gone, and so is not ahead. */
 #define HY_SLICE_WAIT (32u << 20)

@@ -18,7 +18,7 @@ static uint64_t within(uint64_t n, uint64_t low, uint64_t high)
 
 uint32_t pace_slice(uint32_t slice, uint64_t bytes, uint64_t ms)
 {
-	uint64_t now = slice ? slice : HY_SLICE_MIN, most = now * GROWTH, right;
+	uint64_t now = slice ? slice : HY_SLICE_NEW * GROWTH, most = now * GROWTH, right;
 
 	bytes = within(bytes, 0, (uint64_t)HY_ITEMS_MAX * HY_SLICE_MAX);
 	right = ms ? bytes * HY_SLICE_MS / ms : most;

@@ -166,7 +166,7 @@ uint64_t grow_add(struct lib_conn *c, int sock, const struct slice *s, const uin
 	if ((word & (GROW_FINAL | GROW_OUT)) || word >> GROW_NUMBER_AT != last >> TAIL_PLACE_BITS)
 		return 0;
 	len = atomic_load(&c->last_len) + (word & GROW_ADDED);
-	if (!goes_on(c, s, len))
+	if (!goes_on(c, s, len) || (len >= max[0] && len >= max[1]))
 		return 0;
 	in = only_markers(c, sock, tail);
 	most = in ? max[in == 1] : 0;

@@ -62,6 +62,7 @@ struct lib_conn {
 	uint32_t join;			/* whose page: another agent knows nothing of it */
 	uint64_t ino;			/* of the pair's end */
 	uint64_t tcp_ino;		/* of the TCP socket that was there before */
+	uint32_t first;			/* bytes of a marker until the agent has measured one */
 	_Atomic uint64_t offered;	/* bytes */
 	_Atomic uint16_t put;		/* markers put into the pair, counted as the page does */
 	/* the last marker in the pair, if it may grow (grow.h) */

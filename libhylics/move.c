@@ -247,6 +247,7 @@ static int swap_in(struct lib_area *a, struct lib_conn *c, const struct first *f
 		return -errno;
 	c->tcp_ino = u->ino;
 	side_begin(a, c, f->sock);
+	c->first = slice_first(&f->info);
 	side_info(a, c, &f->info, f->info_len);
 	if (u->n)
 		rc = swap_try(copy, &n);

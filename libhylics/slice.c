@@ -163,14 +163,26 @@ static bool is_alone(const struct lib_conn *c)
 	return atomic_load(&c->put) == atomic_load(&lib_page()->slot[c->slot].taken);
 }
 
+/* What it would take in HY_SLICE_MS, by how much TCP dares to have under way for it now. */
+uint32_t slice_first(const struct tcp_info *info)
+{
+	uint64_t flight = (uint64_t)info->tcpi_snd_cwnd * info->tcpi_snd_mss;
+	uint64_t bytes = info->tcpi_rtt ? flight * HY_SLICE_MS * 1000 / info->tcpi_rtt :
+					  HY_SLICE_ALONE;
+
+	if (bytes < HY_SLICE_NEW)
+		return HY_SLICE_NEW;
+	return bytes < HY_SLICE_ALONE ? (uint32_t)bytes : HY_SLICE_ALONE;
+}
+
 /* A later agent than the one that took the connection has no slot of it. */
 static uint64_t longest(const struct lib_conn *c, bool alone)
 {
 	bool known = c->join == atomic_load(&lib_area()->join);
-	uint64_t max = known ? atomic_load(&lib_page()->slot[c->slot].slice) : HY_SLICE_MIN;
+	uint64_t max = known ? atomic_load(&lib_page()->slot[c->slot].slice) : HY_SLICE_NEW;
 
 	if (max == 0)
-		max = alone ? HY_SLICE_ALONE : HY_SLICE_MIN;
+		max = alone ? c->first : HY_SLICE_NEW;
 	return max < HY_SLICE_MAX ? max : HY_SLICE_MAX;
 }
 
@@ -247,7 +259,7 @@ static ssize_t put_what_fits(struct lib_conn *c, int sock, struct slice *s)
 /* What the page says of the slot is of the connection that had it before. */
 void slice_begin(struct lib_conn *c, int pair, struct slice *s, bool waits)
 {
-	uint64_t max = waits ? HY_SLICE_WAIT : HY_SLICE_ALONE;
+	uint64_t max = waits ? HY_SLICE_WAIT : c->first;
 
 	if (waits) {
 		s->tell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

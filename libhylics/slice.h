@@ -8,6 +8,7 @@
 #ifndef HY_LIB_SLICE_H
 #define HY_LIB_SLICE_H
 
+#include <netinet/tcp.h>
 #include <sys/types.h>
 
 #include "libhylics/lib.h"
@@ -46,6 +47,14 @@ enum move_reason slice_of(struct lib_conn *c, int file, off_t offset, size_t cou
  * Return: MOVE_DONE, MOVE_ERROR if the plain call shall see to it
  */
 enum move_reason slice_flush(const struct slice *s);
+
+/**
+ * slice_first() - How long the first markers of a connection may be
+ * @info:	What TCP says of it before it is moved
+ *
+ * Return: HY_SLICE_NEW to HY_SLICE_ALONE
+ */
+uint32_t slice_first(const struct tcp_info *info);
 
 /**
  * slice_begin() - Put its first marker into a fresh pair, which nobody reads yet

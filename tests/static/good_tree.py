@@ -222,9 +222,10 @@ WarningsAsErrors: '*'
 
 ## Why a connection was not moved
 
-| number | reason |
-|---|---|
-| 0 | moved |
+| number | reason | how to mend it |
+|---|---|---|
+| 0 | moved | |
+| 1 | error | look |
 
 ## Environment
 
@@ -262,7 +263,7 @@ WarningsAsErrors: '*'
     "docs/man/hylics-talk.1": _PAGE,
     "docs/man/hylics-keeper.8": _PAGE,
     "docs/man/hylicsd.8": _PAGE,
-    "docs/man/hylics-guest.1": _PAGE,
+    "docs/man/hylics-guest.1": _PAGE + ".SH REASONS\n.TP\n.B error\nLook.\n",
     "docs/man/hylics-worker.8": _PAGE,
     "docs/man/hylics-agent.8": _PAGE,
     "docs/man/hylicsd.conf.5": _KEYS,
@@ -272,6 +273,8 @@ _TABLES = """message	1	hello	control	both	28	154	begins
 message	2	bye	control	both	4	131	ends
 bye	1	stopping
 reason	0	moved
+reason	1	error
+mend	error	look
 wire	FRAME_HEADER_LEN	24
 exit	0	HY_EXIT_OK
 exit	1	HY_EXIT_FAILED

@@ -151,7 +151,10 @@ def test_the_host_shows_what_the_guest_tells(host, unmounted):
         assert agent["cpu_ms"]["system"] > 0
         text = host.ask("vm", "show", NAME).stdout
         assert f"on Linux {agent['kernel']}, share: virtiofs" in text and "1 CPUs" in text
-        guest.run("modprobe dummy && ip link add hy0 type dummy && ip link set hy0 up && "
+        # a dummy, as everything else that nothing comes through, is no NIC
+        guest.run("modprobe -a dummy veth && ip link add hy2 type dummy && "
+                  "ip addr add 10.78.0.1/24 dev hy2 && ip link set hy2 up && "
+                  "ip link add hy0 type veth peer name hy1 && ip link set hy0 up && "
                   "ip addr add 10.77.0.1/24 dev hy0 && ip addr add 2001:db8::77/64 dev hy0 nodad")
         mac = guest.run("cat /sys/class/net/hy0/address").strip()
         wait_for(lambda: shown(host)["addresses"] == [f"{mac},10.77.0.1", f"{mac},2001:db8::77"],

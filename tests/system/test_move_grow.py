@@ -117,5 +117,5 @@ def test_a_client_that_reads_nothing(offload):
     with contextlib.ExitStack() as stack:
         served = Served(stack, offload, room=SMALL)
         ahead = int(re.search(r"\d+", served.server.wait_output("full"))[0])
-        assert ahead <= limit("HY_SLICE_ALONE") + MARKERS_MOST * limit("HY_SLICE_MIN")
+        assert ahead <= limit("HY_SLICE_ALONE") + MARKERS_MOST * limit("HY_SLICE_NEW")
         served.expect_all()

@@ -28,6 +28,7 @@
 
 #include "common/own.h"
 #include "include/hylics.h"
+#include "libhylics/slice.h"
 #include "tests/unit/lib_trace.h"
 
 #define SLICE 32768
@@ -140,6 +141,23 @@ static void slices_grow_into_one(void)
 	(void)all_heard_and_end();
 }
 
+static uint32_t first_of(uint32_t segments, uint32_t rtt_us)
+{
+	const struct tcp_info info = { .tcpi_snd_cwnd = segments, .tcpi_snd_mss = 1000,
+				       .tcpi_rtt = rtt_us };
+
+	return slice_first(&info);
+}
+
+static void the_first_is_by_what_tcp_knows(void)
+{
+	probe_check(first_of(10, 0) == HY_SLICE_ALONE && first_of(10, 50) == HY_SLICE_ALONE &&
+		    first_of(UINT32_MAX, 1) == HY_SLICE_ALONE, "a near client's is long");
+	probe_check(first_of(10, 20000) == 125000, "a farther one's is what goes in HY_SLICE_MS");
+	probe_check(first_of(10, 1000000) == HY_SLICE_NEW && first_of(0, 1) == HY_SLICE_NEW,
+		    "a slow one's is short");
+}
+
 static void no_longer_than_it_may(void)
 {
 	unsigned int n = HY_SLICE_ALONE / SLICE;
@@ -151,9 +169,9 @@ static void no_longer_than_it_may(void)
 	probe_check(slices(n - 1) && in_pair() == one, "alone it grows to HY_SLICE_ALONE");
 	(void)slice();
 	two = in_pair();
-	n = HY_SLICE_MIN / SLICE;
+	n = HY_SLICE_NEW / SLICE;
 	probe_check(two == 2 * one && slices(n - 1) && in_pair() == two,
-		    "the next to HY_SLICE_MIN, as nothing is known of the client");
+		    "the next to HY_SLICE_NEW, as nothing is known of the client");
 	probe_check(slice() && in_pair() == 3 * one, "then there is a third");
 	probe_check(all_heard_and_end() && world.agent->longest == HY_SLICE_ALONE, "bytes right");
 }
@@ -454,6 +472,7 @@ int main(void)
 	world_open(&world);
 	world_start(&world);
 	slices_grow_into_one();
+	the_first_is_by_what_tcp_knows();
 	no_longer_than_it_may();
 	only_what_goes_on();
 	only_the_same_file();

@@ -19,7 +19,7 @@
 static uint32_t settled(uint32_t slice, uint64_t bytes_per_s)
 {
 	for (int i = 0; i < 50; i++) {
-		uint64_t now = slice ? slice : HY_SLICE_MIN;
+		uint64_t now = slice ? slice : 4 * HY_SLICE_NEW;
 
 		slice = pace_slice(slice, now, now * 1000 / bytes_per_s);
 	}
@@ -53,7 +53,7 @@ static void the_limits_hold(void **state)
 static void it_grows_by_what_was_sent(void **state)
 {
 	(void)state;
-	assert_int_equal(pace_slice(0, HY_SLICE_MIN, 0), 4 * HY_SLICE_MIN);
+	assert_int_equal(pace_slice(0, 4 * HY_SLICE_NEW, 0), 16 * HY_SLICE_NEW);
 	assert_int_equal(pace_slice(1 << 20, 1 << 20, 0), 4 << 20);
 	/* the end of a file tells nothing of how fast the client is */
 	assert_int_equal(pace_slice(1 << 20, 1000, 0), 1 << 20);
