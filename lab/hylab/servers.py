@@ -128,7 +128,7 @@ class Kind:
     values: dict = dataclasses.field(default_factory=dict)
     needs: tuple = ()           # files beside the program
     user: str = ""              # it must find www-data
-    changes: str = ""           # how it is told to change its user, as it does where it is installed
+    changes: str = ""           # how it is told to change its user, as installed ones do
     stays: str = ""             # how, to stay root
 
     def missing(self):
