@@ -65,6 +65,8 @@
 #define HY_SLICE_ALONE (2u << 20)
 /* Of a caller that waits until it has gone, and so is not ahead. */
 #define HY_SLICE_WAIT (32u << 20)
+/* As much a default send buffer may hold: that it was sent tells nothing of a client. */
+#define HY_SLICE_BUFFERED (4u << 20)
 #define HY_SLICE_MS 250		/* what a marker is to take, see hylics-agent/pace.h */
 /* Files of the share that the worker has open for its guest at the same time. */
 #define HY_FILES_MAX 4096

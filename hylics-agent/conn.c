@@ -226,7 +226,7 @@ void conn_pace(struct conn *c, uint64_t bytes)
 {
 	uint64_t now_ms = hy_clock_ms();
 
-	c->slice = pace_slice(c->slice, bytes, now_ms - c->paced_ms);
+	c->slice = pace_slice(c->slice, bytes, now_ms - c->paced_ms, c->down_taken);
 	c->paced_ms = now_ms;
 	program_slice(c->program, c->slot, c->slice);
 }

@@ -219,6 +219,8 @@ static struct user *user_of(struct agent *a, uid_t uid)
 
 void program_forget(struct agent *a, struct conn *c)
 {
+	/* first: the slot's next connection has a client of its own */
+	program_slice(c->program, c->slot, 0);
 	program_tell(c->program, c->slot, c->over ? (enum hy_slot_state)c->over : SLOT_GONE,
 		     (enum move_reason)c->reason);
 	if (c->program)

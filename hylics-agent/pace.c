@@ -10,15 +10,18 @@
 #include "common/limits.h"
 
 #define GROWTH 4
+#define FIRST (HY_SLICE_NEW * GROWTH)
 
 static uint64_t within(uint64_t n, uint64_t low, uint64_t high)
 {
 	return n < low ? low : n > high ? high : n;
 }
 
-uint32_t pace_slice(uint32_t slice, uint64_t bytes, uint64_t ms)
+uint32_t pace_slice(uint32_t slice, uint64_t bytes, uint64_t ms, uint64_t gone)
 {
-	uint64_t now = slice ? slice : HY_SLICE_NEW * GROWTH, most = now * GROWTH, right;
+	uint64_t now = slice ? slice : FIRST;
+	uint64_t most = gone < HY_SLICE_BUFFERED ? FIRST : now * GROWTH;
+	uint64_t right;
 
 	bytes = within(bytes, 0, (uint64_t)HY_ITEMS_MAX * HY_SLICE_MAX);
 	right = ms ? bytes * HY_SLICE_MS / ms : most;

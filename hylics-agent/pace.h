@@ -11,8 +11,9 @@
  * client long markers are right, because each costs the guest some wake-ups. For a slow one they
  * would be wrong: the program would see nothing move for minutes, and its own time limits would
  * end a connection that is well. So a marker is to take HY_SLICE_MS, by what the last ones took:
- * it grows at most fourfold at a time and only when a whole one has gone, since the first bytes
- * merely fill the socket's buffer; it shrinks at once.
+ * it grows at most fourfold at a time and only when a whole one has gone; it shrinks at once. The
+ * first bytes merely fill the socket's buffer, however slow the client is: before HY_SLICE_BUFFERED
+ * have gone a marker has at most four times HY_SLICE_NEW.
  */
 #ifndef AGENT_PACE_H
 #define AGENT_PACE_H
@@ -24,9 +25,10 @@
  * @slice:	Of the last; 0: none was measured yet
  * @bytes:	That went since the last look
  * @ms:		How long they took, the pair being never empty
+ * @gone:	Bytes that went in all
  *
  * Return: HY_SLICE_MIN to HY_SLICE_MAX
  */
-uint32_t pace_slice(uint32_t slice, uint64_t bytes, uint64_t ms);
+uint32_t pace_slice(uint32_t slice, uint64_t bytes, uint64_t ms, uint64_t gone);
 
 #endif

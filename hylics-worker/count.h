@@ -39,6 +39,7 @@
 	X(bytes_up, "bytes of clients that the guest has taken")                                   \
 	X(options, "options of copies that programs have set")                                     \
 	X(items, "items accepted")                                                                 \
+	X(bytes_promised, "bytes of files in them")                                                \
 	X(items_skipped, "items that the copy had already")                                        \
 	X(items_dropped, "items out of place, or for what is not there")                           \
 	X(stuck, "slices that could not be read")                                                  \

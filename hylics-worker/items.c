@@ -116,6 +116,8 @@ static int accept_item(struct moves *m, struct conn *c, const struct move_item *
 		return rc;
 	c->expect += len - skip;
 	m->count->items++;
+	if (i->kind == ITEM_SLICE)
+		m->count->bytes_promised += len - skip;
 	if (i->kind == ITEM_SHUT || i->kind == ITEM_CLOSE)
 		c->shut = true;
 	if (i->kind == ITEM_CLOSE) {

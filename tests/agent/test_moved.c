@@ -176,7 +176,9 @@ static void test_ends(void)
 		    "the program's FIN is told behind all it said");
 	hy_fd_close(&p->pair);
 	probe_check(UNTIL(copy_of(6)->closed), "and its close");
-	probe_check(UNTIL(scene.page->slot[6].state == SLOT_GONE), "then nothing is left");
+	probe_check(UNTIL(scene.page->slot[6].state == SLOT_GONE) &&
+		    scene.page->slot[6].slice == 0,
+		    "then nothing is left, nor known of the next client");
 }
 
 static void test_other_ends(void)
