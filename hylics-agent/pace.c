@@ -10,7 +10,7 @@
 #include "common/limits.h"
 
 #define GROWTH 4
-#define FIRST (HY_SLICE_NEW * GROWTH)
+#define FIRST ((uint64_t)HY_SLICE_NEW * GROWTH)
 
 static uint64_t within(uint64_t n, uint64_t low, uint64_t high)
 {
