@@ -123,16 +123,24 @@ static void check_written(struct file *cold, size_t pages)
 }
 
 struct step {
+	struct file *cold;
 	size_t limit;
 	unsigned int refused;
 };
 
+/*
+ * Refused, the file is put out once more: the kernel may have found pages in use that were only
+ * brought in, and goes on finding them so.
+ */
 static bool limit_is_set(void *arg)
 {
 	struct step *step = arg;
 	bool set = mem_cgroup_set_limit(step->limit) == 0;
 
-	step->refused += !set;
+	if (!set) {
+		step->refused++;
+		page_out(step->cold);
+	}
 	return set;
 }
 
@@ -151,7 +159,7 @@ static void check_room(struct file *cold, struct file *other, size_t pages, size
 
 static void check_reclaimed(struct file *cold, struct file *other, size_t pages)
 {
-	struct step step = { .limit = 2 * FILE_BYTES + SLACK_BYTES };
+	struct step step = { .cold = cold, .limit = 2 * FILE_BYTES + SLACK_BYTES };
 	bool lowered = true;
 	size_t lost = 0;
 
