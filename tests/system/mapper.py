@@ -7,12 +7,12 @@ write CALL N HEAD PIECE	HEAD bytes, then N of the mapping, PIECE at a time, by C
 			send or sendmsg; then the connection's close
 """
 
-import json
 import mmap
 import os
 import select
 import socket
-import sys
+
+from orders import obey
 
 
 class Server:
@@ -61,17 +61,4 @@ class Server:
         return {"calls": calls}
 
 
-def main():
-    """Until standard input ends."""
-    server = Server()
-    print(json.dumps({"port": server.listener.getsockname()[1]}), flush=True)
-    for line in sys.stdin:
-        name, *words = line.split()
-        try:
-            said = getattr(server, name)(*words) or {}
-        except OSError as error:
-            said = {"errno": error.errno, "error": str(error)}
-        print(json.dumps(said), flush=True)
-
-
-main()
+obey(Server())

@@ -11,13 +11,12 @@ shut, close		of the connection
 """
 
 import hashlib
-import json
 import os
 import select
 import socket
-import sys
 
 from guest_library import sendfile
+from orders import obey
 
 
 class Server:
@@ -87,17 +86,4 @@ class Server:
         self.sock.close()
 
 
-def main():
-    """Until standard input ends."""
-    server = Server()
-    print(json.dumps({"port": server.listener.getsockname()[1]}), flush=True)
-    for line in sys.stdin:
-        name, *words = line.split()
-        try:
-            said = getattr(server, name)(*words) or {}
-        except OSError as error:
-            said = {"errno": error.errno, "error": str(error)}
-        print(json.dumps(said), flush=True)
-
-
-main()
+obey(Server())

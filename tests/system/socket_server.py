@@ -25,6 +25,8 @@ import struct
 import subprocess
 import sys
 
+from orders import obey
+
 PIECE = 1 << 20
 RECEIVE = """
 import json, os, socket, sys
@@ -137,15 +139,7 @@ def main():
     if sys.argv[1:2] == ["names"]:
         print(json.dumps(names(socket.socket(fileno=int(sys.argv[2])))))
         return
-    server = Server()
-    print(json.dumps({"port": server.listener.getsockname()[1]}), flush=True)
-    for line in sys.stdin:
-        name, *words = line.split()
-        try:
-            said = getattr(server, name)(*words) or {}
-        except OSError as error:
-            said = {"errno": error.errno, "error": str(error)}
-        print(json.dumps(said), flush=True)
+    obey(Server())
 
 
 main()
