@@ -151,10 +151,13 @@ int probe_end(const char *fmt, ...)
 
 pid_t probe_fork(void)
 {
-	pid_t parent = getpid();
-	pid_t pid = (pid_t)PROBE_TRY(fork());
+	pid_t parent = getpid(), pid;
 	time_t left;
 
+	/* its children would have a second each */
+	if (!probe.end.tv_sec)
+		probe_bail("probe_begin() comes first");
+	pid = (pid_t)PROBE_TRY(fork());
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -57,7 +57,6 @@ void world_open(struct world *w)
 		probe_bail("mkdtemp %s: %s", w->dir, strerror(errno));
 	setenv("HYLICS_RUN_DIR", w->dir, 1);
 	unsetenv("HYLICS");
-	lib_agent()->dir[0] = '\0';	/* the preload has looked already */
 	lib_agent()->answer_ms = ANSWER_MS;
 	lib_agent()->dir[0] = '\0';	/* the preload has looked where it is before us */
 	snprintf(w->path, sizeof(w->path), "%s/body", w->dir);

@@ -211,6 +211,7 @@ static void a_count_costs_no_system_call(void)
 
 int main(void)
 {
+	probe_begin(100);
 	world_open(&world);
 	a_call_before_any_agent_is_not_counted();
 	world_start(&world);
