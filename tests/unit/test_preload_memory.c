@@ -341,6 +341,7 @@ static void what_is_wrong_is_told_as_ever(void)
 
 int main(void)
 {
+	probe_begin(60);
 	world_open(&world);
 	if (pread(world.file, copy, sizeof(copy), 0) != (ssize_t)sizeof(copy))
 		probe_bail("read the file");
