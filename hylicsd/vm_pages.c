@@ -55,17 +55,21 @@ static int begin_file(const struct work *w, struct pages_file *f)
 	return rc < 0 ? rc : hy_fd_steal(&fd);
 }
 
-/* What was put out is still in memory as a copy, see pages.h. Without swap nothing was. */
+/*
+ * What was put out is still in memory as a copy, see pages.h: counted again, as what has gone at
+ * once would be taken from somebody else. Without swap nothing was put out.
+ */
 static int let_go(const struct work *w, struct hy_err *e)
 {
 	uint64_t bytes = 0, swap = 0;
+	struct pages_count c;
 	int rc = swap_free(&swap, e);
 
-	for (unsigned int i = 0; i < w->board->n; i++)
-		if (w->fd[i] >= 0)
-			bytes += w->board->file[i].before.memory_bytes;
-	if (rc < 0 || swap == 0 || bytes == 0)
+	if (rc < 0 || swap == 0)
 		return rc;
+	for (unsigned int i = 0; i < w->board->n; i++)
+		if (w->fd[i] >= 0 && pages_count(w->fd[i], w->until_ms, &c, NULL) == 0)
+			bytes += c.memory_bytes;
 	return pages_squeeze(w->groups, w->name, bytes, w->until_ms, e);
 }
 
