@@ -119,23 +119,23 @@ PRELOAD_SHOWN int (getsockname)(int sock, struct sockaddr *addr, socklen_t *len)
 /* -- inodes -- */
 
 /* A pair that was asked about, by what fstat() has told of it. */
-static const struct local_who *who_of(int fd, mode_t mode, uint64_t ino)
+static const struct local_who *who_of(int fd, uint64_t ino)
 {
 	struct side s;
 
-	if (!S_ISSOCK(mode) || !side_known(fd, &s) || s.ino != ino)
-		return NULL;
-	return s.who;
+	return side_known(fd, &s) && s.ino == ino ? s.who : NULL;
 }
 
-PRELOAD_APART static void dress(int fd, struct stat *st)
+/* fstat() of a socket was good. It ends with this, and so keeps nothing of its own till then. */
+PRELOAD_APART static int dress(int fd, struct stat *st)
 {
-	const struct local_who *who = who_of(fd, st->st_mode, st->st_ino);
+	const struct local_who *who = who_of(fd, st->st_ino);
 
-	if (!who)
-		return;
-	st->st_ino = who->ino;
-	st->st_dev = who->dev;
+	if (who) {
+		st->st_ino = who->ino;
+		st->st_dev = who->dev;
+	}
+	return 0;
 }
 
 /**
@@ -149,9 +149,7 @@ PRELOAD_SHOWN int (fstat)(int fd, struct stat *st)
 {
 	int rc = fstat(fd, st);
 
-	if (rc == 0 && S_ISSOCK(st->st_mode) && side_may_be(fd))
-		dress(fd, st);
-	return rc;
+	return rc < 0 || !S_ISSOCK(st->st_mode) ? rc : dress(fd, st);
 }
 
 /* 64-bit alone: the same structure under both names, and under those of old programs. */
