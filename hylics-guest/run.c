@@ -129,6 +129,23 @@ static bool is_agent_there(void)
 	return fd >= 0;
 }
 
+/* It is the program's, too: preload/gate.c moves nothing there, and cannot say so. */
+static bool is_filtered(void)
+{
+	static const char name[] = "Seccomp:";
+	FILE *status = fopen("/proc/self/status", "re");
+	bool filtered = false;
+	char line[256];
+
+	while (status && fgets(line, sizeof(line), status)) {
+		if (strncmp(line, name, sizeof(name) - 1) == 0)
+			filtered = strtoul(line + sizeof(name) - 1, NULL, 10) != 0;
+	}
+	if (status)
+		fclose(status);
+	return filtered;
+}
+
 /* Gives the program the preload, or says why not. What fails here leaves a plain program. */
 static void prepare(const char *name, const char *path)
 {
@@ -148,6 +165,9 @@ static void prepare(const char *name, const char *path)
 		why = e.text;
 	if (!why && !is_agent_there())
 		why = "no hylics-agent is there: its files are sent as ever until one is";
+	if (!why && is_filtered())
+		why = "a seccomp filter is there, as in Docker's containers: its files are sent "
+		      "as ever (sandboxed)";
 	if (why)
 		say(name, why);
 }

@@ -22,8 +22,19 @@ OTHER_LIBC = "it uses another C library than glibc"
 RIGHTS = "it takes another user's rights, or capabilities"
 FOREIGN = "it is a program of another kind of machine"
 GO = "it is a Go program, which calls the kernel directly"
+FILTERED = "a seccomp filter is there"
 PATIENCE_S = 60
 
+# Becomes a program whose system calls are filtered, all of them let through.
+FILTERS = """
+import ctypes, os, struct, sys
+code = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7fff0000))
+held = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 1, ctypes.addressof(code)))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+if prctl(38, 1, 0, 0, 0) or prctl(22, 2, ctypes.c_void_p(ctypes.addressof(held)), 0, 0):
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 SENDS = """
 #include <fcntl.h>
 #include <stdio.h>
@@ -209,11 +220,31 @@ def test_a_library_that_is_not_there_or_cannot_be_named(run, tmp_path):
     assert done.stdout == "\n" and "cannot load" in told(done)
 
 
-def test_an_agent_that_is_there_is_not_spoken_of(run, tmp_path):
+@pytest.fixture(name="agent")
+def _agent(tmp_path):
+    """A socket where programs look for the agent's."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as agent:
         agent.bind(str(tmp_path / "agent.sock"))
         agent.listen()
-        assert run("true").stderr == ""
+        yield agent
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.skipif("Seccomp:\t0" not in pathlib.Path("/proc/self/status").read_text("ascii"),
+                    reason="a seccomp filter is here")
+def test_an_agent_that_is_there_is_not_spoken_of(run):
+    assert run("true").stderr == ""
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_filter_that_is_there_is_spoken_of(build, tmp_path):
+    """As in containers: nothing moves, and nothing else would ever say why."""
+    path = build("cc")
+    done = subprocess.run(["/usr/bin/python3", "-c", FILTERS, program("hylics-guest"), "run", path,
+                           path], check=False, text=True, capture_output=True, timeout=PATIENCE_S,
+                          env={**os.environ, "HYLICS_RUN_DIR": str(tmp_path)})
+    assert done.stdout == "1000 1\n" and done.returncode == 7, done.stderr
+    assert FILTERED in told(done)
 
 
 def test_it_becomes_the_program(tmp_path):
