@@ -254,10 +254,11 @@ class Site:
         self.sizes[name] = size
         return self.root / name
 
-    def start(self, kind, port, mode="plain", limit_s=360, node=None):
+    def start(self, kind, port, mode="plain", limit_s=360, node=None, within_s=START_WITHIN_S):
         """Start a server; it listens when this returns. Ends with the offload.
 
         limit_s: after so long without a byte that could be sent it leaves a client.
+        within_s: it has to answer.
         """
         if mode not in MODES:
             raise LabError(f"a server runs {' or '.join(MODES)}, not '{mode}'")
@@ -275,7 +276,7 @@ class Site:
         process = offload.start_program(self._wrapped(argv, mode), node)
         address = node.v4 if node else offload.net.endpoint(offload.guest, port)[0]
         server = Server(kind, mode, port, process, place, address)
-        self._wait_answer(server)
+        self._wait_answer(server, within_s)
         return server
 
     def _wrapped(self, argv, mode):
@@ -285,15 +286,15 @@ class Site:
         # apache ends with its whole process group
         return ["setsid", "env", *environment, *run, *argv]
 
-    def _wait_answer(self, server):
+    def _wait_answer(self, server, within_s):
         """A server that listens may not yet be what it will be: it has answered when it is."""
         def reached():
             if not server.process.alive():
                 raise LabError(f"{server.kind} ended at once: {server.errors()}")
             with in_namespace(self.offload.net.client.namespace, socket.socket) as sock:
-                sock.settimeout(START_WITHIN_S)
+                sock.settimeout(within_s)
                 if sock.connect_ex(server.where):
                     return False
                 sock.sendall(f"HEAD /{READY} HTTP/1.0\r\n\r\n".encode())
                 return bool(sock.recv(1))
-        wait_for(reached, f"{server.kind} answers on port {server.port}", START_WITHIN_S)
+        wait_for(reached, f"{server.kind} answers on port {server.port}", within_s)
