@@ -2,8 +2,10 @@
 """What tests ask of web servers that nobody changed: files, requests, and what is counted of it."""
 
 import contextlib
+import json
 import os
 import random
+import sys
 
 from hylab.fetch import Ask, Fetcher
 
@@ -18,6 +20,12 @@ SIZES = {"1k": KB, "3000": 3000, "16k": 16 * KB, "64k": 64 * KB + 1, "100k": 100
          "5m": 5 * MB + 17, "32m": 32 * MB}
 HUGE = {"100m": 100 * MB, "1g": 1 << 30}
 EMPTY = {"empty": 0}
+
+
+def show(name, **figures):
+    """Figures for who asks for them."""
+    if "HYLICS_FIGURES" in os.environ:
+        print(f"# {name}: {json.dumps(figures)}", file=sys.stderr)
 
 
 def files(site, sizes=None):

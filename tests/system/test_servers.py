@@ -11,19 +11,17 @@ HYLICS_FIGURES=1: counts on standard error.
 import collections
 import contextlib
 import functools
-import json
 import os
 import pathlib
 import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
 from asking import (KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Tally, asking, conditional,
-                    each_alone, every_kind, files, mixed, one_by_one, pipelined)
+                    each_alone, every_kind, files, mixed, one_by_one, pipelined, show)
 
 from hylab import wall
 from hylab.fetch import Ask, Cut, together
@@ -34,6 +32,7 @@ from hylab.wait import PATIENCE_S, wait_for
 
 PORT = 8080
 CONNECTIONS = 4
+ANEW = 100
 SHARE_BYTES = 3 << 30 if LONG else 1 << 30
 LIMIT_S = 2             # the shortest that all servers can be told
 CLOCK_S = 0.5           # how far a server's own clock may lag behind
@@ -41,7 +40,8 @@ TICKS = 3               # of lighttpd, which looks around once a second
 # A client that stops here has taken less than a server may have in its socket.
 STOP_AT = 300 * KB
 SMALL_WINDOW = 64 * KB
-WRK_ANSWERS = 300
+WITHIN_S = 3000 if LONG else 120
+WRK_ANSWERS = REQUESTS if LONG else 300
 WRK_FILES = ("3000", "100k", "300k", "1m1")
 
 
@@ -82,12 +82,6 @@ def _place():
         yield Place(stack)
 
 
-def show(name, **figures):
-    """Figures for who asks for them."""
-    if "HYLICS_FIGURES" in os.environ:
-        print(f"# {name}: {json.dumps(figures)}", file=sys.stderr)
-
-
 def there(kinds=KINDS):
     """The servers that can be started here."""
     found = [kind for kind in kinds if not KINDS[kind].missing()]
@@ -111,7 +105,8 @@ def logged(server, answers):
     assert len(found) == len(answers), found[-3:]
     came = sorted((f"GET /{answer.ask.name} HTTP/1.1", str(answer.status), str(answer.body_bytes))
                   for answer in answers if answer.ask.method == "GET" and answer.status < 300)
-    assert sorted(line for line in found if line in set(came)) == came
+    wanted = set(came)
+    assert sorted(line for line in found if line in wanted) == came
     # several ranges: apache's boundaries are not always of the same length
     return sorted(line if line[1] != "206" else line[:2] for line in found)
 
@@ -152,13 +147,16 @@ def ask_mixed(place, server):
     tallies = [Tally() for _ in range(CONNECTIONS)]
 
     def run(seed):
-        with asking(place.offload, server, place.site) as one:
-            one_by_one(one, tallies[seed], mixed(REQUESTS // CONNECTIONS, seed))
-            assert one.quiet()
+        asks = list(mixed(REQUESTS // CONNECTIONS, seed))
+        # two clients stay to the end; the others come anew now and then
+        each = ANEW if seed % 2 else len(asks)
+        for begin in range(0, len(asks), each):
+            with asking(place.offload, server, place.site) as one:
+                one_by_one(one, tallies[seed], asks[begin:begin + each])
+                assert one.quiet()
     before = place.counts()
     with place.offload.watch(port=server.port) as seen:
-        together([functools.partial(run, seed) for seed in range(CONNECTIONS)],
-                 3000 if LONG else 120)
+        together([functools.partial(run, seed) for seed in range(CONNECTIONS)], WITHIN_S)
     after = place.counts()
     told = [tally.told() for tally in tallies]
     lines = logged(server, [answer for tally in tallies for answer in tally.answers])
@@ -355,7 +353,7 @@ def ask_with_wrk(place, server, names=WRK_FILES, least=WRK_ANSWERS):
         ["wrk", "--threads", 2, "--connections", 10, "--duration", "10m", "--timeout", "10m",
          "--script", pathlib.Path(__file__).with_name("wrk.lua"), server.url(), "--", *paths],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    server.wait_log(least)
+    server.wait_log(least, WITHIN_S)
     wrk.send_signal(signal.SIGINT)      # it says what it has seen, and leaves in the middle
     said = wrk.communicate(timeout=PATIENCE_S)[0]
     assert "errors" not in said and "Non-2xx" not in said, said

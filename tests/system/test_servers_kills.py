@@ -3,75 +3,130 @@
 
 Each download ends with the right bytes, or with an error that curl tells; a short body never looks
 complete; and whoever asks after the kill is served at once. HYLICS_LONG=1: a hundred downloads of
-each server, else twenty.
+each server, else twenty. HYLICS_REPEATS=N makes each case so often. HYLICS_FIGURES=1: how long those
+wait who ask then, and how many downloads ended early.
 """
 
+import collections
 import contextlib
 import functools
+import os
+import random
 import select
+import signal
 import subprocess
+import threading
+import time
 
 import pytest
-from asking import KB, MB, Tally, asking, one_by_one
-from moving import LONG, Ends
+from asking import KB, MB, Tally, asking, files, one_by_one, show
+from moving import LONG, REPEATS, Ends
+from test_hylicsd_kills import NAME, Hosted
+from test_hylicsd_kills import pid_of as pid_on_host
+from test_move_faults import has_session, pid_of
 
 from hylab import wall
-from hylab.fetch import Ask, together
+from hylab.fetch import Ask, Cut, together
+from hylab.hylicsd import Hylicsd
 from hylab.net import Net
 from hylab.offload import Offload
 from hylab.servers import KINDS, MODES, Site
-from hylab.wait import PATIENCE_S
+from hylab.wait import PATIENCE_S, wait_for
 
 PORT = 8080
 SERVERS = ("lighttpd", "nginx", "worker")
 DOWNLOADS = 100 if LONG else 20
 FILE_BYTES = 6 * MB
+RUNNING = "2M"      # a second: what every second curl takes
+KILLS, COMING = 20, 16
 # What curl says of a transfer that did not end as it should: a short body, a reset.
 PARTIAL, RECV_ERROR = 18, 56
+# Longer than a worker without an agent keeps a connection.
+ENDS_WITHIN_S = 4 * PATIENCE_S
 # Without its holder nobody resumes: the worker waits for a minute before it resets.
 KILLED = ("worker", "agent", "keeper") + (("holder",) if LONG else ())
+# Beside hylicsd, at the same moment.
+BESIDE = (None,) + (("worker", "agent", "keeper") if LONG else ())
+
+
+class Download(threading.Thread):
+    """A curl with a connection of its own, and who takes what it writes."""
+
+    def __init__(self, place, server, *options):
+        super().__init__(daemon=True)
+        self._curl = place.offload.net.client.popen(
+            ["curl", "--silent", "--fail", "--no-buffer", *options, server.url("body")],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
+        self._got = b""
+
+    def wait_begun(self):
+        """It has its first bytes and not all."""
+        assert select.select([self._curl.stdout], [], [], PATIENCE_S)[0], "no byte of a download"
+        assert self._curl.poll() is None, "a download is over too soon"
+
+    def run(self):
+        """Take all of it."""
+        self._got = self._curl.stdout.read()
+
+    def verdict(self, want):
+        """How it ended; what it has is the file's beginning, all of it if curl says so."""
+        self.join(ENDS_WITHIN_S)
+        assert not self.is_alive(), "a download does not end"
+        code = self._curl.wait(timeout=PATIENCE_S)
+        assert want.startswith(self._got), f"a wrong byte before {len(self._got)}"
+        assert code or len(self._got) == len(want), f"{len(self._got)} bytes look complete"
+        assert code in (0, PARTIAL, RECV_ERROR), code
+        return code
+
+    def close(self):
+        """Whatever has become of it."""
+        self._curl.kill()
+        self._curl.wait()
+        if self.ident:
+            self.join()
+        self._curl.stdout.close()
 
 
 class Downloads:
-    """So many curls that take the same file, each with a connection of its own.
+    """So many of the same file.
 
-    What they write nobody takes as long as programs are killed: so all of them are under way.
+    One half runs on while programs are killed. What the others write nobody takes as long, so they
+    are under way for certain.
     """
 
     def __init__(self, stack, place, server):
         self._want = (place.site.root / "body").read_bytes()
-        self._all = [place.offload.net.client.popen(
-            ["curl", "--silent", "--fail", "--no-buffer", server.url("body")],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
-            for _ in range(DOWNLOADS)]
-        for curl in self._all:
-            stack.callback(curl.kill)
+        self._running = self._many(stack, place, server, "--limit-rate", RUNNING)
+        self._standing = self._many(stack, place, server)
+
+    @staticmethod
+    def _many(stack, place, server, *options):
+        found = [Download(place, server, *options) for _ in range(DOWNLOADS // 2)]
+        for one in found:
+            stack.callback(one.close)
+        return found
 
     def wait_begun(self):
-        """Each has its first bytes, none has all."""
-        for curl in self._all:
-            assert select.select([curl.stdout], [], [], PATIENCE_S)[0], "no byte of a download"
-        assert all(curl.poll() is None for curl in self._all), "a download is over too soon"
+        """All have begun."""
+        for one in self._running + self._standing:
+            one.wait_begun()
+        for one in self._running:
+            one.start()
 
     def verdicts(self):
-        """How each ended; what it has is the file's beginning, all of it if curl says so."""
-        return together([functools.partial(self._verdict, curl) for curl in self._all])
-
-    def _verdict(self, curl):
-        got = curl.stdout.read()
-        code = curl.wait(timeout=PATIENCE_S)
-        assert self._want.startswith(got), f"a wrong byte before {len(got)}"
-        assert code or len(got) == len(self._want), f"{len(got)} bytes look complete"
-        assert code in (0, PARTIAL, RECV_ERROR), code
-        return code
+        """How each ended."""
+        for one in self._standing:
+            one.start()
+        ended = [one.verdict(self._want) for one in self._running + self._standing]
+        show("downloads", whole=ended.count(0), cut=len(ended) - ended.count(0))
+        return ended
 
 
 class Place:
     """A guest, its site, and programs to be killed."""
 
-    def __init__(self, stack):
-        net = stack.enter_context(Net.bridge_uplink(spaces=1))
-        self.offload = stack.enter_context(Offload(net, net.guests[0]))
+    def __init__(self, offload):
+        self.offload = offload
         self.site = Site(self.offload)
         self.site.file("body", FILE_BYTES)
         self.site.file("small", 3 * KB)
@@ -95,23 +150,35 @@ def _stack():
 
 def is_served(place, server):
     """Whoever asks now is answered: one that comes anew, small files and large ones."""
-    tally = Tally()
+    tally, took = Tally(), []
     for names in (["small"], ["body", "small", "body"]):
+        began = time.monotonic()
         with asking(place.offload, server, place.site) as one:
             one_by_one(one, tally, map(Ask, names))
+        took.append(round(time.monotonic() - began, 3))
+    show(f"{server.kind}, served in", seconds=took)
 
 
+def under_way(stack, place, kind):
+    """A server and its downloads, all of them moved."""
+    server = place.site.start(kind, PORT, MODES[1])
+    stack.callback(server.stop)     # killed, apache would leave its children
+    downloads = Downloads(stack, place, server)
+    place.offload.wait_counts(lambda counts: counts["moved"] >= DOWNLOADS)
+    downloads.wait_begun()
+    return server, downloads
+
+
+@pytest.mark.parametrize("_again", range(REPEATS))
 @pytest.mark.parametrize("who", KILLED)
 @pytest.mark.parametrize("kind", SERVERS)
-def test_killed_under_downloads(stack, kind, who):
+def test_killed_under_downloads(stack, kind, who, _again):
     """Worker and agent come back and go on; without keeper or holder what was moved may end."""
     if KINDS[kind].missing():
         pytest.skip(KINDS[kind].missing())
-    place = Place(stack)
-    server = place.site.start(kind, PORT, MODES[1])
-    downloads = Downloads(stack, place, server)
-    downloads.wait_begun()
-    place.offload.wait_counts(lambda counts: counts["moved"] == DOWNLOADS)
+    net = stack.enter_context(Net.bridge_uplink(spaces=1))
+    place = Place(stack.enter_context(Offload(net, net.guests[0])))
+    server, downloads = under_way(stack, place, kind)
     place.kill(who)
     is_served(place, server)
     ended = downloads.verdicts()
@@ -119,3 +186,118 @@ def test_killed_under_downloads(stack, kind, who):
         assert not any(ended), ended
     is_served(place, server)
     assert server.process.alive(), server.errors()
+
+
+def lead_to(path, top):
+    """Servers that are not root reach what is at a path below top."""
+    for one in (path, *path.parents):
+        if not one.is_relative_to(top):
+            return
+        one.chmod(one.stat().st_mode | 0o111)
+
+
+@pytest.mark.parametrize("_again", range(REPEATS))
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("kind", SERVERS)
+def test_hylicsd_killed_under_downloads(stack, kind, beside, _again):
+    """Nobody notices: not who is under way, nor who comes before it is back, nor who comes then."""
+    if KINDS[kind].missing():
+        pytest.skip(KINDS[kind].missing())
+    net = stack.enter_context(Net.bridge_uplink(spaces=1))
+    host = Hylicsd(node=net.host)
+    stack.callback(host.close)
+    host.start()
+    place = Place(stack.enter_context(Hosted(net, host)))
+    lead_to(place.offload.share, host.top)
+    server, downloads = under_way(stack, place, kind)
+    before = {who: pid_on_host(host, who) for who in ("keeper", "worker")}
+    host.kill()
+    if beside == "agent":
+        place.offload.kill_child(beside)
+    elif beside:
+        os.kill(before[beside], signal.SIGKILL)
+    is_served(place, server)
+    host.start()
+    host.wait_for_state(NAME, "ready")
+    is_served(place, server)
+    ended = downloads.verdicts()
+    if beside != "keeper":
+        assert not any(ended), ended
+    if beside in (None, "agent"):
+        assert before == {who: pid_on_host(host, who) for who in before}
+    is_served(place, server)
+    assert server.process.alive(), server.errors()
+
+
+# --- while they come and go ----------------------------------------------------------------------
+
+class Crowd:
+    """Clients that come, ask for files of all sizes, and leave, until they are told to stop."""
+
+    def __init__(self, place, server):
+        self._place, self._server = place, server
+        self._stop = threading.Event()
+        self.whole, self.cut = 0, collections.Counter()
+
+    def __enter__(self):
+        jobs = [functools.partial(self._come_and_go, seed) for seed in range(COMING)]
+        self._thread = threading.Thread(target=self._run, args=(jobs,), daemon=True)
+        self._error = None
+        self._thread.start()
+        return self
+
+    def _run(self, jobs):
+        try:
+            together(jobs)
+        except BaseException as error:      # raised where the crowd is told to stop
+            self._error = error
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _come_and_go(self, seed):
+        chance = random.Random(seed)
+        sizes = self._place.site.sizes
+        while not self._stop.is_set():
+            names = chance.choices(list(sizes), k=chance.randrange(1, 5))
+            try:
+                with asking(self._place.offload, self._server, self._place.site) as one:
+                    for name in names:
+                        one.fetch(Ask(name))
+                        self.whole += 1
+            except Cut as error:
+                self.cut[error.how] += 1
+            except (ConnectionResetError, BrokenPipeError):     # between two answers
+                self.cut["reset"] += 1
+
+
+@pytest.mark.skipif(not LONG, reason="HYLICS_LONG=1")
+@pytest.mark.parametrize("_again", range(REPEATS))
+@pytest.mark.parametrize("who", ["worker", "agent"])
+@pytest.mark.parametrize("kind", SERVERS)
+def test_killed_while_clients_come_and_go(stack, kind, who, _again):
+    """At any step of many moves at once, again and again."""
+    if KINDS[kind].missing():
+        pytest.skip(KINDS[kind].missing())
+    net = stack.enter_context(Net.bridge_uplink(spaces=1))
+    place = Place(stack.enter_context(Offload(net, net.guests[0])))
+    files(place.site)
+    server = place.site.start(kind, PORT, MODES[1])
+    stack.callback(server.stop)
+    chance = random.Random(who)
+    with Crowd(place, server) as crowd:
+        for _ in range(KILLS):
+            wait_for(lambda: pid_of(place.offload, who), who)
+            has_session(place.offload)
+            before = place.offload.counts()["moved"]
+            place.offload.wait_counts(lambda counts, before=before: counts["moved"] != before)
+            time.sleep(chance.random() / 10)    # any step of any of them
+            place.kill(who)
+            is_served(place, server)
+    show(f"{kind}, {who}", whole=crowd.whole, **crowd.cut)
+    is_served(place, server)
+    assert server.process.alive(), server.errors()
+    assert set(crowd.cut) <= {"reset"}, crowd.cut
