@@ -174,6 +174,7 @@ def test_the_next_keeper_waits_for_the_last_ones_worker(host):
     """It is bringing connections home; a second keeper would take the splice from it."""
     host.ask("vm", "add", NAME, "--share=16M")
     is_whole(host)
+    host.wait_for_worker()      # before that it is a copy of its keeper
     keeper, worker = pid_of(host, "keeper"), pid_of(host, "worker")
     os.kill(worker, signal.SIGSTOP)
     os.kill(keeper, signal.SIGKILL)
