@@ -14,7 +14,7 @@ import tempfile
 from hylab import BUILD, LabError
 from hylab.wait import wait_for
 
-SOON_S = 20
+SOON_S = 60             # with sanitizers, beside others; ending can mean to empty a swap file
 
 
 class Hylicsd:

@@ -28,6 +28,7 @@
 #include "hylicsd/share.h"
 #include "hylicsd/swap.h"
 #include "tests/hylicsd/ground.h"
+#include "tests/probes/mem_swap.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define FILE_BYTES (16 * MIB)
@@ -133,7 +134,7 @@ static bool make_swap(void)
 	snprintf(swap_file, sizeof(swap_file), "%s/hylicsd-pages-%d", dir, getpid());
 	main_pid = getpid();
 	atexit(at_exit);
-	if (swap_make(swap_file, SWAP_BYTES, false, &e) == 0)
+	if (swap_make(swap_file, mem_swap_bytes(dir, SWAP_BYTES), false, &e) == 0)
 		return true;
 	swap_file[0] = '\0';
 	probe_skip("pages: out and in", "%s: %s", e.text, strerror(e.num));

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -180,6 +181,30 @@ static void write_header(int fd, size_t bytes)
 	free(first);
 }
 
+/* Bytes of a line of /proc/meminfo. */
+static size_t meminfo(const char *name)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	size_t len = strlen(name);
+	char line[128];
+	size_t kb = 0;
+
+	while (f && kb == 0 && fgets(line, sizeof(line), f))
+		if (strncmp(line, name, len) == 0 && line[len] == ':')
+			kb = strtoull(line + len + 1, NULL, 10);
+	if (f)
+		fclose(f);
+	return kb * 1024;
+}
+
+size_t mem_swap_bytes(const char *dir, size_t bytes)
+{
+	size_t all = bytes + meminfo("AnonPages") + meminfo("Shmem");
+	struct statvfs at;
+
+	return statvfs(dir, &at) == 0 && 2 * all / at.f_frsize < at.f_bavail ? all : bytes;
+}
+
 /* Locked before it has a name, so that no sweep takes it for a left-over. */
 static void make_file(size_t bytes)
 {
@@ -187,6 +212,7 @@ static void make_file(size_t bytes)
 	int rc;
 
 	swap_path(dir, "");
+	bytes = mem_swap_bytes(dir, bytes);
 	swap.file = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (swap.file < 0)
 		probe_skip_all("no swap: no unnamed file in %s: %s", dir, strerror(errno));

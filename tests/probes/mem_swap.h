@@ -12,8 +12,19 @@
 #include <stddef.h>
 
 /**
- * mem_swap_on() - Give the machine a swap file of @bytes
- * @bytes:	Size, whole pages
+ * mem_swap_bytes() - How large a swap file must be for @bytes of its maker to fit in any case
+ * @dir:	Where it is to be
+ * @bytes:	What its maker puts there, whole pages
+ *
+ * The machine may have put what it has idle there first, all of it: DAMON does so within seconds.
+ *
+ * Return: @bytes and all that could come beside it; @bytes if the disk has no room to spare
+ */
+size_t mem_swap_bytes(const char *dir, size_t bytes);
+
+/**
+ * mem_swap_on() - Give the machine a swap file in which @bytes fit
+ * @bytes:	Whole pages
  *
  * The file is made in $HY_PROBE_DIR, else in the current directory. A guard process takes back
  * cgroup (mem_cgroup_make() comes before), swap and file as soon as this process is gone, kill -9
