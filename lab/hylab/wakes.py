@@ -10,7 +10,7 @@ from hylab.crowd import Crowd
 from hylab.sample import tasks_of
 
 LOOK_S = 0.005
-SILENT_WITHIN_S = 10
+SILENT_WITHIN_S = 60
 SILENCES = 1            # of the agent, 100 ms after each move: nothing waits for it
 
 

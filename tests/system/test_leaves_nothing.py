@@ -19,7 +19,7 @@ PLACES = ("/tmp", "/var/tmp", "/run", "/run/netns", "/dev/shm", "/run/user")
 OURS = ("qemu-system", "hylics", "virtiofsd", "hylab")
 DEMO_LIMIT_S = 300
 SHORTEST_DEMO_S = 2.2     # a moment after its end would prove nothing
-TAKE_APART_S = 10
+TAKE_APART_S = 60
 
 
 def processes():

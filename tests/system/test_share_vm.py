@@ -28,7 +28,7 @@ from hylab.vm import Share, Spec, Vm
 MB = 1 << 20
 GB = 1 << 30
 PIECE = 100_000
-PATIENCE_S = 10
+PATIENCE_S = 60
 INODES = 64
 # way: (how hylicsd exports it, its cache mode; over 9p the mount's)
 WAYS = {
