@@ -237,15 +237,22 @@ static ssize_t put_waiting(struct lib_conn *c, int sock, struct slice *s)
 	return (ssize_t)s->done;
 }
 
-static ssize_t put_what_fits(struct lib_conn *c, int sock, struct slice *s)
+/* No marker that grows is waited for: what is added to one is not, either. */
+static uint64_t add_to_last(struct lib_conn *c, int sock, const struct slice *s)
 {
 	const uint64_t most[] = { longest(c, false), longest(c, true) };
 
-	if (s->done == 0)	/* else its own first marker is there, as long as it may be */
-		s->done = grow_add(c, sock, s, most);
+	return grow_add(c, sock, s, most);
+}
+
+/* Until the pair is full, or if the socket blocks after all, and @may_wait, until all is in it. */
+static ssize_t put_what_fits(struct lib_conn *c, int sock, struct slice *s, bool may_wait)
+{
+	int flags = may_wait ? 0 : MSG_DONTWAIT;
+
 	while (s->done < s->len) {
 		uint64_t max = slice_max(c), left = s->len - s->done;
-		int rc = put_marker(c, sock, s, left < max ? left : max, MSG_DONTWAIT);
+		int rc = put_marker(c, sock, s, left < max ? left : max, flags);
 
 		if (rc < 0 && s->done == 0)
 			return rc;
@@ -282,13 +289,16 @@ ssize_t slice_put(struct lib_conn *c, int sock, struct slice *s, bool may_wait)
 {
 	int flags;
 
-	if (s->done)	/* the flags are known */
-		return s->tell < 0 ? put_what_fits(c, sock, s) : put_waiting(c, sock, s);
+	if (s->done == 0)	/* else its own first marker is there, as long as it may be */
+		s->done = add_to_last(c, sock, s);
+	if (s->done)
+		return s->tell < 0 ? put_what_fits(c, sock, s, may_wait) :
+				     put_waiting(c, sock, s);
 	flags = fcntl(sock, F_GETFL);
 	if (flags < 0)
 		return -errno;
 	if (flags & O_APPEND)
 		return -EINVAL;		/* which the plain call complains of, too */
 	return may_wait && !(flags & O_NONBLOCK) ? put_waiting(c, sock, s) :
-						   put_what_fits(c, sock, s);
+						   put_what_fits(c, sock, s, may_wait);
 }

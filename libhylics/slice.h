@@ -75,7 +75,8 @@ void slice_forget(struct slice *s);
  * @c:		Entry of the socket, a pair
  * @sock:	Number
  * @s:		Slice; done with
- * @may_wait:	If the socket blocks: until it is in the pair, and then in the host's socket
+ * @may_wait:	If the socket blocks: until it is in the pair, and then in the host's socket. A call
+ *		that goes on with the marker of one that did not wait, waits for the pair alone
  *
  * Return: bytes in the pair, fewer only where a call that blocks was interrupted or has waited for
  * SO_SNDTIMEO, or one that does not found the pair full; -errno if none: -EAGAIN, -EINTR, or
