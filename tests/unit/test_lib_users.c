@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -25,6 +26,7 @@
 
 #define SIZE ((off_t)WORLD_FILE_BYTES)
 #define BIG ((size_t)256 << 10)
+#define NOBODY 65534
 
 static struct world world;
 
@@ -392,6 +394,57 @@ static void same_socket(void)
 		    "two threads, one socket: %llu bytes", (unsigned long long)got);
 }
 
+/* -- who may not be looked at -- */
+
+enum { MOVED, STAYED, CANNOT_HIDE, BROKEN };
+
+static void *wait_for_ever(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* As a server that has changed its user: what its threads do is for root to see. */
+static bool hide(void)
+{
+	return (geteuid() != 0 || setresuid(NOBODY, NOBODY, NOBODY) == 0) &&
+	       prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+static int first_of_hidden(bool threads)
+{
+	int client, sock = world_nonblock_pair(&client);
+	pthread_t thread;
+
+	/* joins: who is nobody may not be let in */
+	if (first(sock) != (ssize_t)BIG || !world_is_moved(sock))
+		return BROKEN;
+	if (!hide())
+		return CANNOT_HIDE;
+	if (threads && pthread_create(&thread, NULL, wait_for_ever, NULL) != 0)
+		return BROKEN;
+	sock = world_nonblock_pair(&client);
+	if (first(sock) <= 0)
+		return BROKEN;
+	return world_is_moved(sock) ? MOVED : STAYED;
+}
+
+static void hidden(const char *what, bool threads, int want)
+{
+	pid_t pid = probe_fork();
+	int got;
+
+	if (pid == 0)
+		_exit(first_of_hidden(threads));
+	got = probe_join(pid);
+	if (got == CANNOT_HIDE)
+		probe_skip(what, "the user cannot be changed");
+	else
+		probe_check(got == want, "%s", what);
+}
+
 /* -- children -- */
 
 static _Noreturn void in_child(int moved)
@@ -573,6 +626,9 @@ int main(void)
 	thread_inside("select()", sleep_in_read_select, false);
 	thread_inside("select() for urgent bytes", sleep_in_select, true);
 	thread_elsewhere();
+	hidden("moved: of a process with one thread that may not be looked at", false, MOVED);
+	hidden("not moved: where it has another, of which nobody knows what it is at", true,
+	       STAYED);
 	many_threads();
 	same_socket();
 	fork_after_the_move();
