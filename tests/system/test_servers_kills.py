@@ -135,7 +135,8 @@ class Place:
     def kill(self, who):
         """kill -9; whoever is to come back by itself has done so when this returns."""
         pids = self.offload.pids("agent" if who in ("agent", "holder") else "keeper")
-        with Ends([pids[0] if who in ("holder", "keeper") else pids[1]]):
+        # an agent goes with its holder, a worker brings connections home when its keeper has gone
+        with Ends({"holder": pids, "keeper": pids[:1]}.get(who, pids[1:2])):
             if who in ("holder", "keeper"):
                 getattr(self.offload, "agent" if who == "holder" else who).kill()
             else:
@@ -214,7 +215,7 @@ def test_hylicsd_killed_under_downloads(stack, kind, beside, _again):
     before = {who: pid_on_host(host, who) for who in ("keeper", "worker")}
     host.kill()
     if beside == "agent":
-        place.offload.kill_child(beside)
+        place.kill(beside)
     elif beside:
         os.kill(before[beside], signal.SIGKILL)
     is_served(place, server)
