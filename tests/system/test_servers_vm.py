@@ -17,8 +17,9 @@ import time
 
 import pytest
 from asking import (EMPTY, HUGE, KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Tally, asking,
-                    conditional, each_alone, mixed, one_by_one, pipelined, ranged, some_range)
-from test_servers import ask_with_wrk, logged, moving, show
+                    conditional, each_alone, mixed, one_by_one, pipelined, ranged, show,
+                    some_range)
+from test_servers import ask_with_wrk, logged, moving
 
 from hylab import wall
 from hylab.fetch import Ask, together
@@ -193,7 +194,7 @@ def ask_and_leave(place, server):
     with offload.watch(port=server.port) as seen:
         together([*(functools.partial(leave, seed) for seed in range(CONNECTIONS)), stay],
                  WITHIN_S)
-        lines = sorted(server.wait_log(FEW + stays))
+        lines = sorted(server.wait_log(FEW + stays, WITHIN_S))
     # while one whose client has left still ends, it is known to somebody
     place.offload.wait_counts(lambda counts: counts["live"] == 0)
     whole = [line for line in lines if int(line[2]) == size]
