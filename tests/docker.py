@@ -8,15 +8,14 @@
         /usr/bin/python3 -B tests/docker.py /tmp/dk
 
 Nothing is installed: in the guest the folder is laid over /usr, which is the machine's own. The
-image is a tree of a few files, with which lighttpd of /usr runs. It ends with
-0 if every byte was right, and what moved, or stayed and with which reason, is as in CASES.
+image is a tree of a few files, with which lighttpd of /usr runs. It ends with 0 if every byte was
+right, and what moved, or stayed and with which reason, is as in CASES.
 """
 
 import contextlib
 import dataclasses
 import io
 import json
-import random
 import sys
 import tarfile
 
