@@ -166,6 +166,7 @@ def test_answers_and_log_are_as_plain_and_the_host_sends(place, kind):
     show(f"{kind}, {COUNT} of each", **sent)
     for what, value in plain.items():
         assert value == ours[what], what
+    assert plain["rst"] == [0, 0]
     assert plainly["by_host"] == 0
     # as if the host had sent all of the small ones
     assert sent["by_host"] - sent["small"] >= LEAST_SHARE * sent["large"], sent
