@@ -70,11 +70,12 @@ def grown(offload, before):
 
 
 def moved_and_home(more, least=CONNECTIONS * REQUESTS // 2):
-    """Every connection has moved, many did so again, and most came home in the middle of answers.
+    """Every connection has moved, in the long form often again; most came home within answers.
 
-    An answer that begins right behind a way home may be served in the guest.
+    An answer that begins right behind a way home may be served in the guest: how many are is the
+    machine's to say.
     """
-    assert more["moved"] > least, more
+    assert more["moved"] >= least, more
     assert more["homed"] >= least * 3 // 4, more
     assert more["reset_by_us"] == more["faults"] == 0, more
 
