@@ -20,6 +20,7 @@
 #include "common/own.h"
 
 #define KEEPALIVE_ID 0
+#define LAST_ID UINT32_MAX		/* chan_finish() */
 
 static const char *const state_names[] = { "closed", "listening", "greeting", "up" };
 
@@ -47,6 +48,15 @@ static void pause_before_open(struct chan *c)
 	c->open_pause_ms *= 2;
 }
 
+static void finish(struct chan *c)
+{
+	void (*finished)(void *object) = c->finished;
+
+	c->finished = NULL;
+	if (finished)
+		finished(c->object);
+}
+
 /* The stream is given up; whatever was under way is told so. */
 static void end_session(struct chan *c, const char *why)
 {
@@ -62,6 +72,7 @@ static void end_session(struct chan *c, const char *why)
 	if (was_up) {
 		hy_log_limited(c->log, &c->life_rate, HY_LOG_INFO, "channel down: %s", why);
 		c->ops->down(c->object, why);
+		finish(c);
 	}
 	if (c->over)
 		return;		/* the owner has closed it, perhaps in done() or down() */
@@ -188,6 +199,7 @@ static void meet(struct chan *c, const struct msg_hello *peer)
 		hy_log_limited(c->log, &c->life_rate, HY_LOG_INFO,
 			       "channel down: the peer started anew");
 		c->ops->down(c->object, "the peer started anew");
+		finish(c);
 		if (c->over)
 			return;
 		start_greeting(c);
@@ -279,6 +291,11 @@ static const char *give_to_owner(struct chan *c, const struct message *m)
 {
 	if (m->info->type == MSG_PONG && m->id == KEEPALIVE_ID)
 		return NULL;
+	if (m->info->type == MSG_PONG && m->id == LAST_ID && c->last_asked) {
+		c->last_asked = false;
+		finish(c);
+		return NULL;
+	}
 	return c->ops->message(c->object, m) < 0 && c->fd >= 0 ? "message refused" : NULL;
 }
 
@@ -411,6 +428,18 @@ static void write_all(struct chan *c)
 	watch_for(c, left || loop_has_work(c));
 }
 
+/* A ping overtakes what waits in the other lanes, so it waits until nothing does. */
+static void ask_last(struct chan *c)
+{
+	const uint8_t *p;
+
+	if (!c->finished || c->last_asked || tx_next(&c->tx, &p) > 0)
+		return;
+	c->last_asked = true;
+	(void)tx_message(&c->tx, msg_info(MSG_PING), LAST_ID, NULL, 0);
+	write_all(c);
+}
+
 static void try_write(struct chan *c)
 {
 	/* a done() that sends: the round it was called from goes on with it */
@@ -418,6 +447,7 @@ static void try_write(struct chan *c)
 		return;
 	c->writing = true;
 	write_all(c);
+	ask_last(c);
 	c->writing = false;
 }
 
@@ -634,9 +664,20 @@ void chan_open_now(struct chan *c)
 	set_timer(c, 0);
 }
 
+int chan_finish(struct chan *c, void (*finished)(void *object))
+{
+	if (c->state != CHAN_UP)
+		return -ENOTCONN;
+	c->finished = finished;
+	c->last_asked = false;
+	try_write(c);
+	return 0;
+}
+
 void chan_close(struct chan *c)
 {
 	c->over = true;
+	c->finished = NULL;
 	say_bye(c, BYE_STOPPING, "the program ends");
 	if (c->fd >= 0)
 		end_session(c, "closed");

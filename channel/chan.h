@@ -49,6 +49,13 @@
  * the host this means that in message() one message of LANE_URGENT is always taken.
  *
  * chan_send() and chan_send_stream() may be called from up(), message(), room() and done().
+ *
+ * DOC: The last words
+ *
+ * What stands in a port is not yet heard: QEMU throws away what its guest has not read when the
+ * host's side of a port closes, and what waits in the lanes is lost with its process. Whoever has
+ * said something that nobody can find out otherwise asks with chan_finish() before it closes: when
+ * all is written, a ping; what was said before its pong was taken.
  */
 #ifndef CHANNEL_CHAN_H
 #define CHANNEL_CHAN_H
@@ -108,6 +115,8 @@ struct chan {
 	bool paused;			/* not reading: answers wait for the peer to read */
 	bool writing;			/* within try_write(), perhaps in a done() */
 	bool corked;			/* chan_uncork() will come, and write */
+	void (*finished)(void *object);	/* waits for the pong to the last ping; NULL: nobody */
+	bool last_asked;
 	uint32_t soak_got;
 	uint64_t heard_ms;		/* when the peer last sent anything */
 	uint64_t open_pause_ms;		/* before the next opening */
@@ -143,6 +152,15 @@ int chan_open(struct chan *c, const struct chan_config *cfg, const struct chan_o
 
 /* A pause before the next opening is over: there is news of the transport. */
 void chan_open_now(struct chan *c);
+
+/**
+ * chan_finish() - Be told when the peer has taken all that was said
+ * @c:		Channel; nothing more is to be sent
+ * @finished:	Called once from the loop, with the owner's object: then, or behind down()
+ *
+ * Return: 0, -ENOTCONN if nobody is there
+ */
+int chan_finish(struct chan *c, void (*finished)(void *object));
 
 /**
  * chan_close() - Say goodbye as far as the transport takes it at once, and give everything back

@@ -121,6 +121,7 @@
  */
 #define HY_WORKER_LEAVE_MS 10000
 #define HY_WORKER_LEAVE_MOST_MS 60000
+#define HY_WORKER_HEARD_MS 10000	/* that its guest has to hear the last of them, then */
 /* Until it asks whether its twin has no socket left: a little more than a TIME_WAIT. */
 #define HY_PRESENT_LOOK_MS 61000
 /* Copies that are restored one behind the other before each of them gets its first turn. */

@@ -11,7 +11,9 @@
  * and ends with code 0. It waits for the guest if it has no session, but not longer than
  * HY_WORKER_LEAVE_MS since the last one went, nor HY_WORKER_LEAVE_MOST_MS in all. What cannot go
  * home then (the guest refuses, the connection is half closed, nobody there) is left to whoever
- * keeps duplicates, and the code is not 0.
+ * keeps duplicates, and the code is not 0. If any went home it then waits until the guest has heard
+ * all of that (chan_finish()), HY_WORKER_HEARD_MS at most: the other side of a port may never read
+ * what stands in it when this one closes. Told a second time to end, it waits for nothing.
  *
  * A worker that is told to move nothing (common/moving.h) does the same and goes on: what is
  * offered is refused, what would not go home is asked again when it is told once more, or in the

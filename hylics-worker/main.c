@@ -97,9 +97,10 @@ struct worker {
 	struct chan chan;
 	struct measure measure;
 	struct moves moves;
-	struct ev_timer timeout;
+	struct ev_timer timeout;	/* of measuring; of the last words */
 	bool measuring, timed_out;
 	bool stayed;			/* connections could not go home */
+	bool ending;			/* nothing is left to do but to be heard */
 	int stats;
 };
 
@@ -177,12 +178,25 @@ static int start_measuring(struct worker *w, const struct values *v, struct hy_e
 
 /* -- moving -- */
 
-static void on_left(void *object, bool all_home)
+static void on_heard(void *object)
 {
 	struct worker *w = object;
 
-	w->stayed = !all_home;
 	ev_stop(&w->daemon.loop, HY_EXIT_OK);
+}
+
+/* A guest that does not know which connection is its own again leaves it asleep, and waits. */
+static void on_left(void *object, bool all_home)
+{
+	struct worker *w = object;
+	bool told_to_hurry = w->ending;
+
+	w->stayed = !all_home;
+	w->ending = true;
+	w->timeout = (struct ev_timer){ .fn = on_heard, .object = w };
+	if (told_to_hurry || !w->moves.count->homed || chan_finish(&w->chan, on_heard) < 0 ||
+	    ev_timer_set(&w->daemon.loop, &w->timeout, HY_WORKER_HEARD_MS) < 0)
+		on_heard(w);
 }
 
 static void on_stop(void *object)

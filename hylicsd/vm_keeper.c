@@ -23,7 +23,7 @@
 #define WORKER "hylics-worker"		/* as the kernel calls it */
 #define PIDS_MAX 64
 /* Its worker brings connections home. */
-#define KEEPER_STOP_MS (HY_WORKER_LEAVE_MOST_MS + 5000)
+#define KEEPER_STOP_MS (HY_WORKER_LEAVE_MOST_MS + HY_WORKER_HEARD_MS + 5000)
 #define ALONE_PAUSE_MS 5
 
 static int words_of(struct vm *vm, struct keeper_words *w, struct hy_err *e)

@@ -8,17 +8,19 @@ HYLICS_FIGURES=1: counts and times on standard error.
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import sys
 
 import newest
 import pytest
-from moving import LONG
+from moving import LONG, children, is_stopped
 from test_move import good, silent_about_resets
 
 from hylab import wall
 from hylab.offload import LIBRARY
 from hylab.offload_vm import Job, Machine, OffloadVm
+from hylab.wait import wait_for
 
 PORT = 8080
 FILE_BYTES = 8 << 20
@@ -36,9 +38,9 @@ def _machine():
 
 
 @contextlib.contextmanager
-def serving(machine, **options):
+def serving(machine, keeper_fault=None, **options):
     """Offload for the VM and a server in it; (offload, file)."""
-    with OffloadVm(machine, **options) as offload:
+    with OffloadVm(machine, **options).faults(keeper=keeper_fault) as offload:
         file = offload.file("body", FILE_BYTES)
         offload.serve(PORT, file, "hylics", "--nonblock")
         yield offload, file
@@ -58,6 +60,15 @@ def show(name, said, counts, seen=None):
         figures[f"retransmitted_{way}"] = seen[way]["retransmitted"]
         figures[f"rst_{way}"] = seen[way]["rst"]
     print(f"# {name}: {json.dumps(figures)}", file=sys.stderr)
+
+
+def waits_or_is_gone(pid):
+    """Whether a process that was stopped went on to where it waits, or to its end."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] in "SZX"
 
 
 @pytest.mark.parametrize("family, share, addresses", [
@@ -114,6 +125,24 @@ def test_drain_in_the_middle_of_transfers(machine):
                 said = good(client.verdict())
         show("drain", said, offload.counts(), seen)
     silent_about_resets(seen)
+
+
+def test_a_guest_hears_of_the_last_that_comes_home_however_late(machine):
+    """A port whose host's side has closed throws away what its guest has not read."""
+    with serving(machine, keeper_fault="home.done:stop") as (offload, file):
+        with offload.asking(PORT, file, "--bytes", "8M", "--read-rate", "4M") as client:
+            offload.wait_counts(lambda counts: counts["moved"] == 1)
+            worker, = children(offload.keeper.pid)
+            offload.keeper.kill(signal.SIGTERM)
+            wait_for(lambda: is_stopped(worker), "a worker that is about to say it")
+            machine.vm.pause()
+            try:
+                os.kill(worker, signal.SIGCONT)
+                wait_for(lambda: waits_or_is_gone(worker), "a worker that has said it")
+            finally:
+                machine.vm.resume()
+            assert offload.keeper.wait_end() == 0
+            good(client.verdict())
 
 
 def test_what_was_accepted_leaves_the_host_while_the_guest_stands_still(machine):

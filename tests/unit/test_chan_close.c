@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_chan_close.c - an owner may close its channel from within anything the channel calls
+ * test_chan_close.c - an owner may close its channel from within anything; the last words are heard
  *
  * Runs in: the unit tests
  * Reads from: no untrusted input
@@ -261,6 +261,94 @@ static void closing_twice_is_closing(void **state)
 	raw_expect_end(&raw);
 }
 
+/* -- the last words -- */
+
+#define LAST_PING UINT32_MAX
+
+static int finishes;
+
+static void finished(void *object)
+{
+	assert_ptr_equal(object, &host);
+	finishes++;
+}
+
+static void open_and_finish(void)
+{
+	finishes = 0;
+	open_host();
+	assert_int_equal(chan_finish(&host.chan, finished), 0);
+}
+
+static void they_are_heard_behind_all_others(void **state)
+{
+	static const uint8_t bytes[1000];
+	int said = 0, heard = 0;
+	struct frame f;
+
+	(void)state;
+	finishes = 0;
+	open_host();
+	while (chan_send(&host.chan, MSG_UP, 1, bytes, sizeof(bytes)) == 0)
+		said++;
+	assert_int_equal(chan_finish(&host.chan, finished), 0);
+	do {
+		RUN_UNTIL(raw_take(&raw, &f));
+		heard += f.type == MSG_UP;
+	} while (f.type != MSG_PING);
+	assert_int_equal(heard, said);
+	assert_int_equal(f.id, LAST_PING);
+	world_settle();
+	assert_int_equal(finishes, 0);
+	raw_send(&raw, MSG_PONG, LAST_PING, NULL, 0);
+	RUN_UNTIL(finishes == 1);
+	assert_int_equal(host.messages, 0);
+	chan_close(&host.chan);
+	assert_int_equal(finishes, 1);
+}
+
+static void a_pong_that_nobody_asked_for_ends_nothing(void **state)
+{
+	struct frame f;
+
+	(void)state;
+	open_and_finish();
+	raw_send(&raw, MSG_PONG, 0, NULL, 0);
+	raw_send(&raw, MSG_PONG, 1, NULL, 0);
+	RUN_UNTIL(host.messages == 1);
+	raw_expect(&raw, MSG_PING, &f);
+	assert_int_equal(finishes, 0);
+}
+
+static void nobody_is_left_to_hear_them(void **state)
+{
+	(void)state;
+	open_and_finish();
+	raw_close(&raw);
+	RUN_UNTIL(host.downs == 1);
+	assert_int_equal(finishes, 1);
+	assert_int_equal(chan_finish(&host.chan, finished), -ENOTCONN);
+}
+
+static void who_starts_anew_has_not_heard_them(void **state)
+{
+	(void)state;
+	open_and_finish();
+	raw.epoch = 0x2000;
+	raw_hello(&raw, 0);
+	RUN_UNTIL(host.downs == 1);
+	assert_int_equal(finishes, 1);
+}
+
+static void closing_waits_for_nobody(void **state)
+{
+	(void)state;
+	open_and_finish();
+	chan_close(&host.chan);
+	check_closed(&host);
+	assert_int_equal(finishes, 0);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_open, world_close)
 
 int main(void)
@@ -279,6 +367,11 @@ int main(void)
 		WORLD_TEST(closing_from_done_when_the_stream_ends),
 		WORLD_TEST(closing_from_done_when_the_peer_starts_anew),
 		WORLD_TEST(closing_twice_is_closing),
+		WORLD_TEST(they_are_heard_behind_all_others),
+		WORLD_TEST(a_pong_that_nobody_asked_for_ends_nothing),
+		WORLD_TEST(nobody_is_left_to_hear_them),
+		WORLD_TEST(who_starts_anew_has_not_heard_them),
+		WORLD_TEST(closing_waits_for_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
