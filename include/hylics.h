@@ -58,7 +58,8 @@ enum hylics_reason {
 	HYLICS_KERNEL_MISMATCH = 22,
 	HYLICS_ERROR = 23,
 	HYLICS_CANCELLED = 24,
-	HYLICS_SANDBOXED = 25
+	HYLICS_SANDBOXED = 25,
+	HYLICS_UNSEEN_THREADS = 26
 };
 
 /* New fields are added at the end only. */

@@ -265,6 +265,14 @@ static int swap_in(struct lib_area *a, struct lib_conn *c, const struct first *f
 	return rc;
 }
 
+/* What users_find() could not find out, or found. */
+static enum move_reason refusal_of(int rc)
+{
+	if (rc == -EACCES)
+		return MOVE_UNSEEN_THREADS;
+	return rc == -EBUSY ? MOVE_SHARED_DESCRIPTOR : MOVE_ERROR;
+}
+
 static enum move_reason give(struct lib_area *a, struct lib_conn *c, const struct first *f)
 {
 	struct users u;
@@ -274,7 +282,7 @@ static enum move_reason give(struct lib_area *a, struct lib_conn *c, const struc
 		return page_says(a);
 	rc = users_find(f->sock, lib_agent()->fd, &u);
 	if (rc < 0)
-		return rc == -EBUSY ? MOVE_SHARED_DESCRIPTOR : MOVE_ERROR;
+		return refusal_of(rc);
 	slot = take_slot(a);
 	if (slot < 0)
 		return MOVE_LIMIT_CONNECTIONS;

@@ -42,7 +42,9 @@ SAME(KERNEL_MISMATCH);
 SAME(ERROR);
 SAME(CANCELLED);
 SAME(SANDBOXED);
-_Static_assert((int)HYLICS_SANDBOXED + 1 == (int)MOVE_REASONS, "a reason hylics.h does not know");
+SAME(UNSEEN_THREADS);
+_Static_assert((int)HYLICS_UNSEEN_THREADS + 1 == (int)MOVE_REASONS,
+	       "a reason hylics.h does not know");
 
 /* What the agent says of a pair; one that another agent took is with whoever has it now. */
 static void tell_pair(const struct lib_conn *c, struct hylics_status *s)

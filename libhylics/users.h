@@ -37,7 +37,8 @@ struct users {
  * Return: 0, -EBUSY if there is somebody who cannot be told: another number for the socket, an
  * epoll that watches it by another number or has delivered its one event (EPOLLONESHOT), more
  * epolls than HY_LIB_EPOLLS_MAX, a thread inside a system call with it, the parent with the same
- * number, an io_uring of this process; -errno if it cannot be found out
+ * number, an io_uring of this process; -EACCES if there are threads of which this process may not
+ * be told what they are at; -errno if it cannot be found out
  */
 int users_find(int sock, int stranger, struct users *u);
 

@@ -35,6 +35,7 @@ static const char *const mends[MOVE_REASONS] = {
 	[MOVE_ERROR] = "look into the agent's log and the worker's",
 	[MOVE_CANCELLED] = "look why the host answers late: its CPU may be short",
 	[MOVE_SANDBOXED] = "nothing to do, or start the program without its filter",
+	[MOVE_UNSEEN_THREADS] = "let the program be looked at (apache: CoreDumpDirectory)",
 };
 
 const char *move_reason_mend(unsigned int reason)

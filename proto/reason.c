@@ -34,6 +34,7 @@ static const char *const names[MOVE_REASONS] = {
 	[MOVE_ERROR] = "error",
 	[MOVE_CANCELLED] = "cancelled",
 	[MOVE_SANDBOXED] = "sandboxed",
+	[MOVE_UNSEEN_THREADS] = "unseen-threads",
 };
 
 const char *move_reason_name(unsigned int reason)

@@ -416,6 +416,7 @@ static bool hide(void)
 static int first_of_hidden(bool threads)
 {
 	int client, sock = world_nonblock_pair(&client);
+	struct hylics_status s;
 	pthread_t thread;
 
 	/* joins: who is nobody may not be let in */
@@ -428,7 +429,10 @@ static int first_of_hidden(bool threads)
 	sock = world_nonblock_pair(&client);
 	if (first(sock) <= 0)
 		return BROKEN;
-	return world_is_moved(sock) ? MOVED : STAYED;
+	if (world_is_moved(sock))
+		return MOVED;
+	return hylics_status(sock, &s, sizeof(s)) == 0 && s.reason == HYLICS_UNSEEN_THREADS ?
+	       STAYED : BROKEN;
 }
 
 static void hidden(const char *what, bool threads, int want)
