@@ -189,13 +189,15 @@ static void on_heard(void *object)
 static void on_left(void *object, bool all_home)
 {
 	struct worker *w = object;
-	bool told_to_hurry = w->ending;
 
 	w->stayed = !all_home;
+	if (w->ending || !w->moves.count->homed || chan_finish(&w->chan, on_heard) < 0) {
+		on_heard(w);
+		return;
+	}
 	w->ending = true;
 	w->timeout = (struct ev_timer){ .fn = on_heard, .object = w };
-	if (told_to_hurry || !w->moves.count->homed || chan_finish(&w->chan, on_heard) < 0 ||
-	    ev_timer_set(&w->daemon.loop, &w->timeout, HY_WORKER_HEARD_MS) < 0)
+	if (ev_timer_set(&w->daemon.loop, &w->timeout, HY_WORKER_HEARD_MS) < 0)
 		on_heard(w);
 }
 
