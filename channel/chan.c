@@ -14,6 +14,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "channel/answer.h"
 #include "channel/door.h"
 #include "common/clock.h"
 #include "common/fault.h"
@@ -235,7 +236,7 @@ static const char *take_hello(struct chan *c, const struct message *m)
 	return NULL;
 }
 
-/* -- messages the channel itself answers -- */
+/* -- messages -- */
 
 static const char *take_bye(struct chan *c, const struct message *m)
 {
@@ -248,42 +249,6 @@ static const char *take_bye(struct chan *c, const struct message *m)
 	/* in the greeting it may be meant for a predecessor; if not, the stream ends by itself */
 	if (c->state == CHAN_UP)
 		end_session(c, "the peer said goodbye");
-	return NULL;
-}
-
-static const char *take_ping(struct chan *c, const struct message *m)
-{
-	/* room was made sure of before the frame was taken */
-	(void)tx_message(&c->tx, msg_info(MSG_PONG), m->id, m->payload, m->len);
-	return NULL;
-}
-
-static const char *take_credit(struct chan *c, const struct message *m)
-{
-	uint64_t bytes;
-
-	if (msg_count_decode(m->payload, m->len, &bytes) < 0 || tx_credit(&c->tx, bytes) < 0)
-		return "credit for more than was sent";
-	return NULL;
-}
-
-static void send_count(struct chan *c, enum msg_type type, uint32_t id, uint64_t bytes)
-{
-	uint8_t buf[MSG_COUNT_LEN];
-
-	msg_count_encode(bytes, buf, sizeof(buf));
-	(void)tx_message(&c->tx, msg_info((uint16_t)type), id, buf, sizeof(buf));
-}
-
-static const char *take_soak(struct chan *c, const struct message *m)
-{
-	if (m->offset)
-		hy_fault(FAULT_SOAK_MIDDLE);
-	c->soak_got += m->len;
-	if (m->offset + m->len == m->total) {
-		send_count(c, MSG_SOAK_DONE, m->id, c->soak_got);
-		c->soak_got = 0;
-	}
 	return NULL;
 }
 
@@ -301,25 +266,19 @@ static const char *give_to_owner(struct chan *c, const struct message *m)
 
 static const char *dispatch(struct chan *c, const struct message *m)
 {
-	static const char *(*const own[])(struct chan *, const struct message *) = {
-		[MSG_BYE] = take_bye,
-		[MSG_PING] = take_ping,
-		[MSG_CREDIT] = take_credit,
-		[MSG_SOAK] = take_soak,
-	};
 	const char *fault;
 
 	if (m->info->type == MSG_HELLO)
 		return take_hello(c, m);
+	if (m->info->type == MSG_BYE)
+		return take_bye(c, m);
 	/* a port still holds what was said to this side's predecessor */
-	if (c->state != CHAN_UP && m->info->type != MSG_BYE)
+	if (c->state != CHAN_UP)
 		return NULL;
-	if (m->info->type < sizeof(own) / sizeof(own[0]) && own[m->info->type])
-		fault = own[m->info->type](c, m);
-	else
+	if (!chan_answer(c, m, &fault))
 		fault = give_to_owner(c, m);
 	if (!fault && m->info->lane == LANE_BULK && c->fd >= 0)
-		send_count(c, MSG_CREDIT, 0, m->len);
+		chan_answer_taken(c, m);
 	return fault;
 }
 

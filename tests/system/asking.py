@@ -5,10 +5,15 @@ import contextlib
 import json
 import os
 import random
+import signal
 import sys
 
-from hylab.fetch import Ask, Fetcher
+import pytest
 
+from hylab.fetch import Ask, Fetcher
+from hylab.servers import KINDS, Site
+
+FIRST_PORT = 8080
 KB, MB = 1 << 10, 1 << 20
 # Of long form: 10,000 requests of up to 1 GB for each server.
 REQUESTS = int(os.environ.get("HYLICS_REQUESTS", "80"))
@@ -20,6 +25,33 @@ SIZES = {"1k": KB, "3000": 3000, "16k": 16 * KB, "64k": 64 * KB + 1, "100k": 100
          "5m": 5 * MB + 17, "32m": 32 * MB}
 HUGE = {"100m": 100 * MB, "1g": 1 << 30}
 EMPTY = {"empty": 0}
+
+
+class Served:
+    """A guest with a site, whose servers have a port of their own each."""
+
+    def __init__(self, offload):
+        self.offload = offload
+        self.site = Site(offload)
+        self._port = FIRST_PORT
+
+    @contextlib.contextmanager
+    def server(self, kind, mode, **options):
+        """One of the servers, on the next port."""
+        if KINDS[kind].missing():
+            pytest.skip(KINDS[kind].missing())
+        self._port += 1
+        server = self.site.start(kind, self._port, mode, **options)
+        try:
+            yield server
+            assert server.process.alive(), server.errors()
+        finally:
+            server.process.kill(signal.SIGTERM)
+            server.process.wait_end()
+
+    def counts(self):
+        """The worker's, at rest."""
+        return self.offload.settled()
 
 
 def show(name, **figures):

@@ -20,17 +20,16 @@ import subprocess
 import time
 
 import pytest
-from asking import (KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Tally, asking, conditional,
+from asking import (KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Served, Tally, asking, conditional,
                     each_alone, every_kind, files, mixed, one_by_one, pipelined, show)
 
 from hylab import wall
 from hylab.fetch import Ask, Cut, together
 from hylab.net import Net
 from hylab.offload import Offload
-from hylab.servers import KINDS, MODES, Site
+from hylab.servers import KINDS, MODES
 from hylab.wait import PATIENCE_S, wait_for
 
-PORT = 8080
 CONNECTIONS = 4
 ANEW = 100
 SHARE_BYTES = 3 << 30 if LONG else 1 << 30
@@ -45,34 +44,14 @@ WRK_ANSWERS = REQUESTS if LONG else 300
 WRK_FILES = ("3000", "100k", "300k", "1m1")
 
 
-class Place:
+class Place(Served):
     """The guest and its site, for all tests of the file."""
 
     def __init__(self, stack):
         net = stack.enter_context(Net.bridge_uplink(spaces=1))
-        self.offload = stack.enter_context(Offload(net, net.guests[0], share_bytes=SHARE_BYTES))
-        self.site = Site(self.offload)
+        super().__init__(stack.enter_context(Offload(net, net.guests[0],
+                                                     share_bytes=SHARE_BYTES)))
         files(self.site)
-        self._port = PORT
-
-    @contextlib.contextmanager
-    def server(self, kind, mode, **options):
-        """One of the servers, on a port of its own."""
-        why = KINDS[kind].missing()
-        if why:
-            pytest.skip(why)
-        self._port += 1
-        server = self.site.start(kind, self._port, mode, **options)
-        try:
-            yield server
-            assert server.process.alive(), server.errors()
-        finally:
-            server.process.kill(signal.SIGTERM)
-            server.process.wait_end()
-
-    def counts(self):
-        """The worker's, at rest."""
-        return self.offload.settled()
 
 
 @pytest.fixture(name="place", scope="module")

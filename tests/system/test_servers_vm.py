@@ -7,16 +7,14 @@ HYLICS_REQUESTS=1000: so many requests of each kind, of a server of each kind, f
 HYLICS_FIGURES=1: counts on standard error.
 """
 
-import contextlib
 import functools
 import hashlib
 import random
-import signal
 import subprocess
 import time
 
 import pytest
-from asking import (EMPTY, HUGE, KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Tally, asking,
+from asking import (EMPTY, HUGE, KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Served, Tally, asking,
                     conditional, each_alone, mixed, one_by_one, pipelined, ranged, show,
                     some_range)
 from test_servers import ask_with_wrk, logged, moving
@@ -24,9 +22,8 @@ from test_servers import ask_with_wrk, logged, moving
 from hylab import wall
 from hylab.fetch import Ask, together
 from hylab.offload_vm import Machine, OffloadVm
-from hylab.servers import KINDS, MODES, Site
+from hylab.servers import MODES
 
-PORT = 8080
 CONNECTIONS = 4
 # One process, processes, a process for each connection, a thread for each connection.
 SERVERS = ("lighttpd", "nginx", "prefork", "worker") if LONG else ("lighttpd",)
@@ -43,33 +40,14 @@ WRK_FILES = ("1k", "100k", "300k", "1m1")
 WITHIN_S = 3000 if LONG else 300
 
 
-class Place:
+class Place(Served):
     """The guest and its site, for all tests of the file."""
 
     def __init__(self, machine, offload):
-        self.machine, self.offload = machine, offload
-        self.site = Site(offload)
+        super().__init__(offload)
+        self.machine = machine
         for name, size in {**FILES, **EMPTY}.items():
             self.site.file(name, size)
-        self._port = PORT
-
-    @contextlib.contextmanager
-    def server(self, kind, mode):
-        """One of the servers, on a port of its own."""
-        if KINDS[kind].missing():
-            pytest.skip(KINDS[kind].missing())
-        self._port += 1
-        server = self.site.start(kind, self._port, mode)
-        try:
-            yield server
-            assert server.process.alive(), server.errors()
-        finally:
-            server.process.kill(signal.SIGTERM)
-            server.process.wait_end()
-
-    def counts(self):
-        """The worker's, at rest."""
-        return self.offload.settled()
 
 
 @pytest.fixture(name="place", scope="module")
