@@ -7,11 +7,12 @@ import os
 import random
 import signal
 import sys
+import time
 
 import pytest
 
 from hylab.fetch import Ask, Fetcher
-from hylab.servers import KINDS, Site
+from hylab.servers import KINDS, MODES, Site
 
 FIRST_PORT = 8080
 KB, MB = 1 << 10, 1 << 20
@@ -48,6 +49,16 @@ class Served:
         finally:
             server.process.kill(signal.SIGTERM)
             server.process.wait_end()
+
+    def both(self, kind, ask, **options):
+        """ask(server), plain and under Hylics: {mode: what it returned}."""
+        found = {}
+        for mode in MODES:
+            with self.server(kind, mode, **options) as server:
+                began = time.monotonic()
+                found[mode] = ask(server)
+                show(f"{kind} {mode}", seconds=round(time.monotonic() - began, 1))
+        return found
 
     def counts(self):
         """The worker's, at rest."""
@@ -148,6 +159,20 @@ class Tally:
         """What an access log has to say of it, but for the order."""
         return sorted((answer.ask.method, answer.ask.name, str(answer.status))
                       for answer in self.answers)
+
+
+def volumes(tallies, before, after):
+    """Bytes of files that came, and how many the host sent by its counts before and after."""
+    return {"answers": sum(len(tally.answers) for tally in tallies),
+            "large_bytes": sum(tally.large_bytes for tally in tallies),
+            "small_bytes": sum(tally.small_bytes for tally in tallies),
+            "by_host": after["bytes_file"] - before["bytes_file"],
+            "moved": after["moved"] - before["moved"]}
+
+
+def is_nearly_all_by_host(sent):
+    """Of large files, even if the host had sent all of the small ones."""
+    return sent["by_host"] - sent["small_bytes"] >= LEAST_SHARE * sent["large_bytes"]
 
 
 @contextlib.contextmanager

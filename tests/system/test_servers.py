@@ -20,8 +20,9 @@ import subprocess
 import time
 
 import pytest
-from asking import (KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Served, Tally, asking, conditional,
-                    each_alone, every_kind, files, mixed, one_by_one, pipelined, show)
+from asking import (KB, LONG, MB, REQUESTS, SIZES, Served, Tally, asking, conditional, each_alone,
+                    every_kind, files, is_nearly_all_by_host, mixed, one_by_one, pipelined, show,
+                    volumes)
 
 from hylab import wall
 from hylab.fetch import Ask, Cut, together
@@ -69,15 +70,6 @@ def there(kinds=KINDS):
     return found
 
 
-def both(place, kind, ask, **options):
-    """ask(server), plain and under Hylics: {mode: what it returned}."""
-    found = {}
-    for mode in MODES:
-        with place.server(kind, mode, **options) as server:
-            found[mode] = ask(server)
-    return found
-
-
 def logged(server, answers):
     """Its access log, sorted; complete, and its bytes are those that came."""
     found = server.wait_log(len(answers))
@@ -116,7 +108,7 @@ def ask_every_kind(place, server):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_of_every_kind(place, kind):
-    found = both(place, kind, functools.partial(ask_every_kind, place))
+    found = place.both(kind, functools.partial(ask_every_kind, place))
     for plain, ours in zip(*(found[mode] for mode in MODES)):
         assert plain == ours
 
@@ -150,25 +142,20 @@ def ask_mixed(place, server):
     lines = logged(server, [answer for tally in tallies for answer in tally.answers])
     # of gigabytes the watch may miss some: the client's kernel counts as well
     return told, lines, [seen[way]["rst"] for way in ("in", "out")] + list(resets.values()), {
-        "watched": seen["complete"],
-        "large_bytes": sum(tally.large_bytes for tally in tallies),
-        "small_bytes": sum(tally.small_bytes for tally in tallies),
-        "by_host": after["bytes_file"] - before["bytes_file"],
-        "moved": after["moved"] - before["moved"]}
+        "watched": seen["complete"], **volumes(tallies, before, after)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_mixed_sizes_on_connections_that_stay(place, kind):
     """As plain, and nearly all bytes of large files are sent by the host."""
-    found = both(place, kind, functools.partial(ask_mixed, place))
+    found = place.both(kind, functools.partial(ask_mixed, place))
     plain, ours = (found[mode] for mode in MODES)
     assert plain[:3] == ours[:3]
     assert not any(plain[2])
     assert plain[3]["by_host"] == 0
     sent = ours[3]
     show(f"{kind}, mixed", **sent)
-    # as if the host had sent all of the small ones
-    assert sent["by_host"] - sent["small_bytes"] >= LEAST_SHARE * sent["large_bytes"], sent
+    assert is_nearly_all_by_host(sent), sent
 
 
 # --- clients that do not behave -------------------------------------------------------------------
@@ -208,7 +195,7 @@ def ask_and_leave(place, server):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_downloads_that_are_left(place, kind):
-    found = both(place, kind, functools.partial(ask_and_leave, place))
+    found = place.both(kind, functools.partial(ask_and_leave, place))
     plain, ours = (found[mode] for mode in MODES)
     assert plain == ours
 

@@ -39,6 +39,7 @@ DOWNLOADS = 100 if LONG else 20
 FILE_BYTES = 6 * MB
 RUNNING = "2M"      # a second: what each of one half of them takes
 KILLS, COMING = (20, 16) if LONG else (3, 8)
+MOVES_BETWEEN = 6
 CROWD_S = 3600
 # What curl says of a transfer that did not end as it should: a short body, a reset.
 PARTIAL, RECV_ERROR = 18, 56
@@ -173,6 +174,13 @@ def are_whole(ended, killed):
     assert killed & {"agent", "keeper", "holder"} or not any(running), ended
 
 
+def net_for(stack, kind):
+    """A network for a guest with such a server."""
+    if KINDS[kind].missing():
+        pytest.skip(KINDS[kind].missing())
+    return stack.enter_context(Net.bridge_uplink(spaces=1))
+
+
 def under_way(stack, place, kind):
     """A server and its downloads, all of them moved."""
     server = place.site.start(kind, PORT, MODES[1])
@@ -188,9 +196,7 @@ def under_way(stack, place, kind):
 @pytest.mark.parametrize("kind", SERVERS)
 def test_killed_under_downloads(stack, kind, who, _again):
     """Worker and agent come back and go on; without keeper or holder what was moved may end."""
-    if KINDS[kind].missing():
-        pytest.skip(KINDS[kind].missing())
-    net = stack.enter_context(Net.bridge_uplink(spaces=1))
+    net = net_for(stack, kind)
     place = Place(stack.enter_context(Offload(net, net.guests[0])))
     server, downloads = under_way(stack, place, kind)
     place.kill(who)
@@ -213,9 +219,7 @@ def lead_to(path, top):
 @pytest.mark.parametrize("kind", SERVERS)
 def test_hylicsd_killed_under_downloads(stack, kind, beside, _again):
     """Nobody notices: not who is under way, nor who comes before it is back, nor who comes then."""
-    if KINDS[kind].missing():
-        pytest.skip(KINDS[kind].missing())
-    net = stack.enter_context(Net.bridge_uplink(spaces=1))
+    net = net_for(stack, kind)
     host = Hylicsd(node=net.host)
     stack.callback(host.close)
     host.start()
@@ -289,9 +293,7 @@ class Crowd:
 @pytest.mark.parametrize("kind", SERVERS if LONG else SERVERS[:1])
 def test_killed_while_clients_come_and_go(stack, kind, who, _again):
     """At any step of many moves at once, again and again: whole answers, or resets."""
-    if KINDS[kind].missing():
-        pytest.skip(KINDS[kind].missing())
-    net = stack.enter_context(Net.bridge_uplink(spaces=1))
+    net = net_for(stack, kind)
     place = Place(stack.enter_context(Offload(net, net.guests[0])))
     for name, size in SIZES.items():
         place.site.file(name, size)
@@ -302,9 +304,10 @@ def test_killed_while_clients_come_and_go(stack, kind, who, _again):
         for _ in range(KILLS):
             wait_for(lambda: pid_of(place.offload, who), who)
             has_session(place.offload)
-            before = place.offload.counts()["moved"]
-            place.offload.wait_counts(lambda counts, before=before: counts["moved"] != before)
-            time.sleep(chance.random() / 10)    # any step of any of them
+            # at any step of any of them
+            for _ in range(chance.randrange(1, MOVES_BETWEEN)):
+                before = place.offload.counts()["moved"]
+                place.offload.wait_counts(lambda counts, before=before: counts["moved"] != before)
             place.kill(who)
             is_served(place, server)
     show(f"{kind}, {who}", whole=crowd.whole, **crowd.cut)

@@ -11,12 +11,11 @@ import functools
 import hashlib
 import random
 import subprocess
-import time
 
 import pytest
-from asking import (EMPTY, HUGE, KB, LEAST_SHARE, LONG, MB, REQUESTS, SIZES, Served, Tally, asking,
-                    conditional, each_alone, mixed, one_by_one, pipelined, ranged, show,
-                    some_range)
+from asking import (EMPTY, HUGE, KB, LONG, MB, REQUESTS, SIZES, Served, Tally, asking, conditional,
+                    each_alone, is_nearly_all_by_host, mixed, one_by_one, pipelined, ranged, show,
+                    some_range, volumes)
 from test_servers import ask_with_wrk, logged, moving
 
 from hylab import wall
@@ -55,17 +54,6 @@ def _place():
     wall.require()
     with Machine(share_bytes=SHARE_BYTES) as machine, OffloadVm(machine) as offload:
         yield Place(machine, offload)
-
-
-def both(place, kind, ask):
-    """ask(server), plain and under Hylics: {mode: what it returned}."""
-    found = {}
-    for mode in MODES:
-        with place.server(kind, mode) as server:
-            began = time.monotonic()
-            found[mode] = ask(server)
-            show(f"{kind} {mode}", seconds=round(time.monotonic() - began, 1))
-    return found
 
 
 # --- what is asked ------------------------------------------------------------------------------
@@ -129,25 +117,19 @@ def ask_all(place, server):
     tallies.append(first)
     return {"told": [tally.told() for tally in tallies],
             "log": logged(server, [answer for tally in tallies for answer in tally.answers]),
-            "rst": [seen[way]["rst"] for way in ("in", "out")]}, {
-        "answers": sum(len(tally.answers) for tally in tallies),
-        "large": sum(tally.large_bytes for tally in tallies),
-        "small": sum(tally.small_bytes for tally in tallies),
-        "by_host": after["bytes_file"] - before["bytes_file"],
-        "moved": after["moved"] - before["moved"]}
+            "rst": [seen[way]["rst"] for way in ("in", "out")]}, volumes(tallies, before, after)
 
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_answers_and_log_are_as_plain_and_the_host_sends(place, kind):
-    found = both(place, kind, functools.partial(ask_all, place))
+    found = place.both(kind, functools.partial(ask_all, place))
     (plain, plainly), (ours, sent) = (found[mode] for mode in MODES)
     show(f"{kind}, {COUNT} of each", **sent)
     for what, value in plain.items():
         assert value == ours[what], what
     assert plain["rst"] == [0, 0]
     assert plainly["by_host"] == 0
-    # as if the host had sent all of the small ones
-    assert sent["by_host"] - sent["small"] >= LEAST_SHARE * sent["large"], sent
+    assert is_nearly_all_by_host(sent), sent
 
 
 # --- clients that leave ---------------------------------------------------------------------------
@@ -184,7 +166,7 @@ def ask_and_leave(place, server):
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_downloads_that_are_left(place, kind):
-    found = both(place, kind, functools.partial(ask_and_leave, place))
+    found = place.both(kind, functools.partial(ask_and_leave, place))
     (plain, plain_resets, _), (ours, resets, moved) = (found[mode] for mode in MODES)
     show(f"{kind}, {FEW} left", plain_resets=plain_resets, resets=resets, moved=moved)
     assert plain == ours
