@@ -196,6 +196,8 @@
 #define HY_LIB_ANSWER_MS 1000
 /* A program looks for an agent, or offers a refused connection again, no more often. */
 #define HY_LIB_AGAIN_MS 1000
+/* Refused because of threads that sleep somewhere, it is so soon at first, later more seldom. */
+#define HY_LIB_UNSEEN_MS 10
 /* A slot of the page is used again only when the agent has surely heard of its last use. */
 #define HY_LIB_SLOT_MS 10000
 /* The preload: mappings of the share it remembers; a write() compares with each of them. */

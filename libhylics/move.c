@@ -325,6 +325,19 @@ static void refuse(struct lib_conn *c, uint64_t ino, uint64_t until_ms)
 	atomic_store(&c->again_ms, until_ms);
 }
 
+/* What other threads are at changes quickly, but looking at all of them costs something. */
+static uint32_t pause_ms(struct lib_conn *c, uint64_t ino, enum move_reason reason)
+{
+	uint32_t ms = HY_LIB_AGAIN_MS;
+
+	if (reason == MOVE_UNSEEN_THREADS && ino != atomic_load(&c->refused_ino))
+		ms = HY_LIB_UNSEEN_MS;
+	else if (reason == MOVE_UNSEEN_THREADS && 2 * atomic_load(&c->pause_ms) < HY_LIB_AGAIN_MS)
+		ms = 2 * atomic_load(&c->pause_ms);
+	atomic_store(&c->pause_ms, ms);
+	return ms;
+}
+
 enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool may_wait)
 {
 	struct first f = { .sock = sock, .slice = s, .may_wait = may_wait };
@@ -347,7 +360,7 @@ enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool m
 	}
 	lib_unlock(a, &signals);
 	if (reason != MOVE_DONE && inode_of(sock, &ino) == 0)
-		refuse(c, ino, hy_clock_ms() + HY_LIB_AGAIN_MS);
+		refuse(c, ino, hy_clock_ms() + pause_ms(c, ino, reason));
 	return reason;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * users.c - who else holds or waits for a socket: numbers, epolls, threads, the parent
+ * users.c - who else holds or waits for a socket: numbers, epolls, the parent
  *
  * Runs in: programs in a guest
  * Reads from: /proc of the process itself and of its parent
@@ -19,34 +19,29 @@
  */
 #include "libhylics/users.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/own.h"
 #include "libhylics/lines.h"
+#include "libhylics/threads.h"
 
 #define PROC_PATH_MAX 64
-#define POLLED_AT_ONCE 64
 /* The calling thread's: when the first thread of a process has ended, /proc/self has nothing. */
 #define PROC_SELF "/proc/thread-self"
 #define RING "anon_inode:[io_uring]"
 #define ONE_ENTRY 32		/* bytes of a directory's entry whose name is a number */
-#define ENTRIES_BYTES 2048	/* of a directory, read at once */
 #define GAP_SHORT 12		/* so many unused numbers are tried in the time of one look */
 /* what a disarmed entry keeps of its events */
 #define NOT_EVENTS (EPOLLWAKEUP | EPOLLONESHOT | (uint32_t)EPOLLET | EPOLLEXCLUSIVE)
@@ -107,133 +102,6 @@ static int read_list(struct sought *s, int epoll)
 	snprintf(path, sizeof(path), PROC_SELF "/fdinfo/%d", epoll);
 	s->epoll = epoll;
 	return lines_each(path, take_watch, s);
-}
-
-/* -- threads -- */
-
-static bool is_me(const char *tid)
-{
-	char me[PROC_PATH_MAX];
-
-	snprintf(me, sizeof(me), "%d", (int)syscall(SYS_gettid));
-	return strcmp(me, tid) == 0;
-}
-
-/* Memory of another thread, which may be gone when we look: so by a call that may fail. */
-static bool peek(void *to, uint64_t from, size_t len)
-{
-	struct iovec mine = { .iov_base = to, .iov_len = len };
-	struct iovec its = { .iov_base = (void *)(uintptr_t)from, .iov_len = len };
-
-	return process_vm_readv(getpid(), &mine, 1, &its, 1, 0) == (ssize_t)len;
-}
-
-static bool is_polled(const struct sought *s, uint64_t list, uint64_t n)
-{
-	struct pollfd some[POLLED_AT_ONCE];
-
-	while (n > 0) {
-		uint64_t now = POLLED_AT_ONCE;
-
-		if (n < now)
-			now = n;
-		if (!peek(some, list, (size_t)now * sizeof(some[0])))
-			return true;
-		for (uint64_t i = 0; i < now; i++) {
-			if (some[i].fd == s->sock)
-				return true;
-		}
-		list += now * sizeof(some[0]);
-		n -= now;
-	}
-	return false;
-}
-
-static bool is_selected(const struct sought *s, uint64_t n, const uint64_t *sets)
-{
-	const unsigned int bits = 8 * sizeof(unsigned long);
-	unsigned int sock = (unsigned int)s->sock;
-	unsigned long word;
-
-	if (sock >= n)
-		return false;
-	for (unsigned int i = 0; i < 3; i++) {
-		if (!sets[i])
-			continue;
-		if (!peek(&word, sets[i] + sock / bits * sizeof(word), sizeof(word)) ||
-		    word >> sock % bits & 1)
-			return true;
-	}
-	return false;
-}
-
-/* "running", or "NUMBER ARG1 ... ARG6 SP PC" of the call it sleeps in */
-static int take_syscall(void *object, char *line)
-{
-	const struct sought *s = object;
-	uint64_t v[5] = { 0 };
-	char *end;
-
-	if (!isdigit((unsigned char)*line))
-		return 0;
-	for (unsigned int i = 0; i < 5; i++) {
-		v[i] = strtoull(line, &end, 0);
-		line = end;
-	}
-	switch (v[0]) {
-#ifdef SYS_poll
-	case SYS_poll:
-#endif
-	case SYS_ppoll:
-		return is_polled(s, v[1], v[2]) ? -EBUSY : 0;
-#ifdef SYS_select
-	case SYS_select:
-#endif
-	case SYS_pselect6:
-		return is_selected(s, v[1], &v[2]) ? -EBUSY : 0;
-	default:
-		/* of any other call: what merely looks like the descriptor costs us a move */
-		return (uint32_t)v[1] == (uint32_t)s->sock ? -EBUSY : 0;
-	}
-}
-
-static int look_at_thread(struct sought *s, const char *tid)
-{
-	char path[PROC_PATH_MAX];
-
-	if (tid[0] == '.' || is_me(tid))
-		return 0;
-	snprintf(path, sizeof(path), "/proc/self/task/%.20s/syscall", tid);
-	return lines_each(path, take_syscall, s);
-}
-
-/* Without opendir(), which takes memory: a signal handler may have interrupted who does. */
-static int look_at_threads(struct sought *s)
-{
-	char entries[ENTRIES_BYTES] __attribute__((aligned(8)));
-	hy_autofd dir = -1;
-	struct stat st;
-	ssize_t n;
-	int rc = 0;
-
-	if (stat("/proc/self/task", &st) < 0)
-		return -errno;
-	if (st.st_nlink == 3)	/* ".", "..", one thread */
-		return 0;
-	dir = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return -errno;
-	while (rc == 0 && (n = syscall(SYS_getdents64, dir, entries, sizeof(entries))) != 0) {
-		if (n < 0)
-			return -errno;
-		for (ssize_t at = 0; rc == 0 && at < n;) {
-			const struct dirent64 *d = (const void *)(entries + at);
-
-			rc = look_at_thread(s, d->d_name);
-			at += d->d_reclen;
-		}
-	}
-	return rc;
 }
 
 /* -- numbers -- */
@@ -361,5 +229,5 @@ int users_find(int sock, int stranger, struct users *u)
 	rc = look_at_parent(&s);
 	if (rc == 0)
 		rc = look_at_fds(&s);
-	return rc < 0 ? rc : look_at_threads(&s);
+	return rc < 0 ? rc : threads_find(sock);
 }

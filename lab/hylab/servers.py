@@ -103,18 +103,20 @@ MaxKeepAliveRequests 0
 KeepAliveTimeout 3600
 TimeOut {limit_s}
 {processes}
+{threads}
 ErrorLog {place}/error.log
 LogFormat "%r|%>s|%B" bytes
 CustomLog {place}/access.log bytes
 DocumentRoot {root}
 """
-# With a place for core files apache's children may look at their own threads, which libhylics wants
-# to; else the kernel refuses it, as they have changed their user.
 # With enough of them at once, none has to be started while something is counted
 _PREFORK = "StartServers 8\nMinSpareServers 1\nMaxSpareServers 150\nServerLimit 150\n" \
     "MaxRequestWorkers 150"
 _THREADED = "StartServers 2\nServerLimit 6\nThreadsPerChild 25\nMaxRequestWorkers 150\n" \
-    "MinSpareThreads 1\nMaxSpareThreads 150\nCoreDumpDirectory /"
+    "MinSpareThreads 1\nMaxSpareThreads 150"
+# With a place for core files apache's children may look at their own threads, though they have
+# changed their user: so libhylics sees at once whether one of them is at the socket.
+_LOOKED_AT = "CoreDumpDirectory /"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +132,7 @@ class Kind:
     user: str = ""              # it must find www-data
     changes: str = ""           # how it is told to change its user, as installed ones do
     stays: str = ""             # how, to stay root
+    looked_at: str = ""         # how, to let its threads be looked at, as installed ones do not
 
     def missing(self):
         """Why it cannot be started here, or None."""
@@ -162,7 +165,8 @@ def _apache(mpm, about, processes):
     return Kind("/usr/sbin/apache2", "apache2-bin", about, _APACHE,
                 ("-D", "FOREGROUND", "-d", "{place}", "-f", "{place}/conf"),
                 {"mpm": mpm, "modules": APACHE_MODULES, "processes": processes},
-                (APACHE_MODULES / f"mod_mpm_{mpm}.so",), user="www-data")
+                (APACHE_MODULES / f"mod_mpm_{mpm}.so",), user="www-data",
+                looked_at="" if mpm == "prefork" else _LOOKED_AT)
 
 
 KINDS = {
@@ -254,11 +258,13 @@ class Site:
         self.sizes[name] = size
         return self.root / name
 
-    def start(self, kind, port, mode="plain", limit_s=360, node=None, within_s=START_WITHIN_S):
+    def start(self, kind, port, mode="plain", limit_s=360, node=None, within_s=START_WITHIN_S,
+              looked_at=True):
         """Start a server; it listens when this returns. Ends with the offload.
 
         limit_s: after so long without a byte that could be sent it leaves a client.
         within_s: it has to answer.
+        looked_at: its threads may be, where that is a question.
         """
         if mode not in MODES:
             raise LabError(f"a server runs {' or '.join(MODES)}, not '{mode}'")
@@ -271,7 +277,7 @@ class Site:
         seen = offload.in_guest(place)
         (place / "conf").write_text(what.template.format(
             place=seen, root=offload.in_guest(self.root), port=port, limit_s=limit_s,
-            user=what.user_line(), **what.values))
+            user=what.user_line(), threads=what.looked_at if looked_at else "", **what.values))
         argv = [what.program, *(word.format(place=seen) for word in what.argv)]
         process = offload.start_program(self._wrapped(argv, mode), node)
         address = node.v4 if node else offload.net.endpoint(offload.guest, port)[0]

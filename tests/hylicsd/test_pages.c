@@ -207,8 +207,8 @@ static bool only_cold_goes(void *arg)
 	ground_try(pages_squeeze(files->c, "vm1", FILE_BYTES, UINT64_MAX, &e), &e);
 	cold = in_memory(files->cold);
 	warm = in_memory(files->warm);
-	probe_note("%" PRId64 " KiB go to swap, %" PRIu64 " of %" PRIu64 " are left in, of the file "
-		   "beside it %" PRIu64, (int64_t)(before - after) / 1024, cold / 1024,
+	probe_note("%" PRId64 " KiB go to swap, %" PRIu64 " of %" PRIu64 " are left in, of the "
+		   "file beside it %" PRIu64, (int64_t)(before - after) / 1024, cold / 1024,
 		   FILE_BYTES / 1024, warm / 1024);
 	return before >= after + MOST && cold <= FILE_BYTES / 8 && warm >= MOST;
 }
@@ -221,7 +221,8 @@ static void check_out_and_in(const struct cgroups *c, int share)
 	struct two files = { .c = c, .cold = cold, .warm = warm };
 	struct cgroup_usage u;
 
-	probe_check(probe_wait_until(only_cold_goes, &files), "out: one file, not the one beside it");
+	probe_check(probe_wait_until(only_cold_goes, &files),
+		    "out: one file, not the one beside it");
 	ground_try(cgroup_usage(c, "vm1", &u, &e), &e);
 	probe_check(u.limit_bytes == LIMIT, "out: the limit is what it was");
 	probe_check(probe_wait_until(are_brought_in, &files), "in: most of both");

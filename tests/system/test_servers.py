@@ -158,6 +158,21 @@ def test_mixed_sizes_on_connections_that_stay(place, kind):
     assert is_nearly_all_by_host(sent), sent
 
 
+@pytest.mark.parametrize("kind", ["worker", "event"])
+def test_threads_that_may_not_be_looked_at(place, kind):
+    """As installed: what is refused for them is tried again, and moved in the end."""
+    with place.server(kind, MODES[1], looked_at=False) as server, \
+            asking(place.offload, server, place.site) as one:
+        before = place.counts()["moved"]
+        tally = Tally()
+
+        def moved():
+            one_by_one(one, tally, [Ask("5m")])
+            return place.counts()["moved"] != before
+        wait_for(moved, f"a connection of {kind} is moved")
+        assert len(logged(server, tally.answers)) == len(tally.answers)
+
+
 # --- clients that do not behave -------------------------------------------------------------------
 
 def ask_and_leave(place, server):

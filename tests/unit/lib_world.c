@@ -205,6 +205,13 @@ int world_nonblock_pair(int *client)
 	return sock;
 }
 
+bool world_first(const struct world *w, int sock)
+{
+	off_t off = 0;
+
+	return hylics_sendfile(sock, w->file, &off, WORLD_BIG) == (ssize_t)WORLD_BIG;
+}
+
 bool world_is_moved(int sock)
 {
 	struct hylics_status s;

@@ -24,6 +24,7 @@
 #include "proto/tally.h"
 
 #define WORLD_FILE_BYTES ((size_t)6 << 20)
+#define WORLD_BIG ((size_t)256 << 10)	/* of it, enough for a move */
 #define WORLD_STREAM 1		/* the file's bytes are probe_fill()'s */
 #define WORLD_DATA 0x1122334455667788ull	/* of an entry in an epoll */
 
@@ -118,6 +119,9 @@ int world_pair(int *client);
 
 /* The same, the server's end without blocking. */
 int world_nonblock_pair(int *client);
+
+/* Sends the file's first WORLD_BIG bytes; whether all were taken. */
+bool world_first(const struct world *w, int sock);
 
 /* What hylics_status() says of it: moved; or not, as it is shared. */
 bool world_is_moved(int sock);

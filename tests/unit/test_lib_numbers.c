@@ -19,19 +19,11 @@
 #include "include/hylics.h"
 #include "tests/unit/lib_trace.h"
 
-#define BIG ((size_t)256 << 10)
 #define HIGHEST 1000000u
 #define NUMBERS 300		/* from here on nobody else has any */
 #define NOTHING 0u		/* seed: none of them is in use */
 
 static struct world world;
-
-static ssize_t first(int sock)
-{
-	off_t off = 0;
-
-	return hylics_sendfile(sock, world.file, &off, BIG);
-}
 
 static struct {
 	int event, sock, path;
@@ -67,12 +59,12 @@ static bool is_seen_at(int n, unsigned int seed)
 
 	fill_numbers(n < NUMBERS + 100 ? n : NUMBERS + 100, seed);
 	PROBE_TRY(dup2(sock, n));
-	ok = first(sock) == (ssize_t)BIG && world_is_shared(sock);
+	ok = world_first(&world, sock) && world_is_shared(sock);
 	close(n);
 	close(sock);
 	close(client);
 	sock = world_nonblock_pair(&client);
-	ok = ok && first(sock) == (ssize_t)BIG && world_is_moved(sock);
+	ok = ok && world_first(&world, sock) && world_is_moved(sock);
 	close(sock);
 	close(client);
 	PROBE_TRY(close_range(NUMBERS, ~0u, 0));
@@ -121,7 +113,7 @@ static void far_epolls(void)
 
 	close(epoll);
 	world_watch(far, sock, EPOLLIN);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved with a far epoll");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved with a far epoll");
 	PROBE_TRY(write(client, "x", 1));
 	probe_check(world_reported(far, -1) == EPOLLIN, "which is told");
 	close(client);
@@ -130,7 +122,7 @@ static void far_epolls(void)
 	twice = dup(sock);
 	world_watch(far, twice, EPOLLIN);
 	close(twice);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
+	probe_check(world_first(&world, sock) && world_is_shared(sock),
 		    "not moved: it watches by a number that is gone");
 	PROBE_TRY(write(client, "x", 1));
 	probe_check(world_reported(far, -1) == EPOLLIN, "and goes on");
@@ -148,11 +140,11 @@ static void *without_the_first(void *first_thread)
 	pthread_join(*(pthread_t *)first_thread, NULL);
 	sock = world_nonblock_pair(&client);
 	twice = fcntl(sock, F_DUPFD, NUMBERS);	/* behind a gap */
-	ok = first(sock) == (ssize_t)BIG && world_is_shared(sock);
+	ok = world_first(&world, sock) && world_is_shared(sock);
 	close(twice);
 	close(sock);
 	sock = world_nonblock_pair(&client);
-	ok = ok && first(sock) == (ssize_t)BIG && world_is_moved(sock);
+	ok = ok && world_first(&world, sock) && world_is_moved(sock);
 	_exit(ok ? 0 : 1);
 }
 
@@ -216,7 +208,7 @@ static int move_in_crowd(void *arg, int turn)
 
 	if (turn == 0) {
 		sock = world_nonblock_pair(&client);
-		rc = first(sock) == (ssize_t)BIG && world_is_moved(sock) ? 0 : -1;
+		rc = world_first(&world, sock) && world_is_moved(sock) ? 0 : -1;
 		sock = world_nonblock_pair(&client);
 		for (int i = 0; i < crowd->n; i++)
 			fd = (int)PROBE_TRY(crowd->make());
@@ -224,7 +216,7 @@ static int move_in_crowd(void *arg, int turn)
 			world_watch(fd, sock, EPOLLIN);
 		return rc;
 	}
-	return first(sock) == (ssize_t)BIG ? 0 : -1;
+	return world_first(&world, sock) ? 0 : -1;
 }
 
 static void check_crowd(int (*make)(void), const char *what, int each)
@@ -255,9 +247,9 @@ static int move_known(void *arg, int turn)
 	int client, sock;
 
 	if (turn)
-		return first(NUMBERS) == (ssize_t)BIG && world_is_moved(NUMBERS) ? 0 : -1;
+		return world_first(&world, NUMBERS) && world_is_moved(NUMBERS) ? 0 : -1;
 	sock = *(bool *)arg ? world_pair(&client) : world_nonblock_pair(&client);
-	if (first(sock) != (ssize_t)BIG || !world_is_moved(sock))
+	if (!world_first(&world, sock) || !world_is_moved(sock))
 		return -1;
 	sock = *(bool *)arg ? world_pair(&client) : world_nonblock_pair(&client);
 	PROBE_TRY(dup2(sock, NUMBERS));

@@ -22,18 +22,11 @@
 #include "include/hylics.h"
 #include "libhylics/lib.h"
 
-#define BIG ((size_t)256 << 10)
 #define SMALL ((size_t)20000)
 #define STORM 60	/* connections */
+#define BIG WORLD_BIG
 
 static struct world world;
-
-static ssize_t first(int sock)
-{
-	off_t off = 0;
-
-	return hylics_sendfile(sock, world.file, &off, BIG);
-}
 
 /* -- parents -- */
 
@@ -58,12 +51,14 @@ static int send_in_child(enum parent parent)
 	PROBE_TRY(pipe(closed));
 	pid = probe_fork();
 	if (pid == 0) {
+		off_t off = 0;
+
 		close(client);
 		close(closed[1]);
 		(void)!read(closed[0], &c, 1);
 		if (parent == UNSEEN)
 			drop_rights();
-		if (first(sock) <= 0)
+		if (hylics_sendfile(sock, world.file, &off, BIG) <= 0)
 			_exit(2);
 		_exit(world_is_moved(sock) ? 0 : world_is_shared(sock) ? 1 : 2);
 	}
@@ -96,7 +91,7 @@ static void parent_with_another(void)
 
 		PROBE_TRY(dup2(sock, world.wake));
 		close(sock);
-		_exit(first(world.wake) == (ssize_t)BIG && world_is_moved(world.wake) ? 0 : 1);
+		_exit(world_first(&world, world.wake) && world_is_moved(world.wake) ? 0 : 1);
 	}
 	probe_check(probe_join(pid) == 0, "moved: the parent has another file under the number");
 }
@@ -112,7 +107,7 @@ static void child_that_shares_memory(void)
 	pid_t pid = vfork();
 
 	if (pid == 0) {
-		ok = first(sock) == (ssize_t)BIG && world_is_shared(sock);
+		ok = world_first(&world, sock) && world_is_shared(sock);
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
@@ -124,7 +119,7 @@ static void child_that_shares_memory(void)
 	close(sock);
 	probe_check(world_read_end(&reader) == 2 * BIG, "bytes right");
 	sock = world_nonblock_pair(&client);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "and moves the next one");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "and moves the next one");
 	close(sock);
 	close(client);
 }
@@ -142,7 +137,7 @@ static void child_that_moves(void)
 		int its_client, its = world_nonblock_pair(&its_client);
 
 		ok = dup2(its, sock) == sock && close(its) == 0 &&
-		     first(sock) == (ssize_t)BIG && world_is_moved(sock);
+		     world_first(&world, sock) && world_is_moved(sock);
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
@@ -169,13 +164,13 @@ static void io_uring(void)
 		probe_note("no io_uring here: %d", errno);
 		return;
 	}
-	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
+	probe_check(world_first(&world, sock) && world_is_shared(sock),
 		    "not moved: there is an io_uring");
 	close(ring);
 	close(sock);
 	close(client);
 	sock = world_nonblock_pair(&client);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved without it");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved without it");
 	close(sock);
 	close(client);
 }
@@ -222,7 +217,7 @@ static void while_an_answer_is_awaited(void)
 	pid_t me = getpid(), pid;
 
 	world_read(&reader, client, 0);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved");
 	say_local();
 	atomic_store(&world.agent->mute, 1);
 	lib_agent()->answer_ms = 200;
@@ -266,13 +261,14 @@ static void in_a_storm(void)
 	for (unsigned int i = 0; i < STORM; i++) {
 		int client, sock = world_pair(&client);
 		struct world_reader reader;
+		off_t off = 0;
 		ssize_t n;
 
 		world_read(&reader, client, 0);
 		atomic_store(&in_handler.sent, 0);
 		handled = atomic_load(&in_handler.handled);
 		in_handler.sock = sock;
-		n = first(sock);
+		n = hylics_sendfile(sock, world.file, &off, BIG);
 		while (atomic_load(&in_handler.handled) < handled + 3)
 			sched_yield();
 		in_handler.sock = -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_lib_users.c - whoever else uses a socket when libhylics moves it: epolls, threads, children
+ * test_lib_users.c - whoever else uses a socket when libhylics moves it: epolls, children
  *
  * Runs in: the unit tests
  * Reads from: no untrusted input
@@ -10,32 +10,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/select.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "include/hylics.h"
 
 #define SIZE ((off_t)WORLD_FILE_BYTES)
-#define BIG ((size_t)256 << 10)
-#define NOBODY 65534
+#define BIG WORLD_BIG
 
 static struct world world;
-
-static ssize_t first(int sock)
-{
-	off_t off = 0;
-
-	return hylics_sendfile(sock, world.file, &off, BIG);
-}
 
 /* -- epolls -- */
 
@@ -45,7 +33,7 @@ static void level_triggered(void)
 	char c;
 
 	world_watch(epoll, sock, EPOLLIN | EPOLLRDHUP);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved with an epoll");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved with an epoll");
 	probe_check(world_reported(epoll, 0) == 0, "nothing is reported that is not there");
 	PROBE_TRY(write(client, "x", 1));
 	probe_check(world_reported(epoll, -1) == EPOLLIN && read(sock, &c, 1) == 1 && c == 'x',
@@ -67,7 +55,7 @@ static void unread_bytes(void)
 	world_watch(epoll, sock, EPOLLIN | (uint32_t)EPOLLET);
 	PROBE_TRY(write(client, "x", 1));
 	probe_check(world_reported(epoll, -1) == EPOLLIN, "a byte before the move");
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved before it is read");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved before it is read");
 	probe_check(world_reported(epoll, -1) == EPOLLIN && recv(sock, c, 2, 0) == 1,
 		    "it is reported again, and there");
 	probe_check(world_reported(epoll, 0) == 0, "and that is all");
@@ -94,7 +82,7 @@ static void edge_triggered(void)
 	world_watch(epoll, sock, EPOLLIN | EPOLLOUT | (uint32_t)EPOLLET);
 	probe_check(world_reported(epoll, 0) == EPOLLOUT && world_reported(epoll, 0) == 0,
 		    "an edge");
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved");
 	probe_check(world_reported(epoll, 0) == EPOLLOUT, "a new edge: there is room");
 	PROBE_TRY(write(client, "x", 1));
 	probe_check(edge_beside_room(epoll) == (EPOLLIN | EPOLLOUT), "bytes make another");
@@ -109,7 +97,7 @@ static void one_shot(void)
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = WORLD_DATA };
 
 	world_watch(epoll, sock, EPOLLIN | EPOLLONESHOT);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved while armed");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved while armed");
 	PROBE_TRY(write(client, "x", 1));
 	probe_check(world_reported(epoll, -1) == EPOLLIN && world_reported(epoll, 0) == 0,
 		    "fires once");
@@ -119,7 +107,7 @@ static void one_shot(void)
 	close(sock);
 	sock = world_nonblock_pair(&client);
 	world_watch(epoll, sock, EPOLLOUT | EPOLLONESHOT);
-	probe_check(world_reported(epoll, 0) == EPOLLOUT && first(sock) == (ssize_t)BIG &&
+	probe_check(world_reported(epoll, 0) == EPOLLOUT && world_first(&world, sock) &&
 		    world_is_shared(sock), "not moved between its event and the next arming");
 	close(client);
 	close(sock);
@@ -136,7 +124,7 @@ static void several_epolls(void)
 	world_watch(a, other, EPOLLIN);
 	world_watch(b, sock, EPOLLIN | EPOLLEXCLUSIVE);
 	world_watch(outer, a, EPOLLIN);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock),
+	probe_check(world_first(&world, sock) && world_is_moved(sock),
 		    "moved with two epolls, one of them with two numbers");
 	PROBE_TRY(write(client, "x", 1));
 	probe_check(world_reported(a, -1) == EPOLLIN && world_reported(b, -1) == EPOLLIN &&
@@ -160,7 +148,7 @@ static void too_many_epolls(void)
 		epolls[i] = epoll_create1(0);
 		world_watch(epolls[i], sock, EPOLLIN);
 	}
-	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
+	probe_check(world_first(&world, sock) && world_is_shared(sock),
 		    "not moved: too many epolls");
 	PROBE_TRY(write(client, "x", 1));
 	for (unsigned int i = 0; i <= HY_LIB_EPOLLS_MAX; i++) {
@@ -177,13 +165,13 @@ static void another_number(void)
 	int client, sock = world_nonblock_pair(&client), twice = dup(sock);
 	int epoll = epoll_create1(0);
 
-	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
+	probe_check(world_first(&world, sock) && world_is_shared(sock),
 		    "not moved: another number has it");
 	world_watch(epoll, twice, EPOLLIN);
 	close(twice);
 	close(sock);
 	sock = world_nonblock_pair(&client);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock),
+	probe_check(world_first(&world, sock) && world_is_moved(sock),
 		    "the next one under its number is");
 	close(sock);
 	close(client);
@@ -198,7 +186,7 @@ static void reused_number(void)
 	struct world_reader reader;
 	off_t off = 0;
 
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved");
 	close(sock);
 	close(client);
 	sock = world_pair(&client);
@@ -214,239 +202,6 @@ static void reused_number(void)
 	world.page->possible = 1;
 	close(n);
 	probe_check(world_read_end(&reader) == BIG, "without a marker among the bytes");
-}
-
-/* -- threads -- */
-
-struct sleeper {
-	int sock;
-	ssize_t (*sleep)(int sock);
-	_Atomic int tid;
-	ssize_t got;
-};
-
-static ssize_t sleep_in_read(int sock)
-{
-	char c;
-
-	return read(sock, &c, 1);
-}
-
-static ssize_t sleep_in_poll(int sock)
-{
-	struct pollfd p[100] = { { .fd = 0 } };
-
-	for (unsigned int i = 0; i < 100; i++)
-		p[i] = (struct pollfd){ .fd = -1 };
-	p[99] = (struct pollfd){ .fd = sock, .events = POLLIN };
-	return poll(p, 100, -1);
-}
-
-static ssize_t sleep_in_select(int sock)
-{
-	fd_set set;
-
-	FD_ZERO(&set);
-	FD_SET(sock, &set);
-	return select(sock + 1, NULL, NULL, &set, NULL) < 0 ? -1 : 1;
-}
-
-static ssize_t sleep_in_read_select(int sock)
-{
-	fd_set set;
-
-	FD_ZERO(&set);
-	FD_SET(sock, &set);
-	return select(sock + 1, &set, NULL, NULL, NULL);
-}
-
-static void *run_sleeper(void *arg)
-{
-	struct sleeper *s = arg;
-
-	atomic_store(&s->tid, (int)syscall(SYS_gettid));
-	s->got = s->sleep(s->sock);
-	return NULL;
-}
-
-/* Does it sleep in a system call? */
-static bool sleeps(void *arg)
-{
-	struct sleeper *s = arg;
-	char path[64], state[256] = "";
-	int fd, tid = atomic_load(&s->tid);
-	ssize_t n;
-
-	if (!tid)
-		return false;
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	fd = open(path, O_RDONLY);
-	n = read(fd, state, sizeof(state) - 1);
-	close(fd);
-	return n > 0 && strstr(state, ") S ") != NULL;
-}
-
-static void thread_inside(const char *what, ssize_t (*how)(int sock), bool urgent)
-{
-	int client, sock = world_pair(&client), quiet_client, quiet = world_pair(&quiet_client);
-	struct sleeper s = { .sock = sock, .sleep = how }, other = { .sock = quiet, .sleep = how };
-	pthread_t thread, other_thread;
-
-	pthread_create(&thread, NULL, run_sleeper, &s);
-	pthread_create(&other_thread, NULL, run_sleeper, &other);
-	probe_wait_until(sleeps, &s);
-	probe_wait_until(sleeps, &other);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_shared(sock),
-		    "not moved: another thread is in %s", what);
-	PROBE_TRY(send(client, "x", 1, urgent ? MSG_OOB : 0));
-	PROBE_TRY(send(quiet_client, "x", 1, urgent ? MSG_OOB : 0));
-	pthread_join(thread, NULL);
-	pthread_join(other_thread, NULL);
-	probe_check(s.got == 1, "which ends as ever");
-	close(client);
-	close(sock);
-	close(quiet);
-	close(quiet_client);
-}
-
-static void thread_elsewhere(void)
-{
-	int client, sock = world_pair(&client), quiet_client, quiet = world_pair(&quiet_client);
-	struct sleeper s = { .sock = quiet, .sleep = sleep_in_poll };
-	struct world_reader reader;
-	pthread_t thread;
-
-	world_read(&reader, client, 0);
-	pthread_create(&thread, NULL, run_sleeper, &s);
-	probe_wait_until(sleeps, &s);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock),
-		    "moved: another thread waits for another socket");
-	PROBE_TRY(write(quiet_client, "x", 1));
-	pthread_join(thread, NULL);
-	close(sock);
-	probe_check(world_read_end(&reader) == BIG, "bytes right");
-	close(quiet);
-	close(quiet_client);
-}
-
-/* Each thread has a socket of its own, all send at the same time. */
-#define THREADS 8
-
-struct sender {
-	int sock, client;
-	bool ok;
-	bool shared;	/* with another thread: whose bytes come when is not known */
-};
-
-static void *run_sender(void *arg)
-{
-	struct sender *s = arg;
-	off_t off = 0;
-
-	s->ok = true;
-	while (s->ok && off < SIZE)
-		s->ok = hylics_sendfile(s->sock, world.file, &off, BIG) > 0;
-	return NULL;
-}
-
-static void many_threads(void)
-{
-	struct world_reader readers[THREADS];
-	struct sender senders[THREADS];
-	pthread_t threads[THREADS];
-	uint32_t moves = world.agent->moves;
-	bool ok = true;
-
-	for (unsigned int i = 0; i < THREADS; i++) {
-		senders[i].sock = world_pair(&senders[i].client);
-		world_read(&readers[i], senders[i].client, 0);
-	}
-	for (unsigned int i = 0; i < THREADS; i++)
-		pthread_create(&threads[i], NULL, run_sender, &senders[i]);
-	for (unsigned int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	for (unsigned int i = 0; i < THREADS; i++) {
-		close(senders[i].sock);
-		ok = ok && senders[i].ok && world_read_end(&readers[i]) == (uint64_t)SIZE;
-	}
-	probe_check(ok && world.agent->moves == moves + THREADS,
-		    "%d threads, each with a socket: bytes right, %u moved", THREADS,
-		    world.agent->moves - moves);
-}
-
-static void same_socket(void)
-{
-	int client, sock = world_pair(&client);
-	struct sender senders[2] = { { .sock = sock }, { .sock = sock } };
-	struct world_reader reader;
-	pthread_t threads[2];
-	uint64_t got;
-
-	world_read(&reader, client, 0);
-	for (unsigned int i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, run_sender, &senders[i]);
-	for (unsigned int i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	close(sock);
-	probe_join(reader.pid);
-	got = reader.got->bytes;
-	probe_check(senders[0].ok && senders[1].ok && got == 2 * (uint64_t)SIZE,
-		    "two threads, one socket: %llu bytes", (unsigned long long)got);
-}
-
-/* -- who may not be looked at -- */
-
-enum { MOVED, STAYED, CANNOT_HIDE, BROKEN };
-
-static void *wait_for_ever(void *arg)
-{
-	(void)arg;
-	for (;;)
-		pause();
-	return NULL;
-}
-
-/* As a server that has changed its user: what its threads do is for root to see. */
-static bool hide(void)
-{
-	return (geteuid() != 0 || setresuid(NOBODY, NOBODY, NOBODY) == 0) &&
-	       prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
-}
-
-static int first_of_hidden(bool threads)
-{
-	int client, sock = world_nonblock_pair(&client);
-	struct hylics_status s;
-	pthread_t thread;
-
-	/* joins: who is nobody may not be let in */
-	if (first(sock) != (ssize_t)BIG || !world_is_moved(sock))
-		return BROKEN;
-	if (!hide())
-		return CANNOT_HIDE;
-	if (threads && pthread_create(&thread, NULL, wait_for_ever, NULL) != 0)
-		return BROKEN;
-	sock = world_nonblock_pair(&client);
-	if (first(sock) <= 0)
-		return BROKEN;
-	if (world_is_moved(sock))
-		return MOVED;
-	return hylics_status(sock, &s, sizeof(s)) == 0 && s.reason == HYLICS_UNSEEN_THREADS ?
-	       STAYED : BROKEN;
-}
-
-static void hidden(const char *what, bool threads, int want)
-{
-	pid_t pid = probe_fork();
-	int got;
-
-	if (pid == 0)
-		_exit(first_of_hidden(threads));
-	got = probe_join(pid);
-	if (got == CANNOT_HIDE)
-		probe_skip(what, "the user cannot be changed");
-	else
-		probe_check(got == want, "%s", what);
 }
 
 /* -- children -- */
@@ -479,7 +234,7 @@ static void fork_after_the_move(void)
 	pid_t pid;
 
 	world_read(&reader, client, 0);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved, then fork");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved, then fork");
 	pid = probe_fork();
 	if (pid == 0)
 		in_child(sock);
@@ -528,7 +283,7 @@ static void comes_back(void)
 
 	world_read(&reader, client, 0);
 	world_watch(epoll, sock, EPOLLIN | EPOLLRDHUP);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved");
 	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	say_local();
 	world.page->possible = 0;
@@ -559,7 +314,7 @@ static void does_not_come_back(void)
 	off_t off = BIG;
 	char c;
 
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved");
 	PROBE_TRY(write(client, "x", 1));
 	PROBE_TRY(poll(&p, 1, -1));
 	say_local();
@@ -572,7 +327,7 @@ static void does_not_come_back(void)
 	sock = world_nonblock_pair(&client);
 	atomic_store(&world.agent->hold, 1);
 	off = BIG;
-	probe_check(first(sock) == (ssize_t)BIG && world_wait(&world.agent->moves, 1) &&
+	probe_check(world_first(&world, sock) && world_wait(&world.agent->moves, 1) &&
 		    world_is_moved(sock), "moved, served slowly");
 	say_local();
 	probe_check(hylics_sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && !is_tcp(sock),
@@ -592,7 +347,7 @@ static void refused_for_good(void)
 	ssize_t n;
 
 	world_read(&reader, client, 0);
-	probe_check(first(sock) == (ssize_t)BIG && world_is_moved(sock), "moved");
+	probe_check(world_first(&world, sock) && world_is_moved(sock), "moved");
 	for (unsigned int i = 0; i < HY_PAGE_SLOTS; i++) {
 		if (world.page->slot[i].state == SLOT_MOVED)
 			world.page->slot[i].reason = MOVE_MPTCP;
@@ -625,16 +380,6 @@ int main(void)
 	too_many_epolls();
 	another_number();
 	reused_number();
-	thread_inside("read()", sleep_in_read, false);
-	thread_inside("poll()", sleep_in_poll, false);
-	thread_inside("select()", sleep_in_read_select, false);
-	thread_inside("select() for urgent bytes", sleep_in_select, true);
-	thread_elsewhere();
-	hidden("moved: of a process with one thread that may not be looked at", false, MOVED);
-	hidden("not moved: where it has another, of which nobody knows what it is at", true,
-	       STAYED);
-	many_threads();
-	same_socket();
 	fork_after_the_move();
 	comes_back();
 	does_not_come_back();
