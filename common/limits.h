@@ -100,6 +100,8 @@
 #define HY_LATE_RING (256u << 10)
 /* The kept socket outlives the adoption by this: acknowledgements may be in tap and virtio. */
 #define HY_SILENCE_MS 100
+/* So long the word that a program has a request's bytes may wait for its answer, to go with it. */
+#define HY_TAKEN_LATER_MS 5
 /* A moved connection without a session: an agent or worker that was killed is back much earlier. */
 #define HY_ALONE_MS 60000
 /* Before a move: unacknowledged bytes that travel at once, how long the rest is waited for. */

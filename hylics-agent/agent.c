@@ -238,9 +238,12 @@ static void prepare(struct agent *a, const struct agent_config *cfg)
 					 .object = a, .loop = a->loop };
 	a->drain = (struct due_queue){ .after_ms = HY_DRAIN_LOOK_MS, .fn = offer_drained,
 				       .object = a, .loop = a->loop };
+	a->taken = (struct due_queue){ .after_ms = HY_TAKEN_LATER_MS, .fn = up_taken_late,
+				       .object = a, .loop = a->loop };
 	due_open(&a->drain);
 	due_open(&a->silence);
 	due_open(&a->offered);
+	due_open(&a->taken);
 	cost_open(a);
 	options_open(a);
 	sigaction(SIGALRM, &alarm, NULL);

@@ -69,7 +69,7 @@ struct agent {
 	struct share share;
 	struct reports reports;
 	struct options options;
-	struct due_queue silence, offered, drain;
+	struct due_queue silence, offered, drain, taken;
 	struct ev_timer alone, leave, more;
 	uint64_t leave_end_ms;		/* of all patience */
 	struct costs costs;

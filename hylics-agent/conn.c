@@ -263,6 +263,7 @@ static void forget(struct agent *a, struct conn *c)
 	due_cancel(&a->silence, &c->silence);
 	due_cancel(&a->offered, &c->offered);
 	due_cancel(&a->drain, &c->drain);
+	due_cancel(&a->taken, &c->taken);
 	leave_room(a, c);
 	if (c->state == CONN_HOMING)
 		a->n_homing--;

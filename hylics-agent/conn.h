@@ -176,7 +176,7 @@ struct conn {
 	uint64_t inlined;		/* ... up to this position */
 	struct area *area;		/* OFFERED with a long queue, HOMING */
 	struct tcp_drain drained;	/* LOCAL: on its way to be offered */
-	struct due silence, offered, drain;
+	struct due silence, offered, drain, taken;
 	uint64_t late_from;		/* OFFERED, MOVED: place in the ring of what came late */
 	uint64_t taken_ns;		/* agent.sock was read */
 	uint64_t offered_ns;		/* 0: was not offered by this process */

@@ -189,6 +189,7 @@ void home_live(struct agent *a, struct conn *c)
 
 	a->n_homing -= c->state == CONN_HOMING;
 	c->state = CONN_LOCAL;		/* whatever comes of it, it does not vanish */
+	due_cancel(&a->taken, &c->taken);
 	if (live(a, c, &e) < 0) {
 		conn_reset(a, c, e.text);
 		return;

@@ -105,6 +105,10 @@ static int pay(struct agent *a, struct conn *c)
 
 void conn_owe(struct agent *a, struct conn *c, unsigned int what)
 {
+	if (c->taken.waits) {
+		due_cancel(&a->taken, &c->taken);
+		what |= OWES_TAKEN;
+	}
 	c->owes |= (uint8_t)what;
 	if (!a->session)
 		c->owes = 0;

@@ -21,6 +21,25 @@ void up_end(struct conn *c)
 	c->up_end = true;
 }
 
+void up_taken_late(void *object, struct due *d)
+{
+	struct conn *c = CONN_OF_DUE(d, taken);
+
+	conn_owe(object, c, OWES_TAKEN);
+}
+
+/*
+ * A request is mostly answered at once, and the answer takes this word along: one less that wakes
+ * the host. What comes in many pieces, or fills one, is no request, and nothing of it shall wait.
+ */
+static void owe_taken(struct agent *a, struct conn *c, uint64_t bytes)
+{
+	if (c->up_since_slice == bytes && bytes < MOVE_UP_BYTES_MAX)
+		due_add(&a->taken, &c->taken);
+	else
+		conn_owe(a, c, OWES_TAKEN);
+}
+
 /*
  * What the program will never read stays in the copy, whose close is then a reset, as it would be
  * without us.
@@ -34,7 +53,10 @@ static void deliver(struct agent *a, struct conn *c, const uint8_t *bytes, size_
 	c->up_full = (size_t)n < len;
 	home_if_small(a, c);
 	/* whoever looks into the pair sees to it that its room is told of, too */
-	conn_owe(a, c, c->up_full ? OWES_TAKEN | OWES_ITEMS : OWES_TAKEN);
+	if (c->up_full)
+		conn_owe(a, c, OWES_TAKEN | OWES_ITEMS);
+	else
+		owe_taken(a, c, (uint64_t)n);
 }
 
 int up_take(struct agent *a, const struct message *msg)

@@ -14,6 +14,9 @@
 int up_take(struct agent *a, const struct message *msg);
 int up_take_ended(struct agent *a, const struct message *msg);
 
+/* An answer that would have taken the word along has not come: of a due queue. */
+void up_taken_late(void *object, struct due *d);
+
 /* The client's FIN reaches the program, once. */
 void up_end(struct conn *c);
 
