@@ -19,7 +19,7 @@ from hylab.servers import KINDS, MODES, Site
 
 GB = 1e9
 SERVERS = ("lighttpd", "nginx")
-SIZES = tuple(1 << bits for bits in (10, 12, 14, 16, 17, 18, 20)) + (10 << 20, 100 << 20)
+SIZES = tuple(1 << bits for bits in (10, 12, 14, 16, 17, 18, 20, 22)) + (10 << 20, 100 << 20)
 QUICK_SIZES = (1 << 10, 1 << 16, 1 << 18, 1 << 20, 100 << 20)
 CONNECTIONS = 4
 SECONDS, QUICK_SECONDS = 3, 1
@@ -39,10 +39,10 @@ def file_name(size):
     return plot.size_label(size).lower()
 
 
-def make_arms():
+def make_arms(sizes=SIZES):
     """Both ways for every server and size, next to each other."""
     for kind in SERVERS:
-        for size in SIZES:
+        for size in sizes:
             for mode in MODES:
                 yield Arm(f"{mode}-{kind}-{file_name(size)}",
                           f"{mode}: {kind} serves files of {plot.size_label(size)}",
@@ -90,8 +90,9 @@ def curve(result, name, kind):
 class Servers(Experiment):
     """See the module."""
     name = "servers"
+    threshold = "auto"
     summary = "unchanged lighttpd and nginx, plain and under hylics-guest run, by size of file"
-    takes = "20 min, quick 2 min"
+    takes = "25 min, quick 2 min"
     arms = tuple(make_arms())
     quick_arms = tuple(arm.name for arm in arms if arm.params["answer_bytes"] in QUICK_SIZES)
     metrics = (
@@ -128,7 +129,8 @@ class Servers(Experiment):
     def session(self, _ctx):
         """The network, the files and all servers stay for the whole run."""
         with Net.bridge_uplink(spaces=1) as net, \
-                Quiet(net, net.guests[0], share_bytes=SHARE_BYTES, threshold="auto") as offload:
+                Quiet(net, net.guests[0], share_bytes=SHARE_BYTES,
+                      threshold=self.threshold) as offload:
             site = Site(offload)
             for size in SIZES:
                 site.file(file_name(size), size)
