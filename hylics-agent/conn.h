@@ -29,7 +29,8 @@
  *
  * A message is never kept as bytes: a connection remembers in @owes what kinds it has to say, and
  * the message is made from its state when the channel takes it. One that is not taken for want of
- * room stays owed, and the connection waits in a list until the channel has room again.
+ * room stays owed, and the connection waits in a list until the channel has room again. That bytes
+ * were taken may wait in a queue of its own, @taken, for whatever else is to be said.
  *
  * DOC: Numbers
  *
@@ -126,6 +127,7 @@ struct conn {
 	bool given;			/* LOCAL: on its way back to the program */
 	bool asked_home;
 	bool up_full;			/* the pair took not all of the last piece */
+	bool in_pieces;			/* so the last request came up */
 	bool up_end;			/* the client's FIN went to the program */
 	bool up_dead;			/* LOCAL: the program reads no more */
 	bool down_blocked;		/* LOCAL: the socket takes no more, or its turn is over */
@@ -234,7 +236,7 @@ void conn_watch_pair(struct agent *a, struct conn *c, uint32_t events);
  * conn_owe() - Something is to be said about a connection: say it, now or as soon as there is room
  * @a:		Agent
  * @c:		May be gone afterwards
- * @what:	enum conn_owes
+ * @what:	enum conn_owes; with it goes OWES_TAKEN, if that waits for something to go with
  */
 void conn_owe(struct agent *a, struct conn *c, unsigned int what);
 

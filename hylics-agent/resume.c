@@ -286,6 +286,7 @@ static void lose(struct agent *a, struct conn *c)
 	c->held = (uint8_t)held_in(c);
 	a->n_homing -= c->state == CONN_HOMING;
 	due_cancel(&a->offered, &c->offered);
+	due_cancel(&a->taken, &c->taken);	/* the resume says it */
 	c->owes = 0;
 	c->options_owed = 0;
 	c->asked_home = false;

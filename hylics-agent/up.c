@@ -30,11 +30,16 @@ void up_taken_late(void *object, struct due *d)
 
 /*
  * A request is mostly answered at once, and the answer takes this word along: one less that wakes
- * the host. What comes in many pieces, or fills one, is no request, and nothing of it shall wait.
+ * the host. Without the word nothing more comes up. So it does not wait where more is to be
+ * expected: behind a full piece, a second one, or where the last request came in several.
  */
 static void owe_taken(struct agent *a, struct conn *c, uint64_t bytes)
 {
-	if (c->up_since_slice == bytes && bytes < MOVE_UP_BYTES_MAX)
+	bool first = c->up_since_slice == bytes;
+	bool waits = first && !c->in_pieces && bytes < MOVE_UP_BYTES_MAX;
+
+	c->in_pieces = !first;
+	if (waits)
 		due_add(&a->taken, &c->taken);
 	else
 		conn_owe(a, c, OWES_TAKEN);

@@ -73,7 +73,7 @@ struct lib_conn {
 	/* a refused connection is not offered again, or not at once */
 	_Atomic uint64_t refused_ino;
 	_Atomic uint64_t again_ms;
-	_Atomic uint32_t pause_ms;	/* between the last refusal and that */
+	_Atomic uint32_t unseen_ms;	/* pause after the last MOVE_UNSEEN_THREADS; 0: another */
 	/* the file that this number was last seen to read */
 	_Atomic uint64_t read_ino;
 	_Atomic int32_t read_fd;

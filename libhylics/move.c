@@ -297,6 +297,7 @@ static enum move_reason give(struct lib_area *a, struct lib_conn *c, const struc
 	c->join = atomic_load(&a->join);
 	atomic_store(&c->offered, 0);
 	atomic_store(&c->again_ms, 0);
+	atomic_store(&c->unseen_ms, 0);
 	atomic_store(&c->is_pair, 1);
 	return MOVE_DONE;
 }
@@ -328,14 +329,13 @@ static void refuse(struct lib_conn *c, uint64_t ino, uint64_t until_ms)
 /* What other threads are at changes quickly, but looking at all of them costs something. */
 static uint32_t pause_ms(struct lib_conn *c, uint64_t ino, enum move_reason reason)
 {
-	uint32_t ms = HY_LIB_AGAIN_MS;
+	uint32_t was = ino == atomic_load(&c->refused_ino) ? atomic_load(&c->unseen_ms) : 0;
+	uint32_t ms = was ? 2 * was : HY_LIB_UNSEEN_MS;
 
-	if (reason == MOVE_UNSEEN_THREADS && ino != atomic_load(&c->refused_ino))
-		ms = HY_LIB_UNSEEN_MS;
-	else if (reason == MOVE_UNSEEN_THREADS && 2 * atomic_load(&c->pause_ms) < HY_LIB_AGAIN_MS)
-		ms = 2 * atomic_load(&c->pause_ms);
-	atomic_store(&c->pause_ms, ms);
-	return ms;
+	if (ms > HY_LIB_AGAIN_MS)
+		ms = HY_LIB_AGAIN_MS;
+	atomic_store(&c->unseen_ms, reason == MOVE_UNSEEN_THREADS ? ms : 0);
+	return reason == MOVE_UNSEEN_THREADS ? ms : HY_LIB_AGAIN_MS;
 }
 
 enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool may_wait)

@@ -112,6 +112,8 @@ static int take_syscall(void *object, char *line)
 #endif
 	case SYS_pselect6:
 		return is_selected((unsigned int)sock, v[1], &v[2]) ? -EBUSY : 0;
+	case SYS_epoll_ctl:
+		return (uint32_t)v[3] == (uint32_t)sock ? -EBUSY : 0;
 	default:
 		/* of any other call: what merely looks like the descriptor costs us a move */
 		return (uint32_t)v[1] == (uint32_t)sock ? -EBUSY : 0;
@@ -122,8 +124,9 @@ static int take_syscall(void *object, char *line)
 
 /* Begins of names: compilers add endings, and kernels say a little more or less. */
 static const char *const harmless[] = {
-	"futex_", "do_epoll_", "ep_poll", "pipe_read", "anon_pipe_read", "inet_csk_accept",
+	"futex_", "do_epoll_wait", "ep_poll", "pipe_read", "anon_pipe_read", "inet_csk_accept",
 	"inet_csk_wait_for_connect", "hrtimer_nanosleep", "do_nanosleep", "do_sigtimedwait",
+	"fcntl_setlk", "do_lock_file_wait", "locks_lock_inode_wait",
 };
 
 /* Return: 0, -ENOENT or -ESRCH if the thread has ended, -errno */
@@ -151,17 +154,17 @@ static bool is_harmless(const char *function)
 	return false;
 }
 
-/* "1234 (any) thing) R 1 ..." */
-static bool is_running(const char *stat)
+/* "1234 (any) thing) R 1 ...": it runs, or has ended */
+static bool is_in_no_call(const char *stat)
 {
 	const char *name_end = strrchr(stat, ')');
 
-	return name_end && strncmp(name_end, ") R ", 4) == 0;
+	return name_end && strchr("RZX", name_end[2]);
 }
 
-enum at { RUNS, HARMLESS, ANYWHERE, UNTOLD };
+enum at { IN_NO_CALL, HARMLESS, ANYWHERE, UNTOLD };
 
-/* The function's name; "0" if the thread runs, or if this kernel tells nobody. */
+/* The function's name; "0" if the thread runs. Some kernels have no such file, or always a "0". */
 static enum at where(const char *tid)
 {
 	char text[TEXT_MAX];
@@ -169,16 +172,15 @@ static enum at where(const char *tid)
 
 	if (rc == 0 && strcmp(text, "0") != 0)
 		return is_harmless(text) ? HARMLESS : ANYWHERE;
-	if (rc == 0)
-		rc = read_text(tid, "stat", text);
+	rc = read_text(tid, "stat", text);
 	if (rc < 0)
-		return rc == -ENOENT || rc == -ESRCH ? RUNS : UNTOLD;	/* it has ended */
-	return is_running(text) ? RUNS : UNTOLD;
+		return rc == -ENOENT || rc == -ESRCH ? IN_NO_CALL : UNTOLD;	/* it has ended */
+	return is_in_no_call(text) ? IN_NO_CALL : UNTOLD;
 }
 
 /*
  * One that has just fallen asleep may stand among those that run a little longer, and is nowhere
- * as long: it leaves them when the next one runs.
+ * as long: until its processor chooses the next one. If that is ours, it can be now.
  */
 static int look_where(const char *tid)
 {
@@ -188,7 +190,7 @@ static int look_where(const char *tid)
 		sched_yield();
 		at = where(tid);
 	}
-	return at == RUNS || at == HARMLESS ? 0 : -EACCES;
+	return at == IN_NO_CALL || at == HARMLESS ? 0 : -EACCES;
 }
 
 /* -- each -- */

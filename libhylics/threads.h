@@ -12,7 +12,8 @@
  * with which arguments: that answers it. A process that has changed its user may not read that
  * file, root alone may. Everybody may read wchan, the name of the kernel's function in which the
  * thread sleeps. So of such a process a thread counts as harmless if it sleeps where no number
- * matters: in a futex, in epoll_wait(), in a pipe, at a listening socket, for time to pass.
+ * matters: in a futex, in epoll_wait(), in a pipe, at a listening socket, for a lock of a file, for
+ * time to pass.
  * Anywhere else nobody here can tell, and the move is refused. A name that a later kernel calls
  * otherwise costs moves, not bytes.
  */

@@ -161,13 +161,13 @@ def test_mixed_sizes_on_connections_that_stay(place, kind):
 @pytest.mark.parametrize("kind", ["worker", "event"])
 def test_threads_that_may_not_be_looked_at(place, kind):
     """As installed: what is refused for them is tried again, and moved in the end."""
-    with place.server(kind, MODES[1], looked_at=False) as server, \
-            asking(place.offload, server, place.site) as one:
+    with place.server(kind, MODES[1], looked_at=False) as server:
         before = place.counts()["moved"]
         tally = Tally()
 
         def moved():
-            one_by_one(one, tally, [Ask("5m")])
+            with asking(place.offload, server, place.site) as one:
+                one_by_one(one, tally, [Ask("5m")] * 4)
             return place.counts()["moved"] != before
         wait_for(moved, f"a connection of {kind} is moved")
         assert len(logged(server, tally.answers)) == len(tally.answers)
