@@ -70,7 +70,8 @@ def snapshot():
         "network namespaces": network_namespaces(),
         "interfaces": set(os.listdir("/sys/class/net")),
         "cgroups": {str(path) for path in CGROUPS.glob("**/hylics-*")},
-        "swap": set(pathlib.Path("/proc/swaps").read_text(encoding="utf-8").splitlines()),
+        "swap": {line.split()[0] for line in
+                 pathlib.Path("/proc/swaps").read_text(encoding="utf-8").splitlines()},
         "nft tables": output_lines("nft", "list", "tables"),
         "files": {f"{place}/{name}" for place in PLACES if os.path.isdir(place)
                   for name in os.listdir(place)},

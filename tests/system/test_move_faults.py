@@ -27,6 +27,8 @@ ROUND = ("--requests", "2", "--head", "0-1K", "--bytes", "1M", "--tail", "100", 
          "--upload-when", "during")
 # Long enough for something to happen to it, and nobody comes home.
 SLOW = ("--requests", "1", "--bytes", "2M", "--read-rate", "4M", "--tail", "100")
+# Long enough for the other one to be killed in it, too.
+RESUMED = ("--requests", "1", "--bytes", "4M", "--read-rate", "1M", "--tail", "100")
 # The second request comes up through the pair.
 STAY = ("--requests", "2", "--head", "0-1K", "--bytes", "1M", "--tail", "100")
 # At home nothing is under way when the second answer begins.
@@ -41,14 +43,14 @@ WORKER_STEPS = {
     "move.restore": ROUND, "move.keep": ROUND, "move.live": ROUND, "move.adopted": ROUND,
     "send.first": ROUND, "send.middle": ROUND, "up.sent": STAY, "up.taken": STAY,
     "home.freeze": ROUND, "home.offer": ROUND, "home.close": ROUND, "home.done": ROUND,
-    "resume.answer": SLOW,
+    "resume.answer": RESUMED,
 }
 AGENT_STEPS = {
     "move.drain": LATE, "move.freeze": ROUND, "move.dump": ROUND, "move.offer": ROUND,
     "move.silence": SLOW,
     "pair.sent": ROUND, "pair.take": ROUND, "grow.told": SHORT, "grow.close": SHORT,
     "up.deliver": STAY, "home.rebuild": ROUND,
-    "home.taken": ROUND, "home.live": ROUND, "give.back": IDLE, "resume.ask": SLOW,
+    "home.taken": ROUND, "home.live": ROUND, "give.back": IDLE, "resume.ask": RESUMED,
 }
 CASES = [("worker", step) for step in WORKER_STEPS] + [("agent", step) for step in AGENT_STEPS]
 # What stands in a killed agent's socket and was not yet read is gone, with the connection that came
@@ -260,7 +262,7 @@ def kill_keeper_of_a_sleeper(offload):
 @pytest.mark.parametrize("again", [False, True])
 def test_keeper_killed_while_its_worker_sleeps(net, again):
     """The worker holds the programs that are there now, not those it was started with."""
-    load = ("--bytes", "4M", "--read-rate", "2M", "--tail", "100")
+    load = ("--bytes", "4M", "--read-rate", "512K", "--tail", "100")
     with stage(net, load) as (offload, file, server):
         offload.keeper.wait_line("is spliced")
         with asking(offload, file, load) as client:

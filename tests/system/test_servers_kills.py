@@ -90,30 +90,30 @@ class Download(threading.Thread):
 
 
 class Downloads:
-    """So many of the same file.
+    """So many of the same file, all of them moved.
 
     One half runs on while programs are killed. What the others write nobody takes as long, so they
-    are under way for certain.
+    are under way for certain, and in nobody's hands: all has come to rest before the rest begins.
     """
 
     def __init__(self, stack, place, server):
         self._want = (place.site.root / "body").read_bytes()
-        self._running = self._many(stack, place, server, "--limit-rate", RUNNING)
         self._standing = self._many(stack, place, server)
+        place.offload.settled()
+        self._running = self._many(stack, place, server, "--limit-rate", RUNNING)
+        for one in self._running:
+            one.start()
 
     @staticmethod
     def _many(stack, place, server, *options):
+        before = place.offload.counts()["moved"]
         found = [Download(place, server, *options) for _ in range(DOWNLOADS // 2)]
         for one in found:
             stack.callback(one.close)
-        return found
-
-    def wait_begun(self):
-        """All have begun."""
-        for one in self._running + self._standing:
+        place.offload.wait_counts(lambda counts: counts["moved"] >= before + DOWNLOADS // 2)
+        for one in found:
             one.wait_begun()
-        for one in self._running:
-            one.start()
+        return found
 
     def verdicts(self):
         """How each ended: those that ran on, those that stood still."""
@@ -185,10 +185,7 @@ def under_way(stack, place, kind):
     """A server and its downloads, all of them moved."""
     server = place.site.start(kind, PORT, MODES[1])
     stack.callback(server.stop)     # killed, apache would leave its children
-    downloads = Downloads(stack, place, server)
-    place.offload.wait_counts(lambda counts: counts["moved"] >= DOWNLOADS)
-    downloads.wait_begun()
-    return server, downloads
+    return server, Downloads(stack, place, server)
 
 
 @pytest.mark.parametrize("_again", range(REPEATS))
