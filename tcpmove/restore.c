@@ -27,6 +27,9 @@
  * answers. So the last segment that was in flight is restored as unsent, and goes out at once: if
  * the new congestion window has room for it (HY_AGAIN_SEGMENTS) and the peer's window has. What is
  * restored as unsent must be sent before an acknowledgement of it is believed, so both are musts.
+ * What goes out is no copy of that segment: it is cut anew, perhaps shorter, as options take room,
+ * and its end goes along with what is unsent, in a whole segment or not at all. So the window must
+ * have room for that one, too.
  *
  * DOC: When nothing is asked
  *
@@ -318,8 +321,9 @@ static int put_unsent(int sock, const struct tcp_image *img, uint32_t len, struc
 static uint32_t said_again(const struct tcp_record *rec)
 {
 	uint32_t sent = rec->send_len - rec->unsent_len;
+	uint32_t along = rec->unsent_len < rec->mss ? rec->unsent_len : rec->mss;
 
-	if (sent > HY_AGAIN_SEGMENTS * rec->mss || sent > rec->window.snd_wnd)
+	if (sent > HY_AGAIN_SEGMENTS * rec->mss || sent + along > rec->window.snd_wnd)
 		return 0;
 	return sent < rec->mss ? sent : rec->mss;
 }

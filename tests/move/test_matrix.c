@@ -22,7 +22,7 @@
 #define MB (1024 * KB)
 #define BATCH 80
 #define SAMPLE 160
-#define STRIDE 1003		/* has no factor in common with the number of cases */
+#define STRIDE 1019		/* has no factor in common with the number of cases */
 #define WIDE_BUFFER (16 * MB)
 #define NARROW_MAX 30000	/* bytes under way that a window without scaling takes for sure */
 #define INITIAL_SEGMENTS 8	/* fewer than an initial congestion window has */
@@ -32,10 +32,10 @@
 
 enum property { TIMESTAMPS, SACK, WSCALE, MSS, KIND, SENT, UNSENT, UNREAD, PROPERTIES };
 
-static const unsigned int counts[PROPERTIES] = { 2, 2, 2, 3, KINDS, 6, 6, 4 };
+static const unsigned int counts[PROPERTIES] = { 2, 2, 2, 3, KINDS, 7, 7, 4 };
 static const int mss_values[] = { 536, 1460, 8960 };
-#define CASES (2u * 2 * 2 * 3 * KINDS * 6 * 6 * 4)
-#define VALUES_MAX 6
+#define CASES (2u * 2 * 2 * 3 * KINDS * 7 * 7 * 4)
+#define VALUES_MAX 7
 
 struct test_case {
 	unsigned int value[PROPERTIES];
@@ -49,7 +49,7 @@ static bool seen[PROPERTIES][VALUES_MAX][PROPERTIES][VALUES_MAX];
 
 static size_t split_size(unsigned int which, size_t mss)
 {
-	const size_t sizes[] = { 0, 1, mss - 1, mss, 64 * KB, 4 * MB };
+	const size_t sizes[] = { 0, 1, mss - 1, mss, mss + mss / 2, 64 * KB, 4 * MB };
 
 	return sizes[which];
 }

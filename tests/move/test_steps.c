@@ -24,6 +24,11 @@
 #define EPOLL_DATA 0x1122334455667788ull
 #define EPOLL_LIMIT_MS 10000
 #define NARROW 16384
+#define MSS 1460
+#define UNSENT (16 * KB)
+#define FULL_CASES 12
+#define FULL_FROM 700		/* less than a segment; up to more than HY_AGAIN_SEGMENTS of them */
+#define FULL_STEP 1020
 #define PIECES 3
 #define PIECE 1000
 
@@ -250,6 +255,44 @@ static void prove_shut_windows(struct world *w)
 	conn_close(&c);
 }
 
+/*
+ * The client has all that its window takes, to the last byte, and said so when nobody listened.
+ * What it acknowledges is believed only if all of that is sent as far as the new socket knows.
+ */
+static bool goes_on_full(struct world *w, size_t sent, bool timestamps)
+{
+	const struct wish wish = { .no_timestamps = !timestamps, .mss = MSS };
+	struct conn c;
+	bool good;
+
+	conn_open(w, &c, &wish);
+	tcp_sock_set(c.kept, IPPROTO_TCP, TCP_NODELAY, 1);
+	TRY_MOVE(tcp_freeze(c.kept, &move_err));
+	conn_send_down(&c, sent);
+	if (!tcp_sock_wait_sent(c.kept))
+		probe_bail("%zu bytes do not leave", sent);
+	tcp_sock_close_window(c.kept, sent);
+	conn_send_down(&c, UNSENT);
+	conns_out(w, &c, 1);
+	good = tcp_sock_unsent(c.copy) <= (int)c.img.rec.unsent_len;
+	if (!good)
+		probe_note("of %zu bytes that were sent the copy takes some for unsent", sent);
+	good = conn_read_down(&c) && conn_talks(&c, TALK) && good;
+	conns_home(w, &c, 1);
+	conn_close(&c);
+	return good;
+}
+
+static void prove_full_windows(struct world *w)
+{
+	int good = 0;
+
+	for (int i = 0; i < FULL_CASES; i++)
+		good += goes_on_full(w, FULL_FROM + FULL_STEP * (size_t)i, i % 2);
+	probe_check(good == FULL_CASES, "a window filled to its last byte: %d of %d sent as before",
+		    good, FULL_CASES);
+}
+
 /* Three segments are sent, and the client, frozen behind the first, gets only that. */
 static void send_pieces(struct conn *c)
 {
@@ -427,6 +470,7 @@ int main(void)
 	prove_wake_without_image(&w);
 	prove_rounds(&w);
 	prove_shut_windows(&w);
+	prove_full_windows(&w);
 	prove_half_acked(&w);
 	prove_early_data(&w);
 	prove_peek_offset(&w);
