@@ -20,6 +20,8 @@
 #include "common/limits.h"
 #include "hylics-agent/trial.h"
 
+#define TRIES 8
+
 /* Sockets of this namespace, those in TIME_WAIT as well. */
 static unsigned int sockets(void)
 {
@@ -45,12 +47,22 @@ static void without_loopback(void)
 	probe_check(sockets() == 0, "nothing is left");
 }
 
+/* It has its time and no more: on a busy machine that may pass before the first move. */
+static int run_to_a_move(struct trial *t, struct hy_err *e)
+{
+	int rc = trial_run(t, e);
+
+	for (int i = 1; i < TRIES && (rc < 0 || t->moves == 0); i++)
+		rc = trial_run(t, e);
+	return rc;
+}
+
 /* A machine too slow for all of it does less: how much is not asked. */
 static void with_loopback(void)
 {
 	struct hy_err e = { 0 };
 	struct trial t;
-	int rc = trial_run(&t, &e);
+	int rc = run_to_a_move(&t, &e);
 
 	probe_check(rc == 0, "with loopback it succeeds: %s", e.text);
 	probe_check(t.bytes > 0 && t.plain_ns > 0 && t.bytes < 2 * (uint64_t)HY_TRIAL_BYTES,
@@ -87,7 +99,7 @@ static void as_agents_freeze(void)
 	int rc;
 
 	refuse_filters();
-	rc = trial_run(&t, &e);
+	rc = run_to_a_move(&t, &e);
 	probe_check(rc == 0 && t.moves > 0, "it freezes by a program that was loaded before: %s",
 		    e.text);
 }

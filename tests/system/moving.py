@@ -29,9 +29,11 @@ LONG = "HYLICS_LONG" in os.environ
 
 
 def children(pid):
-    """Process ids of the children of a process with one thread."""
-    return [int(word) for word in
-            pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    """Process ids of the children of a process with one thread; none of one that is no more."""
+    path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return [int(word) for word in path.read_text(encoding="ascii").split()]
+    return []
 
 
 def is_stopped(pid):

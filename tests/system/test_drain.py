@@ -52,9 +52,7 @@ class Operated(Offload):
     def processes(self):
         """Keeper and worker, as far as they are there."""
         keeper = self.host.keeper(NAME)
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            return [keeper, *children(keeper)]
-        return [keeper]
+        return [keeper, *children(keeper)]
 
     def why(self, reason):
         """How often nothing was moved for that."""

@@ -62,9 +62,7 @@ def pid_of(host, who):
     keeper = host.keeper(NAME)
     if who == "keeper":
         return keeper
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return next(iter(children(keeper)), 0)
-    return 0
+    return next(iter(children(keeper)), 0)
 
 
 def is_whole(host):

@@ -28,7 +28,7 @@ SLICE = 256 << 10       # what a marker may always have
 ROUNDS = 4
 SLOW = 50 if LONG else 24     # more than go home at once
 # Seconds of transfer: room for what is done meanwhile in a guest that is emulated.
-SLOWLY = ("--connections", str(SLOW), "--requests", "2", "--bytes", "8M", "--read-rate", "4M")
+SLOWLY = ("--connections", str(SLOW), "--requests", "2", "--bytes", "8M", "--read-rate", "2M")
 
 
 @pytest.fixture(name="machine", scope="module")
@@ -153,6 +153,19 @@ def test_a_guest_hears_of_the_last_that_comes_home_however_late(machine):
             good(client.verdict())
 
 
+def promises_are_kept(machine, offload):
+    """Whether there were any when the guest was stopped; all of them are kept before it goes on."""
+    seen = offload.counts()["items"]
+    offload.wait_counts(lambda counts: counts["items"] > seen)
+    machine.vm.pause()
+    try:
+        before = offload.counts()
+        offload.wait_counts(lambda counts: counts["bytes_file"] == counts["bytes_promised"])
+        return before["bytes_file"] < before["bytes_promised"]
+    finally:
+        machine.vm.resume()
+
+
 def test_what_was_accepted_leaves_the_host_while_the_guest_stands_still(machine):
     with serving(machine) as (offload, _):
         file = offload.file("long", 2 * FILE_BYTES)
@@ -160,14 +173,8 @@ def test_what_was_accepted_leaves_the_host_while_the_guest_stands_still(machine)
         with offload.asking(PORT + 1, file, "--connections", "4", "--slice", SLICE, "--read-rate",
                             "4M") as client:
             offload.wait_counts(lambda counts: counts["items"] >= 64)
-            machine.vm.pause()
-            try:
-                before = offload.counts()
-                assert before["bytes_file"] < before["bytes_promised"]
-                offload.wait_counts(lambda counts: counts["bytes_file"] ==
-                                    counts["bytes_promised"])
-            finally:
-                machine.vm.resume()
+            # by chance nothing may be promised where the guest is stopped
+            assert any(promises_are_kept(machine, offload) for _ in range(ROUNDS))
             good(client.verdict())
 
 

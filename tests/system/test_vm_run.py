@@ -274,7 +274,7 @@ def worker_dies(running):
 
 def agent_dies(running):
     """The next one finds the worker."""
-    sessions = running.host.worker_counts(NAME)["told"]
+    sessions = wait_for(lambda: running.host.worker_counts(NAME).get("told"), "a session")
     (running.share / "kill").touch()
     wait_for(lambda: running.host.worker_counts(NAME).get("told", 0) > sessions, "its end is heard")
     running.wait_agent()
