@@ -126,6 +126,15 @@ static const struct hy_cmd vm_commands[] = {
 	{ .name = NULL },
 };
 
+static const struct hy_cmd module_commands[] = {
+	{ .name = "list",
+	  .summary = "list the servers that guests may have run for them",
+	  .details = "As they are described now, and what is wrong with a description. Nothing "
+		     "runs them yet.",
+	  ASKS(module_list) },
+	{ .name = NULL },
+};
+
 static const struct hy_cmd lab_commands[] = {
 	{ .name = "list",
 	  .summary = "list the experiments",
@@ -181,6 +190,8 @@ static const struct hy_cmd completion_commands[] = {
 
 static const struct hy_cmd groups[] = {
 	{ .name = "vm", .summary = "virtual machines", .sub = vm_commands },
+	{ .name = "module", .summary = "servers that guests may have run for them",
+	  .sub = module_commands },
 	{ .name = "why",
 	  .args = "NAME",
 	  .summary = "tell why connections of a VM were not moved, with counts",

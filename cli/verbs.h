@@ -84,6 +84,7 @@ extern const struct hy_opt vm_set_options[], vm_remove_options[], vm_offload_opt
 extern const struct hy_opt vm_pages_options[];
 extern const struct hy_opt vm_drain_options[];
 extern const struct hy_opt why_options[], status_options[], doctor_options[];
+extern const struct hy_opt module_list_options[];
 int vm_add_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_list_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_show_run(const void *values, int argc, char **argv, struct hy_err *e);
@@ -93,6 +94,7 @@ int vm_drain_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_offload_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_pages_run(const void *values, int argc, char **argv, struct hy_err *e);
 int vm_libvirt_xml_run(const void *values, int argc, char **argv, struct hy_err *e);
+int module_list_run(const void *values, int argc, char **argv, struct hy_err *e);
 int why_run(const void *values, int argc, char **argv, struct hy_err *e);
 int status_run(const void *values, int argc, char **argv, struct hy_err *e);
 int doctor_run(const void *values, int argc, char **argv, struct hy_err *e);

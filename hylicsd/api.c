@@ -17,6 +17,7 @@
 #include "common/own.h"
 #include "common/show.h"
 #include "hylicsd/guest.h"
+#include "hylicsd/module.h"
 #include "hylicsd/share.h"
 #include "hylicsd/swap.h"
 #include "hylicsd/why.h"
@@ -326,6 +327,55 @@ static int get_host(void *object, const struct http_request *r, struct hy_err *e
 	return http_reply(a->http, r->ref, 200, o);
 }
 
+static json_t *ports_json(const struct module_ports *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < p->n; i++)
+		json_array_append_new(list, json_pack("{s:i, s:i}", "first", p->at[i].first,
+						      "last", p->at[i].last));
+	return list;
+}
+
+static json_t *files_json(const struct module *m)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < m->n_files; i++)
+		json_array_append_new(list, json_string(m->file[i]));
+	return list;
+}
+
+static void add_module(void *object, const struct module *m)
+{
+	json_array_append_new(object, json_pack("{s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:I}",
+		"name", m->name, "command", m->command, "ports", ports_json(&m->ports),
+		"folder", m->folder, "files", files_json(m), "memory", (json_int_t)m->memory,
+		"tasks", (json_int_t)m->tasks, "descriptors", (json_int_t)m->descriptors));
+}
+
+static void add_bad_module(void *object, const char *name, const struct hy_err *why)
+{
+	char message[HY_ERR_MESSAGE_MAX];
+
+	hy_err_message(why, message);
+	json_array_append_new(object, json_pack("{s:s, s:s}", "name", name, "why", message));
+}
+
+/* As they are now: nothing is kept that could be old. */
+static int get_modules(void *object, const struct http_request *r, struct hy_err *e)
+{
+	static const struct module_ops ops = { add_module, add_bad_module };
+	struct api *a = object;
+	json_t *list = json_array();
+	int rc = module_read_all(a->vms->host.config.modules_dir, &ops, list, e);
+
+	if (rc == 0)
+		return http_reply(a->http, r->ref, 200, json_pack("{s:o}", "modules", list));
+	json_decref(list);
+	return rc;
+}
+
 static json_t *bad_json(const struct vms_bad *b)
 {
 	return json_pack("{s:s, s:s, s:s}", "name", b->name, "state", "unreadable", "why",
@@ -557,6 +607,8 @@ static const char *const force[] = { "force", NULL };
 const struct http_route api_routes[] = {
 	{ "GET", "/v1/host", HTTP_BODY_NONE, NULL, NULL,
 	  "the host: versions, budget, what is missing", get_host },
+	{ "GET", "/v1/modules", HTTP_BODY_NONE, NULL, NULL,
+	  "servers that guests may have run for them", get_modules },
 	{ "GET", "/v1/vms", HTTP_BODY_NONE, NULL, NULL, "all VMs", get_vms },
 	{ "POST", "/v1/vms", HTTP_BODY_MUST, add_members, NULL, "add a VM", post_vm },
 	{ "GET", VM, HTTP_BODY_NONE, NULL, NULL, "one VM", get_vm },

@@ -7,19 +7,16 @@
  */
 #include "hylicsd/config.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/own.h"
+#include "hylicsd/confs.h"
 #include "hylicsd/path.h"
 
-#define END ".conf"
 #define DROP_INS ".d"
 #define SWAP_MIN (1 << 20)
 #define NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
@@ -52,6 +49,8 @@ static const struct ini_key keys[] = {
 	  .help = "what must outlive a reboot" },
 	{ .name = "vms-dir", PATH(vms_dir), .arg = "DIR",
 	  .help = "records of VMs" },
+	{ .name = "modules-dir", PATH(modules_dir), .arg = "DIR",
+	  .help = "servers that guests may have run for them" },
 	{ .name = "libexec-dir", PATH(libexec_dir), .arg = "DIR",
 	  .help = "where hylics-keeper and hylics-worker are" },
 	{ .name = "virtiofsd", PATH(virtiofsd), .arg = "PATH",
@@ -88,6 +87,7 @@ void config_defaults(struct config *c)
 		.run_dir = "/run/hylics",
 		.state_dir = "/var/lib/hylics",
 		.vms_dir = "/etc/hylics/vms.d",
+		.modules_dir = "/etc/hylics/modules.d",
 		.libexec_dir = HY_LIBEXECDIR,
 		.group = "hylics",
 		.cgroup = "hylics",
@@ -98,49 +98,10 @@ void config_defaults(struct config *c)
 	};
 }
 
-/* Opened so that a FIFO in the file's place does not stop us. */
-static int load_file(const char *path, struct config *c, struct hy_err *e)
+static int load_drop_in(void *object, const char *path, const char *name, struct hy_err *e)
 {
-	hy_autofd fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-	if (fd < 0)
-		return hy_err_set(e, errno, "%s", path);
-	return ini_read_fd(&config_table, fd, path, c, e);
-}
-
-static int is_drop_in(const struct dirent *entry)
-{
-	size_t len = strlen(entry->d_name);
-
-	return entry->d_name[0] != '.' && len > strlen(END) &&
-	       strcmp(entry->d_name + len - strlen(END), END) == 0;
-}
-
-static int load_drop_in(const char *folder, const char *name, struct config *c, struct hy_err *e)
-{
-	hy_autofree char *path = NULL;
-
-	if (asprintf(&path, "%s/%s", folder, name) < 0) {
-		path = NULL;
-		return hy_err_set(e, ENOMEM, "%s", folder);
-	}
-	return load_file(path, c, e);
-}
-
-static int load_drop_ins(const char *folder, struct config *c, struct hy_err *e)
-{
-	struct dirent **found;
-	int n = scandir(folder, &found, is_drop_in, alphasort), rc = 0;
-
-	if (n < 0)
-		return errno == ENOENT ? 0 : hy_err_set(e, errno, "%s", folder);
-	for (int i = 0; i < n; i++) {
-		if (rc == 0)
-			rc = load_drop_in(folder, found[i]->d_name, c, e);
-		free(found[i]);
-	}
-	free(found);
-	return rc;
+	(void)name;
+	return confs_read(&config_table, path, object, e);
 }
 
 int config_load(const char *path, bool wanted, struct config *c, struct hy_err *e)
@@ -150,7 +111,7 @@ int config_load(const char *path, bool wanted, struct config *c, struct hy_err *
 	int rc;
 
 	if (wanted || access(path, F_OK) == 0 || errno != ENOENT) {
-		rc = load_file(path, &got, e);
+		rc = confs_read(&config_table, path, &got, e);
 		if (rc < 0)
 			return rc;
 	}
@@ -158,7 +119,7 @@ int config_load(const char *path, bool wanted, struct config *c, struct hy_err *
 		folder = NULL;
 		return hy_err_set(e, ENOMEM, "%s", path);
 	}
-	rc = load_drop_ins(folder, &got, e);
+	rc = confs_each(folder, load_drop_in, &got, e);
 	if (rc == 0)
 		*c = got;
 	return rc;

@@ -27,6 +27,7 @@ struct config {
 	char run_dir[CONFIG_RUN_DIR_MAX];
 	char state_dir[HY_PATH_MAX + 1];
 	char vms_dir[HY_PATH_MAX + 1];
+	char modules_dir[HY_PATH_MAX + 1];
 	char libexec_dir[HY_PATH_MAX + 1];	/* hylics-keeper and hylics-worker are there */
 	char virtiofsd[HY_PATH_MAX + 1];	/* "": see virtiofsd_find() */
 	char group[CONFIG_NAME_MAX];		/* who may use the API */

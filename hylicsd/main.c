@@ -37,8 +37,8 @@
 
 struct values {
 	const char *config;
-	const char *run_dir, *libexec_dir, *virtiofsd, *vms_dir, *state_dir, *cgroup, *group;
-	const char *budget, *log_level;
+	const char *run_dir, *libexec_dir, *virtiofsd, *vms_dir, *modules_dir, *state_dir, *cgroup;
+	const char *group, *budget, *log_level;
 };
 
 static const struct values defaults = { 0 };
@@ -52,6 +52,8 @@ static const struct hy_opt options[] = {
 	  .help = "where sockets and shares are (default /run/hylics)" },
 	{ .name = "vms-dir", TEXT(vms_dir), .arg = "DIR",
 	  .help = "where the VMs' records are (default /etc/hylics/vms.d)" },
+	{ .name = "modules-dir", TEXT(modules_dir), .arg = "DIR",
+	  .help = "where the modules are (default /etc/hylics/modules.d)" },
 	{ .name = "state-dir", TEXT(state_dir), .arg = "DIR",
 	  .help = "what outlives a reboot (default /var/lib/hylics)" },
 	{ .name = "libexec-dir", TEXT(libexec_dir), .arg = "DIR",
@@ -82,9 +84,10 @@ static int configure(struct config *c, const struct values *v, struct hy_err *e)
 {
 	const struct { const char *key, *text; } given[] = {
 		{ "run-dir", v->run_dir }, { "vms-dir", v->vms_dir },
-		{ "state-dir", v->state_dir }, { "libexec-dir", v->libexec_dir },
-		{ "virtiofsd", v->virtiofsd }, { "cgroup", v->cgroup }, { "group", v->group },
-		{ "budget", v->budget }, { "log-level", v->log_level },
+		{ "modules-dir", v->modules_dir }, { "state-dir", v->state_dir },
+		{ "libexec-dir", v->libexec_dir }, { "virtiofsd", v->virtiofsd },
+		{ "cgroup", v->cgroup }, { "group", v->group }, { "budget", v->budget },
+		{ "log-level", v->log_level },
 	};
 	int rc;
 

@@ -94,7 +94,8 @@ static int check_keep(const struct vms *vms, const struct record *r, struct hy_e
 {
 	const struct config *c = &vms->host.config;
 
-	if (path_inside(r->keep, c->run_dir) || path_inside(r->keep, c->vms_dir))
+	if (path_inside(r->keep, c->run_dir) || path_inside(r->keep, c->vms_dir) ||
+	    path_inside(r->keep, c->modules_dir))
 		return hy_err_usage(e, "keep", "keep '%.200s': is one of hylicsd's own directories",
 				    r->keep);
 	return 0;

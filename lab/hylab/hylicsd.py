@@ -25,7 +25,9 @@ class Hylicsd:
         # a socket's path has 107 bytes: not below the build folder
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="hy", dir=where))
         self.run, self.vms = self.top / "run", self.top / "vms"
+        self.modules = self.top / "modules"
         self.vms.mkdir()
+        self.modules.mkdir()
         libexec = self.top / "libexec"
         libexec.mkdir()
         for name in ("hylics-keeper", "hylics-worker"):
@@ -33,7 +35,8 @@ class Hylicsd:
         self.group = os.environ["HYLICS_LAB_CGROUP"].lstrip("/") + "/" + self.top.name
         self.words = [*(node.prefix() if node else []),
                       BUILD / "hylicsd" / "hylicsd", f"--run-dir={self.run}",
-                      f"--vms-dir={self.vms}", f"--state-dir={self.top}", "--group=root",
+                      f"--vms-dir={self.vms}", f"--modules-dir={self.modules}",
+                      f"--state-dir={self.top}", "--group=root",
                       f"--libexec-dir={libexec}", f"--cgroup={self.group}", *options]
         self.process = self.errors = None     # errors: where what they say goes
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fuzz_ini.c - any bytes as a VM's record and as configuration: refused, or written again the same
+ * fuzz_ini.c - any bytes as a record, configuration, module: refused, or written again the same
  *
  * Runs in: the fuzz tests
  * Reads from: the fuzzer
@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "hylicsd/config.h"
+#include "hylicsd/module.h"
 #include "hylicsd/record.h"
+#include "hylicsd/words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -70,8 +72,41 @@ static void try_config(const char *bytes, size_t len)
 		require_way_back(&config_table, &c, &again);
 }
 
+/* Words that were taken once are made of whatever is put in, and nothing makes another of one. */
+static void require_words(const char *command)
+{
+	static const char *const some[WORDS_VALUES] = { "1", "a b", "\"", "$$" };
+	static const char *const none[WORDS_VALUES] = { "", "", "", "" };
+	static struct words with, without;	/* large */
+
+	if (words_fill(command, some, &with, NULL) < 0)
+		return;
+	require(words_fill(command, none, &without, NULL) == 0 && with.n == without.n);
+	require(with.n && with.at[0][0] == '/' && !with.at[with.n]);
+	require(strcmp(with.at[0], without.at[0]) == 0);
+	for (unsigned int i = 0; i < with.n; i++)
+		require(with.at[i] >= with.bytes && with.at[i] < with.bytes + with.used);
+}
+
+static void try_module(const char *bytes, size_t len)
+{
+	static struct module m, before, again;	/* large */
+	struct hy_err e = { 0 };
+
+	module_defaults(&m);
+	before = again = m;
+	if (ini_read(&module_table, bytes, len, "module", &m, &e) < 0) {
+		require_untouched(&m, &before, sizeof(m), &e);
+		return;
+	}
+	require_way_back(&module_table, &m, &again);
+	require(m.ports.n && module_has_port(&m, m.ports.at[0].first) && !module_has_port(&m, 0));
+	require_words(m.command);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
+	try_module((const char *)bytes, len);
 	try_record((const char *)bytes, len);
 	try_config((const char *)bytes, len);
 	return 0;

@@ -24,7 +24,8 @@ PAGES = {"hylics": "hylics.1", "hylics-worker": "hylics-worker.8", "hylics-agent
 REASONS_PAGE = "hylics-guest.1"
 LIMIT_S = 60
 # A page of keys, and by its section the table of the code that lists them.
-KEYS = ("hylicsd.conf.5", {"CONFIGURATION": "config", "RECORDS": "record"})
+KEYS = ("hylicsd.conf.5", {"CONFIGURATION": "config", "RECORDS": "record",
+                            "MODULES": "module"})
 BUILT_IN = ("libexec-dir",)     # their default is the build's
 # Folders that hold no code of ours, or whose files each speak for themselves.
 NO_README = {"docs"}

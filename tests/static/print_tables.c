@@ -15,6 +15,7 @@
 #include "common/fault.h"
 #include "common/limits.h"
 #include "hylicsd/config.h"
+#include "hylicsd/module.h"
 #include "hylicsd/record.h"
 #include "proto/frame.h"
 #include "proto/local.h"
@@ -185,10 +186,13 @@ static void print_keys(const char *name, const struct ini_table *t, const void *
 static void print_files(void)
 {
 	static struct config config;	/* large */
+	static struct module module;
 	struct record record;
 
 	config_defaults(&config);
 	print_keys("config", &config_table, &config);
+	module_defaults(&module);
+	print_keys("module", &module_table, &module);
 	if (record_init(&record, "a", NULL) == 0)
 		print_keys("record", &record_table, &record);
 }

@@ -442,6 +442,29 @@ def test_budget_is_kept(host):
     host.ask("vm", "add", "web2", "--share", "36M")
 
 
+def test_modules_are_listed_as_they_are_now(host):
+    assert host.json("module", "list") == {"modules": []}
+    assert "hylicsd.conf(5)" in host.ask("module", "list").stdout
+    (host.modules / "files.conf").write_text(
+        '[module]\ncommand = /usr/sbin/lighttpd -D "a b"\nports = 80 8000-8999\n'
+        "folder = www\nfile = /etc/mime.types\n")
+    (host.modules / "bad.conf").write_text("[module]\ncommand = lighttpd\nports = 80\n")
+    bad, files = host.json("module", "list")["modules"]
+    assert bad["name"] == "bad" and "absolute" in bad["why"] and "bad.conf" in bad["why"]
+    assert files == {"name": "files", "command": '/usr/sbin/lighttpd -D "a b"', "folder": "www",
+                     "ports": [{"first": 80, "last": 80}, {"first": 8000, "last": 8999}],
+                     "files": ["/etc/mime.types"], "memory": 256 * MB, "tasks": 64,
+                     "descriptors": 4096}
+    said = host.ask("module", "list").stdout
+    assert "80 8000-8999" in said and "256M of memory" in said and "wrong" in said
+    for path in host.modules.iterdir():
+        path.unlink()
+    host.modules.rmdir()
+    assert host.json("module", "list") == {"modules": []}
+    done = host.ask("vm", "add", "web1", "--share=1M", f"--keep={host.modules}/web1", check=False)
+    assert done.returncode == 2 and "hylicsd's own" in done.stderr, done
+
+
 def test_hundred_vms_come_and_go(host):
     host.ask("vm", "add", "warm", "--share", "1M")
     host.ask("vm", "remove", "warm")
