@@ -83,6 +83,10 @@ static int read_ports(const char *text, void *place, char *why, size_t size)
 		}
 		text += len;
 	}
+	if (!p.n) {
+		snprintf(why, size, "says no port");
+		return -EINVAL;
+	}
 	memcpy(place, &p, sizeof(p));
 	return 0;
 }

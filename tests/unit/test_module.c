@@ -71,6 +71,8 @@ static void what_is_wrong_is_told(void **state)
 		{ "[module]\ncommand = bin/a\nports = 80\n", "command" },
 		{ "[module]\ncommand = /bin/a \"b\nports = 80\n", "command" },
 		{ "[module]\ncommand = ${share}/a\nports = 80\n", "command" },
+		{ "[module]\ncommand = /a\nports =\n", "ports" },
+		{ "[module]\ncommand = /a\nports = \t\n", "ports" },
 		{ "[module]\ncommand = /a\nports = 0\n", "ports" },
 		{ "[module]\ncommand = /a\nports = 65536\n", "ports" },
 		{ "[module]\ncommand = /a\nports = 80,443\n", "ports" },
