@@ -288,4 +288,8 @@
 #define HY_NAME_MAX 63
 #define HY_VERSION_TEXT_MAX 64
 
+/* Modules that one VM may use, and ports and ranges of one: each tells all of it in a packet. */
+#define HY_MODULES_MAX 8
+#define HY_MODULE_PORTS_MAX 16
+
 #endif

@@ -327,7 +327,7 @@ static int get_host(void *object, const struct http_request *r, struct hy_err *e
 	return http_reply(a->http, r->ref, 200, o);
 }
 
-static json_t *ports_json(const struct module_ports *p)
+static json_t *ports_json(const struct modules_ports *p)
 {
 	json_t *list = json_array();
 

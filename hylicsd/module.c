@@ -47,7 +47,7 @@ static size_t read_port(const char *text, uint16_t *port)
 	return n && n <= PORT_MAX ? len : 0;
 }
 
-static bool read_range(const char *text, size_t len, struct module_ports *p)
+static bool read_range(const char *text, size_t len, struct modules_ports *p)
 {
 	uint16_t *first = &p->at[p->n].first, *last = &p->at[p->n].last;
 	size_t n = read_port(text, first), more;
@@ -67,13 +67,13 @@ static bool read_range(const char *text, size_t len, struct module_ports *p)
 
 static int read_ports(const char *text, void *place, char *why, size_t size)
 {
-	struct module_ports p = { 0 };
+	struct modules_ports p = { 0 };
 
 	while (*(text += strspn(text, " \t"))) {
 		size_t len = strcspn(text, " \t");
 
-		if (p.n == MODULE_PORTS_MAX) {
-			snprintf(why, size, "more than %d ports and ranges", MODULE_PORTS_MAX);
+		if (p.n == HY_MODULE_PORTS_MAX) {
+			snprintf(why, size, "more than %d ports and ranges", HY_MODULE_PORTS_MAX);
 			return -EINVAL;
 		}
 		if (!read_range(text, len, &p)) {
@@ -93,15 +93,7 @@ static int read_ports(const char *text, void *place, char *why, size_t size)
 
 static void print_ports(const void *place, char *text, size_t size)
 {
-	const struct module_ports *p = place;
-	size_t at = 0;
-
-	text[0] = '\0';
-	for (unsigned int i = 0; i < p->n && at < size; i++) {
-		at += (size_t)snprintf(text + at, size - at, "%s%u", i ? " " : "", p->at[i].first);
-		if (p->at[i].last != p->at[i].first && at < size)
-			at += (size_t)snprintf(text + at, size - at, "-%u", p->at[i].last);
-	}
+	modules_ports_print(place, text, size);
 }
 
 #define KEY(field) .offset = offsetof(struct module, field)
@@ -144,15 +136,6 @@ void module_defaults(struct module *m)
 		.tasks = TASKS_DEFAULT,
 		.descriptors = DESCRIPTORS_DEFAULT,
 	};
-}
-
-bool module_has_port(const struct module *m, uint32_t port)
-{
-	for (unsigned int i = 0; i < m->ports.n; i++) {
-		if (port >= m->ports.at[i].first && port <= m->ports.at[i].last)
-			return true;
-	}
-	return false;
 }
 
 /* -- a folder of them -- */

@@ -8,28 +8,20 @@
 #ifndef HY_MODULE_H
 #define HY_MODULE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
 #include "common/limits.h"
 #include "hylicsd/ini.h"
+#include "proto/modules.h"
 
-#define MODULE_PORTS_MAX 16	/* single ones and ranges */
 #define MODULE_FILES_MAX 8
 #define MODULE_COMMAND_MAX 1024
-
-struct module_ports {
-	unsigned int n;
-	struct {
-		uint16_t first, last;
-	} at[MODULE_PORTS_MAX];		/* the first of the first is the default */
-};
 
 struct module {
 	char name[HY_NAME_MAX + 1];	/* of its file */
 	char command[MODULE_COMMAND_MAX];	/* see words.h */
-	struct module_ports ports;
+	struct modules_ports ports;
 	char folder[HY_PATH_MAX + 1];	/* of the share, "": all of it */
 	char file[MODULE_FILES_MAX][HY_PATH_MAX + 1];	/* of the host, read-only */
 	unsigned int n_files;
@@ -42,13 +34,6 @@ extern const struct ini_table module_table;
 
 /* What holds where a file says nothing. */
 void module_defaults(struct module *m);
-
-/**
- * module_has_port() - Whether a guest may ask for it
- * @m:		Module
- * @port:	Any number
- */
-bool module_has_port(const struct module *m, uint32_t port);
 
 /* What is told of the modules of a folder. */
 struct module_ops {

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "common/cursor.h"
+#include "proto/modules.h"
 #include "proto/move.h"
 #include "proto/option.h"
 #include "proto/report.h"
@@ -86,6 +87,10 @@ static const struct msg_info table[] = {
 	  "that, or why not" },
 	{ MSG_LATE, "late", LANE_STREAM, BOTH, MOVE_LATE_MIN, HY_LATE_MAX,
 	  "a segment of the client's that came while nobody listened" },
+	{ MSG_MODULES_WANTED, "modules-wanted", LANE_URGENT, ROLE_GUEST, MODULES_WANTED_MIN,
+	  MODULES_WANTED_MAX, "all modules the guest wants to run" },
+	{ MSG_MODULE, "module", LANE_URGENT, ROLE_HOST, MODULES_STATE_MIN, MODULES_STATE_MAX,
+	  "one module the guest may use, and how it is" },
 };
 
 const struct msg_info *msg_table(size_t *n)

@@ -55,6 +55,9 @@ enum msg_type {
 	MSG_OPTION_ASK = 31,
 	MSG_OPTION_TOLD = 32,
 	MSG_LATE = 33,		/* proto/move.h */
+	/* proto/modules.h */
+	MSG_MODULES_WANTED = 34,
+	MSG_MODULE = 35,
 };
 
 /*

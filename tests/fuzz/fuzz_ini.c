@@ -100,7 +100,8 @@ static void try_module(const char *bytes, size_t len)
 		return;
 	}
 	require_way_back(&module_table, &m, &again);
-	require(m.ports.n && module_has_port(&m, m.ports.at[0].first) && !module_has_port(&m, 0));
+	require(m.ports.n && modules_ports_have(&m.ports, m.ports.at[0].first));
+	require(!modules_ports_have(&m.ports, 0));
 	require_words(m.command);
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/modules.h"
 #include "proto/msg.h"
 #include "proto/report.h"
 
@@ -93,6 +94,47 @@ static void try_report(const uint8_t *in, size_t len)
 		require(memcmp(in, out, len) == 0);
 }
 
+static void try_wanted(const uint8_t *in, size_t len)
+{
+	uint8_t out[MODULES_WANTED_MAX];
+	struct modules_wanted m;
+
+	if (modules_wanted_decode(in, len, &m) < 0)
+		return;
+	require(len >= MODULES_WANTED_MIN && len <= MODULES_WANTED_MAX);
+	for (unsigned int i = 0; i < m.n; i++)
+		require(m.at[i].port && m.at[i].name[0]);
+	require(modules_wanted_encode(&m, out, len) == (int)len);
+	require(modules_wanted_encode(&m, out, len - 1) == -EMSGSIZE);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void require_ports(const struct modules_ports *p)
+{
+	char text[HY_MODULE_PORTS_MAX * sizeof("65535-65535")];
+
+	require(p->n && modules_ports_have(p, p->at[0].first) && !modules_ports_have(p, 0));
+	require(modules_ports_print(p, text, sizeof(text)) == (int)strlen(text));
+	require(modules_ports_print(p, text, 4) > 0 && strlen(text) <= 3);
+}
+
+static void try_module(const uint8_t *in, size_t len)
+{
+	uint8_t out[MODULES_STATE_MAX];
+	struct modules_state m;
+
+	if (modules_state_decode(in, len, &m) < 0)
+		return;
+	require(len >= MODULES_STATE_MIN && len <= MODULES_STATE_MAX);
+	if (m.of) {
+		require(m.number < m.of && m.of <= HY_MODULES_MAX && m.life < MODULES_LIVES);
+		require_ports(&m.ports);
+	}
+	require(modules_state_encode(&m, out, len) == (int)len);
+	require(modules_state_encode(&m, out, len - 1) == -EMSGSIZE);
+	require(memcmp(in, out, len) == 0);
+}
+
 /* The table answers for every number a peer can send. */
 static void check_row(uint16_t type)
 {
@@ -121,6 +163,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		break;
 	case MSG_REPORT:
 		try_report(bytes + 1, len - 1);
+		break;
+	case MSG_MODULES_WANTED:
+		try_wanted(bytes + 1, len - 1);
+		break;
+	case MSG_MODULE:
+		try_module(bytes + 1, len - 1);
 		break;
 	default:
 		break;

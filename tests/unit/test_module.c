@@ -56,7 +56,7 @@ static void a_guest_may_ask_for_these_ports(void **state)
 	(void)state;
 	assert_int_equal(take("[module]\ncommand = /a\nports = 443 8000-8002 65535\n", NULL), 0);
 	for (uint32_t port = 0; port <= 70000; port++)
-		assert_int_equal(module_has_port(&m, port), port == 443 || port == 65535 ||
+		assert_int_equal(modules_ports_have(&m.ports, port), port == 443 || port == 65535 ||
 				 (port >= 8000 && port <= 8002));
 }
 

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * modules.c - the messages about modules: what the guest wants to run, and what does
+ *
+ * Runs in: hylics-agent, hylics-guest, hylics-worker, hylics-keeper, tests
+ * Reads from: the peer on the channel (hostile), either way
+ */
+#include "proto/modules.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/cursor.h"
+#include "common/name.h"
+
+const char *modules_life_name(unsigned int life)
+{
+	static const char *const names[] = {
+#define X(name, what) #name,
+		MODULES_LIFE(X)
+#undef X
+	};
+
+	return names[life];
+}
+
+/* -- ports -- */
+
+bool modules_ports_have(const struct modules_ports *p, uint32_t port)
+{
+	for (unsigned int i = 0; i < p->n; i++) {
+		if (port >= p->at[i].first && port <= p->at[i].last)
+			return true;
+	}
+	return false;
+}
+
+int modules_ports_print(const struct modules_ports *p, char *text, size_t room)
+{
+	int at = 0;
+
+	if (room)
+		text[0] = '\0';
+	for (unsigned int i = 0; i < p->n; i++) {
+		const struct modules_port *one = &p->at[i];
+		size_t used = (size_t)at < room ? (size_t)at : room;
+		const char *blank = i ? " " : "";
+
+		at += one->first == one->last ?
+		      snprintf(text + used, room - used, "%s%u", blank, one->first) :
+		      snprintf(text + used, room - used, "%s%u-%u", blank, one->first, one->last);
+	}
+	return at;
+}
+
+static void wr_ports(struct hy_wr *w, const struct modules_ports *p)
+{
+	w->bad |= p->n > HY_MODULE_PORTS_MAX;
+	hy_wr_u8(w, (uint8_t)p->n);
+	for (unsigned int i = 0; i < p->n && !w->bad; i++) {
+		hy_wr_le16(w, p->at[i].first);
+		hy_wr_le16(w, p->at[i].last);
+	}
+}
+
+static void rd_ports(struct hy_rd *r, struct modules_ports *p)
+{
+	p->n = hy_rd_u8(r);
+	r->bad |= p->n == 0 || p->n > HY_MODULE_PORTS_MAX;
+	for (unsigned int i = 0; i < p->n && !r->bad; i++) {
+		p->at[i].first = hy_rd_le16(r);
+		p->at[i].last = hy_rd_le16(r);
+		r->bad |= p->at[i].first == 0 || p->at[i].last < p->at[i].first;
+	}
+}
+
+/* -- what is wanted -- */
+
+static int written(const struct hy_wr *w, size_t room)
+{
+	return w->bad ? -EMSGSIZE : (int)(room - w->left);
+}
+
+int modules_wanted_encode(const struct modules_wanted *m, uint8_t *out, size_t room)
+{
+	struct hy_wr w = { .p = out, .left = room, .bad = m->n > HY_MODULES_MAX };
+
+	hy_wr_u8(&w, (uint8_t)m->n);
+	for (unsigned int i = 0; i < m->n && !w.bad; i++) {
+		hy_wr_le16(&w, m->at[i].port);
+		hy_wr_text(&w, m->at[i].name);
+	}
+	return written(&w, room);
+}
+
+static bool is_twice(const struct modules_wanted *m, unsigned int number)
+{
+	for (unsigned int i = 0; i < number; i++) {
+		if (strcmp(m->at[i].name, m->at[number].name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int modules_wanted_decode(const uint8_t *in, size_t len, struct modules_wanted *m)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct modules_wanted got = { .n = hy_rd_u8(&r) };
+
+	r.bad |= got.n > HY_MODULES_MAX;
+	for (unsigned int i = 0; i < got.n && !r.bad; i++) {
+		got.at[i].port = hy_rd_le16(&r);
+		hy_rd_text(&r, got.at[i].name, sizeof(got.at[i].name));
+		r.bad |= got.at[i].port == 0 || !hy_name_valid(got.at[i].name) || is_twice(&got, i);
+	}
+	if (r.bad || r.left)
+		return -EPROTO;
+	*m = got;
+	return 0;
+}
+
+/* -- what runs -- */
+
+int modules_state_encode(const struct modules_state *m, uint8_t *out, size_t room)
+{
+	struct hy_wr w = { .p = out, .left = room };
+
+	hy_wr_u8(&w, m->number);
+	hy_wr_u8(&w, m->of);
+	if (!m->of)
+		return written(&w, room);
+	hy_wr_u8(&w, m->life);
+	hy_wr_le16(&w, m->port);
+	hy_wr_le32(&w, m->starts);
+	hy_wr_le64(&w, m->since_ms);
+	hy_wr_le32(&w, m->connections);
+	hy_wr_le64(&w, m->cpu_us);
+	hy_wr_le64(&w, m->memory);
+	wr_ports(&w, &m->ports);
+	hy_wr_text(&w, m->name);
+	hy_wr_text(&w, m->why);
+	return written(&w, room);
+}
+
+/* Whoever shows it may have signed numbers only. */
+static uint64_t rd_number(struct hy_rd *r)
+{
+	uint64_t n = hy_rd_le64(r);
+
+	r->bad |= n > INT64_MAX;
+	return n;
+}
+
+static bool is_printable(const char *text)
+{
+	for (; *text; text++) {
+		if (*text < ' ' || *text > '~')
+			return false;
+	}
+	return true;
+}
+
+static void rd_module(struct hy_rd *r, struct modules_state *m)
+{
+	m->life = hy_rd_u8(r);
+	m->port = hy_rd_le16(r);
+	m->starts = hy_rd_le32(r);
+	m->since_ms = rd_number(r);
+	m->connections = hy_rd_le32(r);
+	m->cpu_us = rd_number(r);
+	m->memory = rd_number(r);
+	rd_ports(r, &m->ports);
+	hy_rd_text(r, m->name, sizeof(m->name));
+	hy_rd_text(r, m->why, sizeof(m->why));
+	r->bad |= m->life >= MODULES_LIVES || !hy_name_valid(m->name) || !is_printable(m->why);
+	r->bad |= (m->life == MODULES_LIFE_stopped) != (m->port == 0);
+}
+
+int modules_state_decode(const uint8_t *in, size_t len, struct modules_state *m)
+{
+	struct hy_rd r = { .p = in, .left = len };
+	struct modules_state got = { .number = hy_rd_u8(&r), .of = hy_rd_u8(&r) };
+
+	r.bad |= got.of > HY_MODULES_MAX || (got.of ? got.number >= got.of : got.number);
+	if (got.of && !r.bad)
+		rd_module(&r, &got);
+	if (r.bad || r.left)
+		return -EPROTO;
+	*m = got;
+	return 0;
+}
