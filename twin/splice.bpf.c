@@ -53,7 +53,6 @@ const volatile __u32 twin_netns;
 const volatile __u64 guest_mac;
 const volatile __u16 edge_vlan;
 const volatile bool edge_is_macvtap;
-const volatile bool listeners;
 
 /* MACs are numbers here: six bytes in the order of the wire, two of zero; 0 is unknown. */
 struct hop {
@@ -158,15 +157,26 @@ static __always_inline int drop(enum splice_count why)
 	return TC_ACT_SHOT;
 }
 
+/* Bits that travel in 64-bit words; the remainders are for the verifier. */
+static __always_inline bool has_bit(const __u64 *word, __u32 words, __u32 bit)
+{
+	return word[bit / 64 % words] >> bit % 64 & 1;
+}
+
+static __always_inline bool is_port(const struct splice_present *known, __u16 port)
+{
+	return has_bit(known->port, SPLICE_PORTS / 64, port);
+}
+
 /* Whether the twin may have a socket for a segment that came for it: false is certain. */
 static __always_inline bool may_have(const struct packet *p)
 {
 	__u32 bit = splice_present_bit(&p->from, p->from_port, p->to_port), key = 0;
 	const struct splice_present *known = bpf_map_lookup_elem(&present, &key);
 
-	if (listeners || !known || !known->kept)
+	if (!known || !known->kept || is_port(known, p->to_port))
 		return true;
-	return known->word[bit / 64 % (SPLICE_PRESENT_BITS / 64)] >> bit % 64 & 1;
+	return has_bit(known->word, SPLICE_PRESENT_BITS / 64, bit);
 }
 
 /* The twin's socket for a segment that came for it; to be released. */
@@ -196,6 +206,15 @@ static __always_inline bool is_twins(const struct splice_addr *addr)
 	return bpf_map_lookup_elem(&addresses, addr) != NULL;
 }
 
+/* Whether a listener of the twin's at the segment's port is to get new connections. */
+static __always_inline bool is_modules(const struct packet *p)
+{
+	__u32 key = 0;
+	const struct splice_present *known = bpf_map_lookup_elem(&present, &key);
+
+	return known && is_port(known, p->to_port);
+}
+
 /*
  * A listening socket may have promised a connection without remembering it. Every other segment
  * that finds only a listener is of a connection that the guest had before the twin listened.
@@ -216,13 +235,13 @@ static __noinline bool is_cookie(struct __sk_buff *skb, struct bpf_sock *sk,
 static __always_inline bool is_served(struct __sk_buff *skb, struct bpf_sock *sk,
 				      const struct packet *p)
 {
-	return listeners && is_twins(&p->to) && (p->syn || is_cookie(skb, sk, p));
+	return is_modules(p) && is_twins(&p->to) && (p->syn || is_cookie(skb, sk, p));
 }
 
 /* A SYN that met a connection's last remains: the port 0, nobody's, leaves only listeners. */
 static __always_inline bool has_listener(struct __sk_buff *skb, const struct packet *p)
 {
-	struct bpf_sock *sk = listeners ? find(skb, p, 0) : NULL;
+	struct bpf_sock *sk = is_modules(p) ? find(skb, p, 0) : NULL;
 	bool has;
 
 	if (!sk)

@@ -15,12 +15,14 @@
 
 #include "twin/bpf/splice.skel.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #define VLAN_LAST 4094
@@ -95,7 +97,6 @@ static void configure(struct splice_bpf *bpf, const struct splice_config *cfg)
 	bpf->rodata->guest_mac = mac;
 	bpf->rodata->edge_vlan = cfg->vlan;
 	bpf->rodata->edge_is_macvtap = cfg->edge_is_macvtap;
-	bpf->rodata->listeners = cfg->listeners;
 }
 
 /*
@@ -147,6 +148,22 @@ int splice_present_make(struct hy_err *e)
 				sizeof(struct splice_present), 1, &opts);
 
 	return fd < 0 ? hy_err_set(e, -fd, "splice: a BPF map") : fd;
+}
+
+int splice_present_listen(int present, uint16_t port, bool listens, struct hy_err *e)
+{
+	struct splice_present *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED,
+					present, 0);
+	unsigned int bit = htons(port);
+
+	if (p == MAP_FAILED)
+		return hy_err_set(e, errno, "splice: map of ports");
+	if (listens)
+		p->port[bit / 64] |= UINT64_C(1) << bit % 64;
+	else
+		p->port[bit / 64] &= ~(UINT64_C(1) << bit % 64);
+	munmap(p, sizeof(*p));
+	return 0;
 }
 
 int splice_open(struct splice *s, const struct splice_config *cfg, const struct splice *earlier,

@@ -38,7 +38,6 @@ struct splice_config {
 	uint32_t twin_netns_id;		/* as seen from the namespace of edge and veth */
 	uint8_t guest_mac[ETH_ALEN];
 	uint16_t vlan;			/* the twin's tag at the edge, 1 to 4094; 0: untagged */
-	bool listeners;			/* new connections go to the twin's listening sockets */
 	int present;			/* from splice_present_make(); 0: nobody keeps it */
 	bool clsact;			/* as on a kernel without tcx links; for tests */
 	/* Told to splice_sweep(): who attached, for instance "PID-STARTTIME"; [A-Za-z0-9_.-] */
@@ -75,6 +74,17 @@ struct splice {
  * Return: the descriptor, the caller's, or -errno
  */
 int splice_present_make(struct hy_err *e);
+
+/**
+ * splice_present_listen() - Let listeners of the twin have new connections at a port, or not
+ * @present:	From splice_present_make()
+ * @port:	Not 0
+ * @listens:	Or no socket is left there
+ * @e:		Error
+ *
+ * Holds from the next frame on. Return: 0, -errno
+ */
+int splice_present_listen(int present, uint16_t port, bool listens, struct hy_err *e);
 
 /**
  * splice_open() - Load the programs for one edge and one twin

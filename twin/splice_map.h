@@ -44,15 +44,21 @@ struct splice_addr {
  * socket of it, and only takes bits back when the twin has none at all: no socket, nothing in
  * TIME_WAIT. A clear bit says that there is none; behind a set one the socket is looked for.
  *
+ * At the ports of modules sockets are looked for always, and there alone a listener of the twin's
+ * gets new connections. The keeper writes them, one after the other, and takes one away when no
+ * socket is left there.
+ *
  * The worker may have been taken over by the guest: what it writes here decides about the frames of
- * this guest alone, and lets none of them go anywhere new. Listeners are looked for always.
+ * this guest alone, and lets none of them go anywhere new.
  */
 #define SPLICE_PRESENT_BITS (1u << 16)
+#define SPLICE_PORTS 65536u
 
 struct splice_present {
 	__u32 kept;			/* 0: by nobody, every bit counts as set */
 	__u32 unused;
 	__u64 word[SPLICE_PRESENT_BITS / 64];
+	__u64 port[SPLICE_PORTS / 64];	/* of modules: a bit each, by the number on the wire */
 };
 
 /* The bit of a connection; ports as on the wire. */

@@ -42,7 +42,6 @@ static int fill_config(const struct twin *t, const struct twin_nic *nic,
 		.edge_is_macvtap = !strcmp(edge->kind, "macvtap"),
 		.veth_ifindex = nic->host_index,
 		.vlan = (uint16_t)nic->spec.vlan,
-		.listeners = nic->spec.listeners,
 		.present = t->present,
 	};
 	memcpy(cfg->guest_mac, nic->spec.mac, sizeof(cfg->guest_mac));
@@ -406,6 +405,11 @@ int twin_enter(const struct twin *t, struct hy_err *e)
 int twin_socket(const struct twin *t, int family, int type)
 {
 	return space_socket(&t->space, family, type, 0);
+}
+
+int twin_listen(const struct twin *t, uint16_t port, bool listens, struct hy_err *e)
+{
+	return splice_present_listen(t->present, port, listens, e);
 }
 
 void twin_close(struct twin *t)

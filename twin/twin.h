@@ -47,7 +47,6 @@ struct twin_nic_spec {
 	char edge[IFNAMSIZ];		/* what the guest hangs on, in the caller's namespace */
 	uint8_t mac[6];			/* the guest's */
 	unsigned int vlan;		/* of the frames that are the twin's; 0: untagged ones */
-	bool listeners;			/* listeners in the twin get new connections */
 	struct twin_addr addr[HY_TWIN_ADDRS_MAX];
 	unsigned int n_addrs;
 };
@@ -134,6 +133,15 @@ int twin_enter(const struct twin *t, struct hy_err *e);
  * Return: the descriptor, the caller's, or -errno
  */
 int twin_socket(const struct twin *t, int family, int type);
+
+/**
+ * twin_listen() - Let listeners in the twin have the guest's new connections at a port, or not
+ * @t:		Twin
+ * @port:	Not 0
+ * @listens:	false when no socket is left there
+ * @e:		Error
+ */
+int twin_listen(const struct twin *t, uint16_t port, bool listens, struct hy_err *e);
 
 /**
  * twin_close() - Remove what was installed, let go of the namespaces

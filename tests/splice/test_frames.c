@@ -346,7 +346,7 @@ static void check_tables(struct world *w)
 	CHECK_RENEWED(&s, piece_rows);
 	CHECK_RENEWED(&s, state_rows);
 	splice_close(&s);
-	cfg.listeners = true;
+	world_listen(&cfg);
 	world_open(&s, &cfg);
 	CHECK_ROWS(&s, listener_rows);
 	splice_close(&s);

@@ -201,13 +201,15 @@ static void check_present_listeners(struct world *w)
 	struct splice s;
 	struct run r = { 0 };
 
-	cfg.listeners = true;
-	cfg.present = world_try(splice_present_make(&e), &e);
+	world_listen(&cfg);
 	p = map_present(cfg.present);
 	p->kept = 1;
 	world_open(&s, &cfg);
 	run_frame(&s, TO_GUEST, &syn, &r);
-	probe_check(r.verdict == SENT, "present: listeners are looked for always");
+	probe_check(r.verdict == SENT, "present: a module's listener is looked for always");
+	world_try(splice_present_listen(cfg.present, LISTEN_PORT, false, &e), &e);
+	run_frame(&s, TO_GUEST, &syn, &r);
+	probe_check(r.verdict == PASS, "present: any other is not");
 	splice_close(&s);
 	munmap(p, sizeof(*p));
 	close(cfg.present);

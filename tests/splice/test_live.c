@@ -249,7 +249,7 @@ static void check_attached(struct world *w)
 	struct hy_err e = { 0 };
 	struct splice s, second;
 
-	cfg.listeners = true;
+	world_listen(&cfg);
 	open_and_attach(&s, &cfg);
 	check_talk(w, &s, false, "attached");
 	check_talk(w, &s, true, "attached, IPv6");
@@ -283,7 +283,7 @@ static void check_again(struct world *w, bool ip6)
 	int client, server;
 	size_t rest;
 
-	cfg.listeners = true;
+	world_listen(&cfg);
 	open_and_attach(&s, &cfg);
 	client = start_connect(w, ip6);
 	server = accept_one(w);
@@ -367,7 +367,7 @@ static void check_vlan(struct world *w)
 	struct splice s;
 	int one = 1;
 
-	cfg.listeners = true;
+	world_listen(&cfg);
 	cfg.vlan = VLAN;
 	open_and_attach(&s, &cfg);
 	PROBE_TRY(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)));
@@ -445,7 +445,7 @@ static void check_beside(struct world *w)
 	world_try(tc_qdisc_add(w->net.edge_ifindex, &made, &e), &e);
 	world_try(tc_filter_add(w->net.edge_ifindex, TC_HOOK_EGRESS, prog, "theirs", &e), &e);
 	close(prog);
-	cfg.listeners = true;
+	world_listen(&cfg);
 	open_and_attach(&s, &cfg);
 	probe_check(!made && is_answered(w),
 		    "beside others' filters: frames of the twin's are redirected before theirs");
@@ -600,7 +600,7 @@ static void check_macvtap(void)
 	cfg = config(&w);
 	cfg.edge_ifindex = if_nametoindex("mt0");
 	cfg.edge_is_macvtap = true;
-	cfg.listeners = true;
+	world_listen(&cfg);
 	open_and_attach(&s, &cfg);
 	check_talk(&w, &s, false, "macvtap");
 	splice_close(&s);

@@ -138,6 +138,15 @@ int world_try(int rc, const struct hy_err *e)
 	return rc;
 }
 
+void world_listen(struct splice_config *cfg)
+{
+	struct hy_err e = { 0 };
+
+	cfg->present = world_try(splice_present_make(&e), &e);
+	world_try(splice_present_listen(cfg->present, LISTEN_PORT, true, &e), &e);
+	world_try(splice_present_listen(cfg->present, TIME_WAIT_LISTEN_PORT, true, &e), &e);
+}
+
 void world_open(struct splice *s, const struct splice_config *cfg)
 {
 	world_reopen(s, cfg, NULL);

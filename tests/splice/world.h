@@ -47,6 +47,9 @@ void world_drop(struct world *w);
  */
 struct splice_config world_config(const struct world *w);
 
+/* New connections go to the listeners of the twin; the map stays open until the test ends. */
+void world_listen(struct splice_config *cfg);
+
 /**
  * world_open() - Load a splice that knows the guest's addresses; a failure ends the test
  * @s:		Filled

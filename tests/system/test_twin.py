@@ -51,6 +51,8 @@ class Twin:
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         pid, number = self._answer()
         self.inside = f"/proc/{pid}/fd/{number}"
+        for port in PORT, 81:
+            self.ask(f"listen {port} 1")
 
     def _answer(self):
         word, _, rest = self.process.stdout.readline().partition(" ")
@@ -64,9 +66,9 @@ class Twin:
         self.process.stdin.flush()
         return self._answer()
 
-    def nic(self, edge, mac, addresses=(), vlan=0, listeners=1):
+    def nic(self, edge, mac, addresses=(), vlan=0):
         """Add a NIC."""
-        return self.ask(f"nic {','.join((edge, mac, *addresses))} {vlan} {listeners}")
+        return self.ask(f"nic {','.join((edge, mac, *addresses))} {vlan}")
 
     def addresses(self, nic, *addresses):
         """Change a NIC's addresses."""

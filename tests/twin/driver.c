@@ -12,7 +12,8 @@
  *
  * A command is a line, and so is its answer: "ok ...", or "ERRNO text".
  *
- *	nic EDGE,MAC[,ADDRESS...] VLAN LISTENERS	twin_add_nic()
+ *	nic EDGE,MAC[,ADDRESS...] VLAN			twin_add_nic()
+ *	listen PORT YES					twin_listen()
  *	addresses NIC X,MAC[,ADDRESS...]		twin_set_addresses()
  *	state NIC					ok EDGE-INDEX MTU HOST-INDEX
  *	counts NIC					ok NAME=N ...
@@ -59,19 +60,31 @@ static int add_nic(struct driver *d, const char *args, struct hy_err *e)
 {
 	struct twin_nic_spec spec;
 	char text[1024];
-	unsigned int vlan, listeners;
+	unsigned int vlan;
 	int rc;
 
-	if (sscanf(args, "%1023s %u %u", text, &vlan, &listeners) != 3)
+	if (sscanf(args, "%1023s %u", text, &vlan) != 2)
 		return hy_err_set(e, EINVAL, "'%s'", args);
 	rc = twin_nic_parse(text, &spec, e);
 	if (rc < 0)
 		return rc;
 	spec.vlan = vlan;
-	spec.listeners = listeners != 0;
 	rc = twin_add_nic(&d->twin, &spec, e);
 	if (rc == 0)
 		printf("ok %u\n", d->twin.n_nics - 1);
+	return rc;
+}
+
+static int set_listening(struct driver *d, const char *args, struct hy_err *e)
+{
+	unsigned int port, yes;
+	int rc;
+
+	if (sscanf(args, "%u %u", &port, &yes) != 2)
+		return hy_err_set(e, EINVAL, "'%s'", args);
+	rc = twin_listen(&d->twin, (uint16_t)port, yes != 0, e);
+	if (rc == 0)
+		printf("ok\n");
 	return rc;
 }
 
@@ -157,7 +170,8 @@ static int end(struct driver *d, const char *args, struct hy_err *e)
 }
 
 static const struct command commands[] = {
-	{ "nic", add_nic }, { "addresses", set_addresses }, { "state", tell_state },
+	{ "nic", add_nic }, { "listen", set_listening }, { "addresses", set_addresses },
+	{ "state", tell_state },
 	{ "counts", tell_counts }, { "child", start_child }, { "close", end },
 };
 
