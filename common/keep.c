@@ -69,24 +69,47 @@ int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e)
 	return type == PACKET_KEPT;
 }
 
-int keep_take_later(int link, uint32_t *word)
+static int sort_later(uint32_t type, struct hy_fds *fds, struct keep_later *l)
 {
-	struct hy_fds fds;
-	uint8_t packet[PACKET_LEN];
-	struct hy_rd r = { .p = packet, .left = sizeof(packet) };
+	bool held = type == PACKET_HOLD;
+
+	if (fds->n != held || (l->len && type != PACKET_OTHER))
+		return -EPIPE;
+	switch (type) {
+	case PACKET_HOLD:
+		l->kind = KEEP_LATER_HOLD;
+		l->fd = fds->fd[0];
+		fds->n = 0;
+		return 0;
+	case PACKET_TOLD:
+		l->kind = KEEP_LATER_WORD;
+		return 0;
+	case PACKET_OTHER:
+		l->kind = KEEP_LATER_OTHER;
+		return 0;
+	default:
+		return -EPIPE;
+	}
+}
+
+int keep_take_later(int link, struct keep_later *l)
+{
+	__attribute__((cleanup(hy_fds_close))) struct hy_fds fds = { 0 };
+	uint8_t packet[PACKET_LEN + KEEP_OTHER_MAX];
+	struct hy_rd r = { .p = packet };
 	ssize_t n = hy_fds_recv(link, packet, sizeof(packet), &fds, 1, MSG_DONTWAIT);
 	uint32_t type;
 
 	if (n < 0)
 		return (int)n;
-	type = n == PACKET_LEN ? hy_rd_le32(&r) : 0;
-	if (type == PACKET_HOLD && fds.n == 1)
-		return fds.fd[0];
-	hy_fds_close(&fds);
-	if (type != PACKET_TOLD)
+	r.left = (size_t)n;
+	type = hy_rd_le32(&r);
+	l->word = hy_rd_le32(&r);
+	if (r.bad)
 		return -EPIPE;
-	*word = hy_rd_le32(&r);
-	return -ENOMSG;
+	l->len = r.left;
+	memcpy(l->payload, r.p, r.left);
+	return sort_later(type, &fds, l);
 }
 
 int keep_put(int link, uint32_t slot, const struct hy_fds *fds)
@@ -99,9 +122,9 @@ int keep_drop(int link, uint32_t slot)
 	return send_packet(link, PACKET_DROP, slot, NULL, NULL, 0, 0);
 }
 
-int keep_other(int link, const void *payload, size_t len)
+int keep_other(int link, uint32_t what, const void *payload, size_t len)
 {
-	return send_packet(link, PACKET_OTHER, 0, NULL, payload, len, 0);
+	return send_packet(link, PACKET_OTHER, what, NULL, payload, len, 0);
 }
 
 /* -- the parent's side -- */
@@ -130,7 +153,7 @@ static int take_packet(struct keep *k, const uint8_t *packet, size_t len, struct
 	if (r.bad)
 		return -EPROTO;
 	if (type == PACKET_OTHER && fds->n == 0 && k->ops->on_other) {
-		k->ops->on_other(k->object, r.p, r.left);
+		k->ops->on_other(k->object, slot, r.p, r.left);
 		return 0;
 	}
 	if (slot >= k->n_slots || r.left)
@@ -235,12 +258,16 @@ static int hand_over_word(struct keep *k)
 	return rc;
 }
 
+static unsigned int handed_over(const struct keep *k)
+{
+	return FIRST_SLOT + k->n_slots + 1;
+}
+
 static void hand_over(struct keep *k)
 {
-	unsigned int end = FIRST_SLOT + k->n_slots + 1;
 	int rc = 0;
 
-	while (rc == 0 && k->next < end) {
+	while (rc == 0 && k->next < handed_over(k)) {
 		rc = hand_over_next(k);
 		k->next += rc == 0;
 	}
@@ -437,6 +464,14 @@ void keep_tell(struct keep *k, uint32_t word)
 		return;			/* the next child gets it */
 	k->tell_again = true;
 	hand_over(k);
+}
+
+int keep_say(struct keep *k, uint32_t what, const void *payload, size_t len)
+{
+	if (!k->slots || k->link < 0 || k->next < handed_over(k))
+		return -EAGAIN;
+	return send_packet(k->link, PACKET_OTHER, what, NULL, payload, len, MSG_DONTWAIT) ?
+	       -EAGAIN : 0;
 }
 
 void keep_stop(struct keep *k)

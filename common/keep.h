@@ -16,7 +16,7 @@
  *						descriptors ..., END
  *	parent to child, any time later		HOLD + what hold() gives now, TOLD + a word
  *	child to parent, any time		PUT slot + descriptors, DROP slot
- *	child to parent, as the owner wants	OTHER + payload: handed to on_other()
+ *	either way, as the owner wants		OTHER + what, payload: handed to on_other()
  *
  * Handing over does not keep the parent from reading: it goes on whenever the child has made room,
  * and a child that makes none for 5 s is killed.
@@ -56,7 +56,8 @@ struct keep_ops {
 	int (*hold)(void *object);
 	/* A descriptor that the child is to use; stays the owner's. -1: none. May be NULL. */
 	int (*tool)(void *object, unsigned int number);
-	void (*on_other)(void *object, const uint8_t *payload, size_t len);	/* may be NULL */
+	/* may be NULL */
+	void (*on_other)(void *object, uint32_t what, const uint8_t *payload, size_t len);
 	void (*on_start)(void *object, pid_t pid);				/* may be NULL */
 	void (*on_finished)(void *object);	/* the child ended with 0, or was told to stop */
 };
@@ -107,6 +108,18 @@ void keep_hold_again(struct keep *k);
 /* Tell the child a word of the owner's, and each later child too; the last one counts. */
 void keep_tell(struct keep *k, uint32_t word);
 
+/**
+ * keep_say() - Send the child what only owner and child understand
+ * @k:		Keep
+ * @what:	Of it
+ * @payload:	At most KEEP_OTHER_MAX bytes
+ * @len:	How many
+ *
+ * Return: 0; -EAGAIN: not now (no child, one that is still handed over to or does not read), and
+ * nobody remembers it
+ */
+int keep_say(struct keep *k, uint32_t what, const void *payload, size_t len);
+
 /* Ask the child to end (SIGTERM); on_finished() follows when it has. No other is started. */
 void keep_stop(struct keep *k);
 
@@ -130,15 +143,25 @@ int keep_take(int link, uint32_t *slot, struct hy_fds *fds, struct hy_err *e);
 #define KEEP_TOOLS 5
 #define KEEP_TOOL (UINT32_MAX - KEEP_TOOLS)
 
+enum keep_later_kind { KEEP_LATER_HOLD, KEEP_LATER_WORD, KEEP_LATER_OTHER };
+
+/* What a parent says to a child that serves. */
+struct keep_later {
+	enum keep_later_kind kind;
+	int fd;				/* HOLD: to be held instead of what was; the child's */
+	uint32_t word;			/* WORD: the word; OTHER: what it is */
+	uint8_t payload[KEEP_OTHER_MAX];	/* OTHER */
+	size_t len;
+};
+
 /**
  * keep_take_later() - In the child, once it serves and the link is readable
  * @link:	From the parent
- * @word:	Set if the parent has told one
+ * @l:		Filled on success
  *
- * Return: what it is to hold from here on, instead of what it held; -ENOMSG: a word; -EAGAIN:
- * nothing now, else -errno: the parent is gone
+ * Return: 0; -EAGAIN: nothing now, else -errno: the parent is gone
  */
-int keep_take_later(int link, uint32_t *word);
+int keep_take_later(int link, struct keep_later *l);
 
 /**
  * keep_put() - In the child: keep duplicates of these; what was in the slot is closed
@@ -150,6 +173,6 @@ int keep_take_later(int link, uint32_t *word);
  */
 int keep_put(int link, uint32_t slot, const struct hy_fds *fds);
 int keep_drop(int link, uint32_t slot);
-int keep_other(int link, const void *payload, size_t len);
+int keep_other(int link, uint32_t what, const void *payload, size_t len);
 
 #endif

@@ -35,6 +35,7 @@
 #include "common/sandbox.h"
 #include "hylics-keeper/nic.h"
 #include "proto/move.h"
+#include "proto/msg.h"
 #include "tcpmove/catch.h"
 #include "tcpmove/image.h"
 #include "twin/nic.h"
@@ -242,11 +243,10 @@ static void on_spliced(void *object)
 	keep_hold_again(&k->keep);
 }
 
-static void take_addresses(void *object, const uint8_t *payload, size_t len)
+static void take_addresses(struct keeper *k, const uint8_t *payload, size_t len)
 {
 	struct move_address told[HY_TWIN_ADDRS_MAX];
 	struct twin_addr a[HY_TWIN_ADDRS_MAX];
-	struct keeper *k = object;
 	struct hy_err e = { 0 };
 	unsigned int n;
 
@@ -264,6 +264,12 @@ static void take_addresses(void *object, const uint8_t *payload, size_t len)
 	}
 }
 
+static void on_other(void *object, uint32_t what, const uint8_t *payload, size_t len)
+{
+	if (what == MSG_ADDRESSES)
+		take_addresses(object, payload, len);
+}
+
 static void worker_finished(void *object)
 {
 	struct keeper *k = object;
@@ -275,7 +281,7 @@ static const struct keep_ops keep_ops = {
 	.child = worker_exec,
 	.hold = hold_links,
 	.tool = tool,
-	.on_other = take_addresses,
+	.on_other = on_other,
 	.on_finished = worker_finished,
 };
 

@@ -207,6 +207,7 @@ static void on_round(void *object)
 void moves_room(struct moves *m)
 {
 	tell_all(m);
+	modules_room(m);
 	if (m->n_draining)
 		home_look(m);
 }
@@ -226,6 +227,7 @@ void moves_down(struct moves *m)
 		return;
 	m->session = false;
 	guest_down(&m->guest);
+	modules_down(m);
 	m->count->told++;
 	resume_session_lost(m);
 	home_leave(m);
@@ -238,7 +240,7 @@ static int take_addresses(struct moves *m, const struct message *msg)
 				       &m->guest.n_addresses);
 
 	if (rc == 0 && m->link >= 0)
-		keep_other(m->link, msg->payload, msg->len);
+		keep_other(m->link, MSG_ADDRESSES, msg->payload, msg->len);
 	m->count->told += rc == 0;
 	return rc;
 }
@@ -269,6 +271,7 @@ int moves_message(struct moves *m, const struct message *msg)
 		[MSG_OPTION] = option_take,
 		[MSG_OPTION_ASK] = option_take_ask,
 		[MSG_LATE] = late_take,
+		[MSG_MODULES_WANTED] = modules_take_wanted,
 	};
 	uint16_t type = msg->info->type;
 
@@ -311,32 +314,42 @@ static void set_moving(struct moves *m, uint32_t word)
 	home_all(m);
 }
 
-/*
- * All the keeper says once its worker serves is what to hold from here on, and whether to move.
- * Else it is the link's end: nobody will take over from here, nor look after the twin, so all go
- * home while they can.
- */
+/* Nobody will take over from here, nor look after the twin, so all go home while they can. */
+static void keeper_gone(struct moves *m)
+{
+	ev_del(m->loop, m->link);
+	m->link = -1;
+	if (m->leaving)
+		return;
+	hy_log(m->log, HY_LOG_ERR, "the keeper is gone");
+	moves_leave(m);
+}
+
 static int link_handle(void *object, int fd, uint32_t events)
 {
 	struct moves *m = object;
-	uint32_t word;
-	int held = keep_take_later(fd, &word);
+	struct keep_later later;
+	int rc = keep_take_later(fd, &later);
 
 	(void)events;
-	if (held >= 0) {
-		hy_fd_close(&m->held);
-		m->held = held;
+	if (rc == -EAGAIN)
+		return 0;
+	if (rc < 0) {
+		keeper_gone(m);
+		return 0;
 	}
-	if (held == -ENOMSG)
-		set_moving(m, word);
-	if (held >= 0 || held == -EAGAIN || held == -ENOMSG)
-		return 0;
-	ev_del(m->loop, fd);
-	m->link = -1;
-	if (m->leaving)
-		return 0;
-	hy_log(m->log, HY_LOG_ERR, "the keeper is gone");
-	moves_leave(m);
+	switch (later.kind) {
+	case KEEP_LATER_HOLD:
+		hy_fd_close(&m->held);
+		m->held = later.fd;
+		break;
+	case KEEP_LATER_WORD:
+		set_moving(m, later.word);
+		break;
+	case KEEP_LATER_OTHER:
+		modules_tell(m, &later);
+		break;
+	}
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 #include "hylics-worker/count.h"
 #include "hylics-worker/files.h"
 #include "hylics-worker/guest.h"
+#include "hylics-worker/modules.h"
 #include "hylics-worker/present.h"
 #include "hylics-worker/table.h"
 #include "tcpmove/catch.h"
@@ -60,6 +61,7 @@ struct moves {
 	struct areas areas;
 	void *queues;			/* the areas' memory */
 	struct guest guest;
+	struct modules modules;
 	struct table table;
 	struct present present;
 	struct counters *count;		/* in the table, as the stages */

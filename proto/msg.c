@@ -89,7 +89,7 @@ static const struct msg_info table[] = {
 	  "a segment of the client's that came while nobody listened" },
 	{ MSG_MODULES_WANTED, "modules-wanted", LANE_URGENT, ROLE_GUEST, MODULES_WANTED_MIN,
 	  MODULES_WANTED_MAX, "all modules the guest wants to run" },
-	{ MSG_MODULE, "module", LANE_URGENT, ROLE_HOST, MODULES_STATE_MIN, MODULES_STATE_MAX,
+	{ MSG_MODULE, "module", LANE_STREAM, ROLE_HOST, MODULES_STATE_MIN, MODULES_STATE_MAX,
 	  "one module the guest may use, and how it is" },
 };
 

@@ -29,6 +29,7 @@
 #include "common/keep.h"
 
 #define PATIENCE_MS 20000
+#define WHAT 5				/* of what is said: a number between owner and child */
 #define SLOTS 500			/* more than a socket's buffer holds packets */
 #define TABLE_BYTES 4096
 #define HELD 4711
@@ -115,10 +116,11 @@ static int child_main(void *object, int link)
 	return w->child(t, link);
 }
 
-static void on_other(void *object, const uint8_t *payload, size_t len)
+static void on_other(void *object, uint32_t what, const uint8_t *payload, size_t len)
 {
 	struct world *w = object;
 
+	assert_int_equal(what, WHAT);
 	w->others++;
 	memcpy(w->other, payload, len);
 	w->other_len = len;
@@ -284,7 +286,7 @@ static void who_takes_nothing_is_killed(void **state)
 static int says_and_leaves(struct table *t, int link)
 {
 	(void)t;
-	keep_other(link, "hello", 5);
+	keep_other(link, WHAT, "hello", 5);
 	return 0;
 }
 
@@ -304,7 +306,7 @@ static void last_words_count(void **state)
 static int waits_for_end(struct table *t, int link)
 {
 	(void)t;
-	keep_other(link, "up", 2);
+	keep_other(link, WHAT, "up", 2);
 	pause();
 	return 0;
 }
@@ -337,17 +339,17 @@ static void closing_kills(void **state)
 static int wait_for_word(int link)
 {
 	struct pollfd p = { .fd = link, .events = POLLIN };
-	uint32_t word = 0;
+	struct keep_later later;
 
-	return poll(&p, 1, PATIENCE_MS) == 1 && keep_take_later(link, &word) == -ENOMSG ?
-	       (int)word : -1;
+	return poll(&p, 1, PATIENCE_MS) == 1 && keep_take_later(link, &later) == 0 &&
+	       later.kind == KEEP_LATER_WORD ? (int)later.word : -1;
 }
 
 /* The first hears one word and dies, the second hears that one, and then another. */
 static int listens(struct table *t, int link)
 {
 	t->taken = wait_for_word(link);
-	keep_other(link, "heard", 5);
+	keep_other(link, WHAT, "heard", 5);
 	if (t->children == 1) {
 		kill(getpid(), SIGKILL);
 		return 0;
@@ -378,6 +380,69 @@ static void each_child_hears_the_last_word(void **state)
 	end(&w);
 }
 
+/* Says what it has heard, when it has heard it. */
+static int repeats(struct table *t, int link)
+{
+	struct pollfd p = { .fd = link, .events = POLLIN };
+	struct keep_later l;
+
+	keep_other(link, WHAT, "up", 2);
+	if (poll(&p, 1, PATIENCE_MS) != 1 || keep_take_later(link, &l) < 0)
+		return 0;
+	t->taken = l.kind == KEEP_LATER_OTHER ? (int)l.word : -1;
+	keep_other(link, WHAT, l.payload, l.len);
+	return 0;
+}
+
+static void what_the_owner_says_comes_whole(void **state)
+{
+	uint8_t said[KEEP_OTHER_MAX];
+	const struct table *t;
+	struct world w;
+
+	(void)state;
+	memset(said, 'x', sizeof(said));
+	begin(&w, repeats);
+	assert_int_equal(keep_say(&w.keep, 77, said, sizeof(said) + 1), -EAGAIN);
+	serve_until(&w, &w.others, 1);
+	assert_int_equal(keep_say(&w.keep, 77, said, sizeof(said)), 0);
+	serve_until(&w, &w.finished, 1);
+	assert_int_equal(w.other_len, sizeof(said));
+	assert_memory_equal(w.other, said, sizeof(said));
+	assert_int_equal(keep_say(&w.keep, 77, "late", 4), -EAGAIN);
+	t = map_table(w.keep.table);
+	assert_non_null(t);
+	if (t)
+		assert_int_equal(t->taken, 77);
+	munmap((void *)(uintptr_t)t, TABLE_BYTES);
+	end(&w);
+}
+
+/* A child that reads nothing keeps nobody from anything. */
+static int hears_nothing(struct table *t, int link)
+{
+	struct pollfd p = { .fd = link, .events = 0 };
+
+	(void)t;
+	keep_other(link, WHAT, "up", 2);
+	poll(&p, 1, -1);
+	return 0;
+}
+
+static void a_child_that_reads_nothing_holds_nobody_up(void **state)
+{
+	struct world w;
+	int said = 0;
+
+	(void)state;
+	begin(&w, hears_nothing);
+	serve_until(&w, &w.others, 1);
+	while (keep_say(&w.keep, 1, "more", 4) == 0)
+		said++;
+	assert_true(said > 0);
+	end(&w);
+}
+
 static int sends_nonsense(struct table *t, int link)
 {
 	static const uint8_t zeros[KEEP_OTHER_MAX];
@@ -389,7 +454,7 @@ static int sends_nonsense(struct table *t, int link)
 	keep_drop(link, SLOTS);
 	put_numbered(link, UINT32_MAX);
 	put_numbered(link, 3);
-	keep_other(link, "sane", 4);
+	keep_other(link, WHAT, "sane", 4);
 	return 0;
 }
 
@@ -496,6 +561,8 @@ int main(void)
 		cmocka_unit_test(stopped_is_finished),
 		cmocka_unit_test(closing_kills),
 		cmocka_unit_test(each_child_hears_the_last_word),
+		cmocka_unit_test(what_the_owner_says_comes_whole),
+		cmocka_unit_test(a_child_that_reads_nothing_holds_nobody_up),
 		cmocka_unit_test(nonsense_is_survived),
 		cmocka_unit_test(replaced_is_closed),
 		cmocka_unit_test(told_to_stop_before_it_listens),

@@ -23,6 +23,7 @@
 
 #include "common/clock.h"
 #include "common/own.h"
+#include "proto/msg.h"
 #include "proto/report.h"
 #include "tests/move/wire_up.h"
 #include "tests/move/world.h"
@@ -177,13 +178,13 @@ static int be_worker(void *object, int link)
 	return 1;
 }
 
-static void on_other(void *object, const uint8_t *payload, size_t len)
+static void on_other(void *object, uint32_t what, const uint8_t *payload, size_t len)
 {
 	struct move_address a[HY_TWIN_ADDRS_MAX];
 	unsigned int n;
 
 	(void)object;
-	if (move_addresses_decode(payload, len, a, &n) == 0)
+	if (what == MSG_ADDRESSES && move_addresses_decode(payload, len, a, &n) == 0)
 		stage.addresses = n;
 }
 
