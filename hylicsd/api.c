@@ -17,7 +17,7 @@
 #include "common/own.h"
 #include "common/show.h"
 #include "hylicsd/guest.h"
-#include "hylicsd/module.h"
+#include "conf/module.h"
 #include "hylicsd/share.h"
 #include "hylicsd/swap.h"
 #include "hylicsd/why.h"

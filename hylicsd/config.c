@@ -14,8 +14,8 @@
 
 #include "common/log.h"
 #include "common/own.h"
-#include "hylicsd/confs.h"
-#include "hylicsd/path.h"
+#include "conf/confs.h"
+#include "conf/path.h"
 
 #define DROP_INS ".d"
 #define SWAP_MIN (1 << 20)

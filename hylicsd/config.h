@@ -14,7 +14,7 @@
 #include "common/err.h"
 #include "common/limits.h"
 #include "hylicsd/budget.h"
-#include "hylicsd/ini.h"
+#include "conf/ini.h"
 #include "hylicsd/uids.h"
 
 #define CONFIG_PATH "/etc/hylics/hylicsd.conf"

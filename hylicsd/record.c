@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "common/name.h"
-#include "hylicsd/path.h"
+#include "conf/path.h"
 #include "hylicsd/uids.h"
 #include "twin/nic.h"
 

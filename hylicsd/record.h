@@ -18,7 +18,7 @@
 
 #include "common/err.h"
 #include "common/limits.h"
-#include "hylicsd/ini.h"
+#include "conf/ini.h"
 
 #define RECORD_VERSION 1
 #define RECORD_NIC_MAX 512	/* bytes of a NIC's text, with the NUL: ten long IPv6 addresses */

@@ -20,7 +20,7 @@
 #include "common/fault.h"
 #include "common/name.h"
 #include "common/own.h"
-#include "hylicsd/path.h"
+#include "conf/path.h"
 #include "hylicsd/swap.h"
 #include "hylicsd/virtiofs.h"
 

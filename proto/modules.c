@@ -8,7 +8,6 @@
 #include "proto/modules.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/cursor.h"
@@ -36,22 +35,50 @@ bool modules_ports_have(const struct modules_ports *p, uint32_t port)
 	return false;
 }
 
-int modules_ports_print(const struct modules_ports *p, char *text, size_t room)
+/* As snprintf(), which does more than a format may. */
+struct print {
+	char *text;
+	size_t room, len;
+};
+
+static void print_letter(struct print *p, char letter)
 {
-	int at = 0;
+	if (p->len + 1 < p->room) {
+		p->text[p->len] = letter;
+		p->text[p->len + 1] = '\0';
+	}
+	p->len++;
+}
+
+static void print_number(struct print *p, unsigned int n)
+{
+	char digit[10];
+	int i = 0;
+
+	do {
+		digit[i++] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	while (i)
+		print_letter(p, digit[--i]);
+}
+
+int modules_ports_print(const struct modules_ports *ports, char *text, size_t room)
+{
+	struct print p = { .text = text, .room = room };
 
 	if (room)
 		text[0] = '\0';
-	for (unsigned int i = 0; i < p->n; i++) {
-		const struct modules_port *one = &p->at[i];
-		size_t used = (size_t)at < room ? (size_t)at : room;
-		const char *blank = i ? " " : "";
-
-		at += one->first == one->last ?
-		      snprintf(text + used, room - used, "%s%u", blank, one->first) :
-		      snprintf(text + used, room - used, "%s%u-%u", blank, one->first, one->last);
+	for (unsigned int i = 0; i < ports->n; i++) {
+		if (i)
+			print_letter(&p, ' ');
+		print_number(&p, ports->at[i].first);
+		if (ports->at[i].first == ports->at[i].last)
+			continue;
+		print_letter(&p, '-');
+		print_number(&p, ports->at[i].last);
 	}
-	return at;
+	return (int)p.len;
 }
 
 static void wr_ports(struct hy_wr *w, const struct modules_ports *p)

@@ -86,7 +86,7 @@ struct modules_state {
 bool modules_ports_have(const struct modules_ports *p, uint32_t port);
 
 /* How two processes put them: "80 443 8000-8999". Return: as snprintf() */
-int modules_ports_print(const struct modules_ports *p, char *text, size_t room);
+int modules_ports_print(const struct modules_ports *ports, char *text, size_t room);
 
 /**
  * modules_wanted_encode() - Write what is wanted

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "hylicsd/config.h"
-#include "hylicsd/module.h"
+#include "conf/module.h"
 #include "hylicsd/record.h"
-#include "hylicsd/words.h"
+#include "conf/words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

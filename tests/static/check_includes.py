@@ -13,6 +13,7 @@ LAYERS = {
     "include": set(),
     "common": set(),
     "proto": {"common"},
+    "conf": {"common", "proto"},
     "tcpmove": {"common"},
     "twin": {"common"},
     "control": {"common"},

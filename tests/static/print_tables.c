@@ -15,7 +15,7 @@
 #include "common/fault.h"
 #include "common/limits.h"
 #include "hylicsd/config.h"
-#include "hylicsd/module.h"
+#include "conf/module.h"
 #include "hylicsd/record.h"
 #include "proto/frame.h"
 #include "proto/local.h"

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "hylicsd/ini.h"
+#include "conf/ini.h"
 
 struct values {
 	char text[16];

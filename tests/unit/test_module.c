@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "hylicsd/module.h"
+#include "conf/module.h"
 
 #define LEAST "[module]\ncommand = /bin/a\nports = 80\n"
 

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "hylicsd/path.h"
+#include "conf/path.h"
 #include "hylicsd/record.h"
 
 #define MAC ",52:54:00:00:00:01"

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "hylicsd/words.h"
+#include "conf/words.h"
 
 static const char *const values[WORDS_VALUES] = { "8080", "/share", "/run/module", "web1" };
 

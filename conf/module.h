@@ -2,7 +2,7 @@
 /*
  * module.h - a server that guests may have run for them: what its file says
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: files of the operator (believed, but mistakes are told)
  */
 #ifndef HY_MODULE_H
@@ -12,7 +12,7 @@
 
 #include "common/err.h"
 #include "common/limits.h"
-#include "hylicsd/ini.h"
+#include "conf/ini.h"
 #include "proto/modules.h"
 
 #define MODULE_FILES_MAX 8

@@ -2,7 +2,7 @@
 /*
  * ini.h - INI files by tables: one table per kind of file reads it, writes it and is its manual
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: files of the operator, which may be cut short or edited by hand
  *
  * A kind of file has one section and a table of keys, whose values land in a struct of its own at

@@ -2,7 +2,7 @@
 /*
  * words.h - a command as an operator writes it, and the words its program gets
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: files of the operator (believed, but mistakes are told)
  *
  * DOC: Words

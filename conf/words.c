@@ -2,10 +2,10 @@
 /*
  * words.c - a command as an operator writes it, and the words its program gets
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: files of the operator (believed, but mistakes are told)
  */
-#include "hylicsd/words.h"
+#include "conf/words.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -2,10 +2,10 @@
 /*
  * confs.c - files of keys on the disk: one by its path, all of a folder
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: files of the operator (believed, but mistakes are told)
  */
-#include "hylicsd/confs.h"
+#include "conf/confs.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -2,10 +2,10 @@
 /*
  * path.c - which texts hylicsd takes for paths of directories and files
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: configuration, records, API clients
  */
-#include "hylicsd/path.h"
+#include "conf/path.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /*
  * path.h - which texts hylicsd takes for paths of directories and files
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: configuration, records, API clients
  */
 #ifndef HY_HYLICSD_PATH_H

@@ -2,10 +2,10 @@
 /*
  * ini.c - INI files by tables: one table per kind of file reads it, writes it and is its manual
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: files of the operator, which may be cut short or edited by hand
  */
-#include "hylicsd/ini.h"
+#include "conf/ini.h"
 
 #include <errno.h>
 #include <ini.h>

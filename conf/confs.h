@@ -2,13 +2,13 @@
 /*
  * confs.h - files of keys on the disk: one by its path, all of a folder
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: files of the operator (believed, but mistakes are told)
  */
 #ifndef HY_CONFS_H
 #define HY_CONFS_H
 
-#include "hylicsd/ini.h"
+#include "conf/ini.h"
 
 /**
  * confs_read() - Lay a file over what holds

@@ -2,10 +2,10 @@
 /*
  * module.c - a server that guests may have run for them: what its file says
  *
- * Runs in: hylicsd
+ * Runs in: hylicsd, hylics-keeper
  * Reads from: files of the operator (believed, but mistakes are told)
  */
-#include "hylicsd/module.h"
+#include "conf/module.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,9 +14,9 @@
 
 #include "common/name.h"
 #include "common/own.h"
-#include "hylicsd/confs.h"
-#include "hylicsd/path.h"
-#include "hylicsd/words.h"
+#include "conf/confs.h"
+#include "conf/path.h"
+#include "conf/words.h"
 
 #define MEMORY_MIN (1 << 20)
 #define MEMORY_DEFAULT (256u << 20)
