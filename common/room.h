@@ -2,7 +2,7 @@
 /*
  * room.h - the room of a process that serves one VM: an empty root with the share in it
  *
- * Runs in: hylics-keeper (the way there), hylics-worker (inside)
+ * Runs in: hylics-keeper (the way there, modules), hylics-worker (inside)
  * Reads from: no untrusted input
  *
  * DOC: How a process gets into its room
@@ -18,6 +18,9 @@
  *			Landlock, where the kernel has it, says the same of files, and of signals
  *			and abstract sockets
  *
+ * A module's room has more in it: directories of programs and libraries, and some files, all of
+ * them the host's and read-only, and a small place of its own that can be written to.
+ *
  * The program must have read nothing from a peer before it is inside. The user namespace maps every
  * id to itself, so that CAP_DAC_READ_SEARCH there is good for files of any user of the guest: the
  * kernel wants owner and group of the inode to be mapped. What can be read is what the root shows.
@@ -25,15 +28,35 @@
 #ifndef HY_ROOM_H
 #define HY_ROOM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "common/err.h"
 
+enum hy_room_how {
+	HY_ROOM_READ,			/* a file or directory */
+	HY_ROOM_RUN,			/* a directory of programs or libraries, or a link to one */
+	HY_ROOM_DEVICE,
+};
+
+/* What else is seen of the host, at the same place. */
+struct hy_room_place {
+	const char *path;		/* absolute, without '.', '..' and '//' */
+	enum hy_room_how how;
+	bool needed;			/* not to be had without it */
+};
+
 struct hy_room {
 	const char *share;		/* directory, as the host has it; NULL: there is none */
+	const char *folder;		/* of the share, all that is seen; NULL, "": the whole */
 	uid_t uid;			/* and gid; the process's own: stays who it is */
 	uint64_t capabilities;		/* bits that stay, as for hy_sandbox_bare() */
+	/* for a program of others */
+	const struct hy_room_place *place;
+	unsigned int n_places;
+	const char *own;		/* its own directory, empty, of 1 MB; NULL: none */
+	bool foreign;			/* it is executed here: what a sanitizer needs is not kept */
 };
 
 /**

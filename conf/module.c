@@ -150,6 +150,15 @@ static int read_one(const char *path, const char *name, struct module *m, struct
 	return confs_read(&module_table, path, m, e);
 }
 
+int module_read(const char *folder, const char *name, struct module *m, struct hy_err *e)
+{
+	char path[HY_PATH_MAX + 1];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s.conf", folder, name) >= sizeof(path))
+		return hy_err_set(e, ENAMETOOLONG, "'%s/%s.conf'", folder, name);
+	return read_one(path, name, m, e);
+}
+
 struct telling {
 	const struct module_ops *ops;
 	void *object;

@@ -35,6 +35,17 @@ extern const struct ini_table module_table;
 /* What holds where a file says nothing. */
 void module_defaults(struct module *m);
 
+/**
+ * module_read() - Read one
+ * @folder:	Where NAME.conf is
+ * @name:	Of the module
+ * @m:		Filled on success
+ * @e:		Error: names the file, and the line if one is at fault
+ *
+ * Return: 0, -ENOENT, -EINVAL, another -errno
+ */
+int module_read(const char *folder, const char *name, struct module *m, struct hy_err *e);
+
 /* What is told of the modules of a folder. */
 struct module_ops {
 	void (*good)(void *object, const struct module *m);

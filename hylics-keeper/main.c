@@ -10,11 +10,14 @@
  * start	sweep what a killed keeper left, make the twin, start the worker inside it
  * serve	keep what the worker puts, start it again when it dies, give the twin's NICs the
  *		addresses the guest tells, follow the VM's interfaces as they come and go, tell
- *		the worker whether connections may move (common/moving.h)
- * stop		SIGTERM: tell the worker, which brings every connection home and ends; then remove
- *		the twin. A second SIGTERM does not wait for the worker.
+ *		the worker whether connections may move (common/moving.h), run the modules the
+ *		guest wants (modules.h)
+ * stop		SIGTERM: tell the worker, which brings every connection home and ends; then end
+ *		what modules still run, and remove the twin. A second SIGTERM does not wait for
+ *		the worker.
  *
- * It reads nothing from the guest itself but the list of addresses, which the worker hands on.
+ * It reads nothing from the guest itself but its addresses and the modules it wants, which the
+ * worker hands on.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +36,7 @@
 #include "common/own.h"
 #include "common/room.h"
 #include "common/sandbox.h"
+#include "hylics-keeper/modules.h"
 #include "hylics-keeper/nic.h"
 #include "proto/move.h"
 #include "proto/msg.h"
@@ -50,6 +54,7 @@ struct values {
 	int64_t uid;
 	struct hy_opt_list nics;
 	const char *moving;
+	const char *modules, *modules_dir, *share;
 	int log_level;
 };
 
@@ -65,6 +70,12 @@ static const struct hy_opt options[] = {
 	  .help = "a NIC: its interface here, its MAC; addresses, else the guest tells them" },
 	{ .name = "moving", .type = HY_OPT_STRING, .offset = OPTION(moving), .arg = "FILE",
 	  .help = "says on, drain or off; read at the start and on SIGURG" },
+	{ .name = "modules", .type = HY_OPT_STRING, .offset = OPTION(modules), .arg = "FILE",
+	  .help = "names the modules the VM may use; read when the guest wants one, on SIGURG" },
+	{ .name = "modules-dir", .type = HY_OPT_STRING, .offset = OPTION(modules_dir),
+	  .arg = "DIR", .help = "of what modules are, with --modules" },
+	{ .name = "share", .type = HY_OPT_STRING, .offset = OPTION(share), .arg = "DIR",
+	  .help = "the VM's share, for modules" },
 	{ .name = "channel", .type = HY_OPT_STRING, .offset = OPTION(channel), .arg = "ADDRESS",
 	  .help = "of the VM's channel, opened here for the worker, who sees no path" },
 	{ .name = "uid", .type = HY_OPT_INT, .offset = OPTION(uid), .arg = "UID",
@@ -86,6 +97,7 @@ struct keeper {
 	struct chan_door door;
 	int freezer, ring;		/* from tcp_catch_load(); -1: none */
 	const char *moving;		/* file that says whether connections may; NULL: they may */
+	struct modules modules;
 	struct hy_log_rate rate;
 };
 
@@ -266,8 +278,12 @@ static void take_addresses(struct keeper *k, const uint8_t *payload, size_t len)
 
 static void on_other(void *object, uint32_t what, const uint8_t *payload, size_t len)
 {
+	struct keeper *k = object;
+
 	if (what == MSG_ADDRESSES)
-		take_addresses(object, payload, len);
+		take_addresses(k, payload, len);
+	else if (what == MSG_MODULES_WANTED)
+		modules_take(&k->modules, payload, len);
 }
 
 static void worker_finished(void *object)
@@ -286,9 +302,8 @@ static const struct keep_ops keep_ops = {
 };
 
 /* What cannot be read changes nothing. */
-static void on_look(void *object)
+static void look_at_moving(struct keeper *k)
 {
-	struct keeper *k = object;
 	struct hy_err e = { 0 };
 	enum hy_moving m;
 
@@ -298,6 +313,14 @@ static void on_look(void *object)
 		keep_tell(&k->keep, m);
 	else if (e.num != ENOENT)
 		hy_log_err(&k->daemon.log, HY_LOG_WARN, &e);
+}
+
+static void on_look(void *object)
+{
+	struct keeper *k = object;
+
+	look_at_moving(k);
+	modules_again(&k->modules);
 }
 
 static void on_stop(void *object)
@@ -349,6 +372,24 @@ static int start_worker(struct keeper *k, struct hy_err *e)
 	return rc < 0 ? rc : keep_open(&k->keep, &cfg, e);
 }
 
+static int tell_module(void *object, const void *payload, size_t len)
+{
+	struct keeper *k = object;
+
+	return keep_say(&k->keep, MSG_MODULE, payload, len);
+}
+
+static void open_modules(struct keeper *k, const struct values *v)
+{
+	const struct modules_config cfg = {
+		.list = v->modules, .folder = v->modules_dir, .vm = v->vm, .share = v->share,
+		.uid = k->uid, .twin = &k->twin, .loop = &k->daemon.loop, .log = &k->daemon.log,
+		.tell = tell_module, .object = k,
+	};
+
+	modules_open(&k->modules, &cfg);
+}
+
 /* Without a ring where the kernel has none; what may load nothing translates a filter each time. */
 static void load_freezer(struct keeper *k)
 {
@@ -372,14 +413,16 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 	load_freezer(k);
 	k->twin.spliced = on_spliced;
 	k->twin.object = k;
+	open_modules(k, v);
 	rc = add_nics(k, &v->nics, e);
 	if (rc == 0)
 		rc = start_worker(k, e);
 	if (rc == 0) {
-		on_look(k);
+		look_at_moving(k);
 		rc = ev_run(&k->daemon.loop, e);
 		keep_close(&k->keep);
 	}
+	modules_close(&k->modules);
 	chan_door_close(&k->door);
 	hy_fd_close(&k->freezer);
 	hy_fd_close(&k->ring);
@@ -395,6 +438,10 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 			      .level = (enum hy_log_level)v->log_level };
 	int rc;
 
+	if (v->modules && !v->modules_dir) {
+		hy_err_usage(e, "--modules-dir", "--modules: say where they are by --modules-dir");
+		return HY_EXIT_USAGE;
+	}
 	if (argc > ARGS_MAX) {
 		hy_err_usage(e, NULL, "a worker with more than %d arguments", ARGS_MAX);
 		return HY_EXIT_USAGE;

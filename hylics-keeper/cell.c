@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cell.c - where a module's program runs: in the twin, in a room, behind a process of ours
+ *
+ * Runs in: hylics-keeper; its child, for moments as root, then as the VM's user
+ * Reads from: no untrusted input
+ */
+#include "hylics-keeper/cell.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/fork.h"
+#include "common/own.h"
+#include "common/sandbox.h"
+#include "conf/module.h"
+#include "hylics-keeper/denied.h"
+
+#define SIGNALLED 128			/* as a shell tells of a signal */
+
+/* What nearly every program needs to begin; what a machine does not have is left out. */
+static const struct hy_room_place usual[] = {
+	{ "/usr", HY_ROOM_RUN, false }, { "/bin", HY_ROOM_RUN, false },
+	{ "/sbin", HY_ROOM_RUN, false }, { "/lib", HY_ROOM_RUN, false },
+	{ "/lib32", HY_ROOM_RUN, false }, { "/lib64", HY_ROOM_RUN, false },
+	{ "/etc/ld.so.cache", HY_ROOM_READ, false },
+	{ "/etc/ld.so.conf", HY_ROOM_READ, false },
+	{ "/etc/alternatives", HY_ROOM_READ, false },
+	{ "/dev/null", HY_ROOM_DEVICE, true }, { "/dev/zero", HY_ROOM_DEVICE, true },
+	{ "/dev/urandom", HY_ROOM_DEVICE, true }, { "/dev/random", HY_ROOM_DEVICE, true },
+};
+
+#define USUAL (sizeof(usual) / sizeof(usual[0]))
+
+/* -- on the way into the room -- */
+
+static int enter_room(const struct cell_spec *spec, struct hy_err *e)
+{
+	struct hy_room_place place[USUAL + MODULE_FILES_MAX];
+	struct hy_room room = { .share = spec->share, .folder = spec->folder, .uid = spec->uid,
+				.place = place, .n_places = USUAL, .own = CELL_OWN,
+				.foreign = true };
+	hy_autofd share = -1;
+
+	memcpy(place, usual, sizeof(usual));
+	for (unsigned int i = 0; i < spec->n_files; i++)
+		place[room.n_places++] = (struct hy_room_place){ .path = spec->files[i],
+								 .needed = true };
+	return hy_room_enter(&room, &share, e);
+}
+
+static int set_limits(const struct cell_spec *spec, struct hy_err *e)
+{
+	const struct rlimit files = { spec->descriptors, spec->descriptors };
+	const struct rlimit tasks = { spec->tasks, spec->tasks };
+	const struct rlimit none = { 0, 0 };
+
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_NPROC, &tasks) < 0 ||
+	    setrlimit(RLIMIT_CORE, &none) < 0)
+		return hy_err_set(e, errno, "module: set its limits");
+	return 0;
+}
+
+/* The keeper's loop has blocked what it takes as events. */
+static void give_signals_back(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+}
+
+static pid_t start_program(const struct cell_spec *spec, struct hy_err *e)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return hy_err_set(e, errno, "module: fork");
+	if (pid > 0)
+		return pid;
+	give_signals_back();
+	execve(spec->argv[0], spec->argv, spec->envp);
+	dprintf(STDERR_FILENO, "'%s': %s\n", spec->argv[0], strerror(errno));
+	_exit(CELL_FAILED);
+}
+
+/* -- the warden -- */
+
+/* Return: its exit code; -1: it runs */
+static int reap(pid_t program)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != program)
+			continue;
+		return WIFSIGNALED(status) ? SIGNALLED + WTERMSIG(status) : WEXITSTATUS(status);
+	}
+	return -1;
+}
+
+static void hand_on(int signals, pid_t program)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGTERM)
+			kill(program, SIGTERM);
+	}
+}
+
+/* Return: the program's exit code, or as if it was killed, if the keeper is gone */
+static int watch(pid_t program, int signals, int life)
+{
+	struct pollfd p[] = { { .fd = signals, .events = POLLIN }, { .fd = life } };
+	int code = -1;
+
+	while (code < 0) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return CELL_FAILED;
+		if (p[1].revents)
+			return SIGNALLED + SIGKILL;
+		hand_on(signals, program);
+		code = reap(program);
+	}
+	return code;
+}
+
+/* Blocked before the program starts: none of its signals, and not its end, is lost. */
+static int open_signals(struct hy_err *e)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? hy_err_set(e, errno, "module: signalfd") : fd;
+}
+
+static int be_warden(const struct cell_spec *spec, int life, struct hy_err *e)
+{
+	int signals, rc = twin_enter(spec->twin, e);
+	pid_t program;
+
+	if (rc == 0)
+		rc = hy_room_spaces(e);
+	if (rc == 0)
+		rc = hy_sandbox_started(life, e);	/* all of the keeper's go */
+	if (rc == 0)
+		rc = enter_room(spec, e);
+	if (rc == 0)
+		rc = set_limits(spec, e);
+	if (rc == 0)
+		rc = denied_seal(e);
+	signals = rc < 0 ? rc : open_signals(e);
+	program = signals < 0 ? signals : start_program(spec, e);
+	return program < 0 ? program : watch(program, signals, life);
+}
+
+static _Noreturn void begin(const struct cell_spec *spec, int life, int words)
+{
+	int code, nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct hy_err e = { 0 };
+
+	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(words, STDOUT_FILENO) < 0 || dup2(words, STDERR_FILENO) < 0)
+		_exit(CELL_FAILED);
+	code = be_warden(spec, life, &e);
+	if (code < 0)
+		hy_err_print("hylics-keeper", &e);
+	_exit(code < 0 ? CELL_FAILED : code);
+}
+
+/* -- the keeper's side -- */
+
+int cell_start(struct cell *c, const struct cell_spec *spec, struct hy_err *e)
+{
+	hy_autofd life = -1, kept = -1, words = -1, said = -1;
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return hy_err_set(e, errno, "module: pipe");
+	life = ends[0];
+	kept = ends[1];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return hy_err_set(e, errno, "module: pipe");
+	words = ends[0];
+	said = ends[1];
+	if (fcntl(words, F_SETFL, O_NONBLOCK) < 0)
+		return hy_err_set(e, errno, "module: pipe");
+	pid = hy_fork_into(CLONE_NEWPID);
+	if (pid < 0)
+		return hy_err_set(e, errno, "module: fork");
+	if (pid == 0)
+		begin(spec, life, said);
+	*c = (struct cell){ .pid = pid, .life = hy_fd_steal(&kept),
+			    .words = hy_fd_steal(&words) };
+	return 0;
+}

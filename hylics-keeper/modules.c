@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * modules.c - the modules of a VM: which are allowed, what the guest wants, what it is told
+ *
+ * Runs in: hylics-keeper
+ * Reads from: the worker's word for what the guest wants (hostile); the operator's files (believed)
+ */
+#include "hylics-keeper/modules.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/name.h"
+#include "common/own.h"
+#include "twin/port.h"
+
+#define LOOK_MS 1000			/* for what is left at ports; to tell what could not be told */
+
+/* -- telling -- */
+
+static void look_later(struct modules *m)
+{
+	if (!m->look.pos)
+		ev_timer_set(m->cfg.loop, &m->look, LOOK_MS);
+}
+
+static bool is_allowed(const struct modules *m, unsigned int i)
+{
+	return m->allowed[i] && m->run[i].conf.name[0];
+}
+
+static unsigned int count_allowed(const struct modules *m, unsigned int before)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < before; i++)
+		n += is_allowed(m, i);
+	return n;
+}
+
+static void say(struct modules *m, const struct modules_state *s)
+{
+	uint8_t payload[MODULES_STATE_MAX];
+	int len = modules_state_encode(s, payload, sizeof(payload));
+
+	if (len < 0 || m->cfg.tell(m->cfg.object, payload, (size_t)len) == 0)
+		return;
+	m->untold = true;
+	look_later(m);
+}
+
+static void tell_one(struct modules *m, unsigned int i)
+{
+	struct modules_state s = { .number = (uint8_t)count_allowed(m, i),
+				   .of = (uint8_t)count_allowed(m, MODULES_RUNS) };
+
+	modrun_tell(&m->run[i], &s);
+	say(m, &s);
+}
+
+static void tell_all(struct modules *m)
+{
+	static const struct modules_state none;
+
+	m->untold = false;
+	if (count_allowed(m, MODULES_RUNS) == 0)
+		say(m, &none);
+	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+		if (is_allowed(m, i))
+			tell_one(m, i);
+	}
+}
+
+static void on_changed(void *object, unsigned int number)
+{
+	struct modules *m = object;
+
+	if (is_allowed(m, number))
+		tell_one(m, number);
+}
+
+/* -- ports that have been given back -- */
+
+static bool is_used(const struct modules *m, uint16_t port)
+{
+	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+		if (m->run[i].port == port)
+			return true;
+	}
+	return false;
+}
+
+/* As long as something is left its client must find it; nothing can be said of an answer. */
+static bool is_left(const struct modules *m, uint16_t port)
+{
+	struct twin_port p;
+
+	if (is_used(m, port))
+		return false;		/* of the one that has it now */
+	if (twin_port_look(m->cfg.twin, port, &p, NULL) == 0 && (p.connections || p.remains))
+		return true;
+	twin_listen(m->cfg.twin, port, false, NULL);
+	return false;
+}
+
+static void look_at_ports(struct modules *m)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < m->n_left; i++) {
+		if (is_left(m, m->left[i]))
+			m->left[kept++] = m->left[i];
+	}
+	m->n_left = kept;
+}
+
+/* Another module may wait for the port. */
+static void on_freed(void *object, uint16_t port)
+{
+	struct modules *m = object;
+
+	ev_timer_set(m->cfg.loop, &m->apply, 0);
+	if (m->n_left == MODULES_LEFT_MAX) {	/* the oldest one's clients are reset by the guest */
+		if (!is_used(m, m->left[0]))
+			twin_listen(m->cfg.twin, m->left[0], false, NULL);
+		memmove(m->left, m->left + 1, --m->n_left * sizeof(m->left[0]));
+	}
+	m->left[m->n_left++] = port;
+	look_later(m);
+}
+
+static void on_look(void *object)
+{
+	struct modules *m = object;
+
+	look_at_ports(m);
+	if (m->untold)
+		tell_all(m);
+	if (m->n_left)
+		look_later(m);
+}
+
+/* -- which there are -- */
+
+static struct modrun *find(struct modules *m, const char *name)
+{
+	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+		if (strcmp(m->run[i].conf.name, name) == 0)
+			return &m->run[i];
+	}
+	return NULL;
+}
+
+static struct modrun *find_place(struct modules *m)
+{
+	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+		if (!m->run[i].conf.name[0])
+			return &m->run[i];
+	}
+	return NULL;
+}
+
+/* One whose file cannot be read now stays as it was read before, if it was. */
+static void allow(struct modules *m, const char *name)
+{
+	static struct module conf;	/* large; one loop */
+	struct modrun *r = find(m, name);
+	struct hy_err e = { 0 };
+	int rc = module_read(m->cfg.folder, name, &conf, &e);
+
+	if (rc < 0)
+		hy_log_limited(m->cfg.log, &m->rate, HY_LOG_WARN, "module '%s': %s", name, e.text);
+	if (!r && rc == 0)
+		r = find_place(m);
+	if (!r)
+		return;
+	if (rc == 0)
+		r->conf = conf;
+	m->allowed[r->number] = true;
+}
+
+static void allow_lines(struct modules *m, FILE *f)
+{
+	hy_autofree char *line = NULL;
+	unsigned int n = 0;
+	size_t room = 0;
+
+	while (n < HY_MODULES_MAX && getline(&line, &room, f) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!hy_name_valid(line))
+			continue;
+		allow(m, line);
+		n++;
+	}
+}
+
+/* The places of those that are neither allowed nor running are free again. */
+static void forget_others(struct modules *m)
+{
+	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+		if (m->allowed[i])
+			continue;
+		modrun_want(&m->run[i], 0);
+		if (m->run[i].life.state == MODULES_LIFE_stopped)
+			modrun_open(&m->run[i], &m->ground, i);
+	}
+}
+
+static void read_list(struct modules *m)
+{
+	hy_autofile *f = m->cfg.list ? fopen(m->cfg.list, "re") : NULL;
+
+	memset(m->allowed, 0, sizeof(m->allowed));
+	if (f)
+		allow_lines(m, f);
+	forget_others(m);
+}
+
+/* -- what is wanted -- */
+
+static uint16_t wanted_port(const struct modules *m, const char *name)
+{
+	for (unsigned int i = 0; i < m->wanted.n; i++) {
+		if (strcmp(m->wanted.at[i].name, name) == 0)
+			return m->wanted.at[i].port;
+	}
+	return 0;
+}
+
+/* The first of those that want it has it. */
+static const char *who_wants(const struct modules *m, uint16_t port, unsigned int but)
+{
+	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+		if (i != but && m->run[i].wanted == port)
+			return m->run[i].conf.name;
+	}
+	return NULL;
+}
+
+/* Whether it is to run there, or waits for another that ends there; if not, why is said. */
+static bool may_have(struct modules *m, struct modrun *r, uint16_t port)
+{
+	const char *other = who_wants(m, port, r->number);
+
+	if (!modules_ports_have(&r->conf.ports, port))
+		modrun_refused(r, "port %u is not among those the operator allows", port);
+	else if (other)
+		modrun_refused(r, "port %u is used by module '%s'", port, other);
+	else
+		return true;
+	return false;
+}
+
+static void want(struct modules *m, struct modrun *r)
+{
+	uint16_t port = wanted_port(m, r->conf.name);
+
+	if (!port || port != r->wanted)
+		r->why[0] = '\0';
+	if (port && !may_have(m, r, port))
+		port = 0;
+	modrun_want(r, port == r->port || !is_used(m, port) ? port : 0);
+}
+
+/* What is not wanted any more, or elsewhere, goes first: another may be wanted at its port. */
+static void apply(struct modules *m)
+{
+	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+		if (m->run[i].wanted && m->run[i].wanted != wanted_port(m, m->run[i].conf.name))
+			modrun_want(&m->run[i], 0);
+	}
+	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+		if (is_allowed(m, i))
+			want(m, &m->run[i]);
+	}
+}
+
+static void on_apply(void *object)
+{
+	struct modules *m = object;
+
+	apply(m);
+	tell_all(m);
+}
+
+/* -- for its owner -- */
+
+void modules_open(struct modules *m, const struct modules_config *cfg)
+{
+	*m = (struct modules){ .cfg = *cfg };
+	m->ground = (struct modrun_ground){
+		.loop = cfg->loop, .log = cfg->log, .twin = cfg->twin, .vm = cfg->vm,
+		.share = cfg->share, .folder = cfg->folder, .uid = cfg->uid,
+		.changed = on_changed, .freed = on_freed, .object = m,
+	};
+	m->look = (struct ev_timer){ .fn = on_look, .object = m };
+	m->apply = (struct ev_timer){ .fn = on_apply, .object = m };
+	for (unsigned int i = 0; i < MODULES_RUNS; i++)
+		modrun_open(&m->run[i], &m->ground, i);
+}
+
+void modules_take(struct modules *m, const uint8_t *payload, size_t len)
+{
+	if (modules_wanted_decode(payload, len, &m->wanted) < 0) {
+		hy_log_limited(m->cfg.log, &m->rate, HY_LOG_WARN,
+			       "the worker sent what is no list of modules");
+		return;
+	}
+	modules_again(m);
+}
+
+void modules_again(struct modules *m)
+{
+	read_list(m);
+	apply(m);
+	tell_all(m);
+}
+
+void modules_close(struct modules *m)
+{
+	for (unsigned int i = 0; i < MODULES_RUNS; i++)
+		modrun_close(&m->run[i]);
+	ev_timer_cancel(m->cfg.loop, &m->look);
+	ev_timer_cancel(m->cfg.loop, &m->apply);
+}
