@@ -40,7 +40,7 @@ struct vm_add_values {
 	struct ask_values ask;		/* first: see ASK_OPTIONS */
 	uint64_t share, memory;
 	int64_t inodes;
-	struct hy_opt_list taps;
+	struct hy_opt_list taps, modules;
 	const char *keep, *domain;
 	int cache, export;
 };

@@ -28,6 +28,8 @@ const struct hy_opt vm_add_options[] = {
 	  .min = HY_SHARE_INODES_MIN, .max = HY_SHARE_INODES_MAX },
 	{ .name = "tap", .type = HY_OPT_LIST, AT(taps), .arg = "IFNAME,MAC[,ADDRESS...]",
 	  .help = "a NIC: its interface here, its MAC; addresses, else the guest tells them" },
+	{ .name = "module", .type = HY_OPT_LIST, AT(modules), .arg = "NAME",
+	  .help = "a server the guest may have the host run, see 'hylics module list'" },
 	{ .name = "keep", .type = HY_OPT_STRING, AT(keep), .arg = "DIR",
 	  .help = "save the content there when the share ends, load it when it begins" },
 	{ .name = "cache", .type = HY_OPT_CHOICE, AT(cache), .arg = "MODE",
@@ -57,7 +59,7 @@ static json_t *wish(const struct vm_add_values *v, const char *name)
 {
 	json_t *o = json_pack("{s:s, s:I, s:s}", "name", name, "size", (json_int_t)v->share,
 			      "cache", caches[v->cache]);
-	json_t *nics = json_array();
+	json_t *nics = json_array(), *modules = json_array();
 
 	if (v->export)
 		add_text(o, "export", exports[v->export]);
@@ -68,6 +70,9 @@ static json_t *wish(const struct vm_add_values *v, const char *name)
 	for (unsigned int i = 0; i < v->taps.n; i++)
 		json_array_append_new(nics, json_string(v->taps.item[i]));
 	json_object_set_new(o, "nics", nics);
+	for (unsigned int i = 0; i < v->modules.n; i++)
+		json_array_append_new(modules, json_string(v->modules.item[i]));
+	json_object_set_new(o, "modules", modules);
 	return o;
 }
 

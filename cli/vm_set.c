@@ -11,31 +11,39 @@
 
 const struct hy_opt vm_set_options[] = { ASK_OPTIONS };
 
-/* "nic=" alone takes all away. */
-static void set_nic(json_t *o, const char *text)
+/* What there may be several of, by the key for one; "nic=" alone takes all away. */
+static const char *list_of(const char *key)
 {
-	json_t *nics = json_object_get(o, "nics");
+	if (strcmp(key, "nic") == 0)
+		return "nics";
+	return strcmp(key, "module") == 0 ? "modules" : NULL;
+}
 
-	if (!nics) {
-		nics = json_array();
-		json_object_set_new(o, "nics", nics);
+static void add_to_list(json_t *o, const char *name, const char *text)
+{
+	json_t *list = json_object_get(o, name);
+
+	if (!list) {
+		list = json_array();
+		json_object_set_new(o, name, list);
 	}
 	if (*text)
-		json_array_append_new(nics, json_string(text));
+		json_array_append_new(list, json_string(text));
 }
 
 /* "memory=64M": what the key may be, hylicsd knows */
 static int set_key(json_t *o, const char *word, struct hy_err *e)
 {
-	const char *equals = strchr(word, '=');
+	const char *equals = strchr(word, '='), *list;
 	char key[32];
 
 	if (!equals || equals == word || (size_t)(equals - word) >= sizeof(key))
 		return hy_err_usage(e, NULL, "'%.64s': KEY=VALUE, such as memory=64M", word);
 	memcpy(key, word, (size_t)(equals - word));
 	key[equals - word] = '\0';
-	if (strcmp(key, "nic") == 0)
-		set_nic(o, equals + 1);
+	list = list_of(key);
+	if (list)
+		add_to_list(o, list, equals + 1);
 	else
 		json_object_set_new(o, key, json_string(equals + 1));
 	return 0;

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "common/own.h"
+#include "common/whole.h"
 
 #define WORD_MAX 16
-#define NAME_ROOM 64
 
 const char *const hy_moving_words[] = {
 	[HY_MOVING_ON] = "on", [HY_MOVING_DRAIN] = "drain", [HY_MOVING_OFF] = "off",
@@ -43,13 +43,8 @@ int hy_moving_read(int dir, const char *path, enum hy_moving *m, struct hy_err *
 
 int hy_moving_write(int dir, const char *name, enum hy_moving m, struct hy_err *e)
 {
-	hy_autofd fd = -1;
-	char fresh[NAME_ROOM], word[WORD_MAX];
-	int len = snprintf(word, sizeof(word), "%s\n", hy_moving_words[m]);
+	char text[WORD_MAX];
 
-	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	fd = openat(dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, word, (size_t)len) != len || renameat(dir, fresh, dir, name) < 0)
-		return hy_err_set(e, errno, "'%s'", name);
-	return 0;
+	snprintf(text, sizeof(text), "%s\n", hy_moving_words[m]);
+	return hy_whole_write(dir, name, text, e);
 }

@@ -58,16 +58,30 @@ static int enter_room(const struct cell_spec *spec, struct hy_err *e)
 	return hy_room_enter(&room, &share, e);
 }
 
+/* Where the machine allows less, that holds. */
+static int limit(int what, uint64_t most)
+{
+	struct rlimit l;
+
+	if (getrlimit((__rlimit_resource_t)what, &l) < 0)
+		return -errno;
+	if (most < l.rlim_max)
+		l.rlim_max = most;
+	l.rlim_cur = l.rlim_max;
+	return setrlimit((__rlimit_resource_t)what, &l) < 0 ? -errno : 0;
+}
+
 static int set_limits(const struct cell_spec *spec, struct hy_err *e)
 {
-	const struct rlimit files = { spec->descriptors, spec->descriptors };
-	const struct rlimit tasks = { spec->tasks, spec->tasks };
-	const struct rlimit none = { 0, 0 };
+	int rc = limit(RLIMIT_NOFILE, spec->descriptors);
 
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_NPROC, &tasks) < 0 ||
-	    setrlimit(RLIMIT_CORE, &none) < 0)
-		return hy_err_set(e, errno, "module: set its limits");
-	return 0;
+	if (rc == 0)
+		rc = limit(RLIMIT_NPROC, spec->tasks);
+	if (rc == 0)
+		rc = limit(RLIMIT_DATA, spec->memory);
+	if (rc == 0)
+		rc = limit(RLIMIT_CORE, 0);
+	return rc < 0 ? hy_err_set(e, -rc, "module: set its limits") : 0;
 }
 
 /* The keeper's loop has blocked what it takes as events. */

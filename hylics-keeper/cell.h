@@ -36,7 +36,8 @@ struct cell_spec {
 	unsigned int n_files;
 	uid_t uid;
 	char *const *argv, *const *envp;
-	uint64_t descriptors, tasks;	/* limits */
+	uint64_t memory, descriptors;	/* of each process, at most */
+	uint64_t tasks;			/* of the VM's user, at most */
 };
 
 struct cell {

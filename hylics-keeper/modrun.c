@@ -152,7 +152,7 @@ static int start_cell(struct modrun *r, struct hy_err *e)
 		.twin = r->ground->twin, .share = r->ground->share, .folder = r->conf.folder,
 		.files = files, .n_files = r->conf.n_files, .uid = r->ground->uid,
 		.argv = w.at, .envp = s.at, .descriptors = (uint64_t)r->conf.descriptors,
-		.tasks = (uint64_t)r->conf.tasks,
+		.tasks = (uint64_t)r->conf.tasks, .memory = r->conf.memory,
 	};
 	int rc;
 

@@ -27,7 +27,7 @@
 struct wish {
 	const char *name, *cache, *export, *keep, *domain;
 	uint64_t size, memory, inodes;
-	struct take_list nics;
+	struct take_list nics, modules;
 	bool offload;
 };
 
@@ -40,6 +40,7 @@ struct wish {
 	{ .name = "keep", .type = TAKE_STRING, AT(keep), .max = HY_PATH_MAX }, \
 	{ .name = "domain", .type = TAKE_STRING, AT(domain), .max = RECORD_DOMAIN_MAX - 1 }, \
 	{ .name = "nics", .type = TAKE_LIST, AT(nics), .max = HY_TWIN_NICS_MAX }, \
+	{ .name = "modules", .type = TAKE_LIST, AT(modules), .max = HY_MODULES_MAX }, \
 	{ .name = "offload", .type = TAKE_BOOL, AT(offload) }, \
 	{ .name = NULL }
 
@@ -85,16 +86,25 @@ static json_t *nics_json(const struct record *r)
 	return list;
 }
 
+static json_t *modules_json(const struct record *r)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < r->n_modules; i++)
+		json_array_append_new(list, json_string(r->module[i]));
+	return list;
+}
+
 static json_t *record_json(const struct record *r)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o, s:o}",
 			 "name", r->name, "uid", (json_int_t)r->uid, "size", (json_int_t)r->size,
 			 "memory", (json_int_t)record_memory(r),
 			 "inodes", (json_int_t)record_inodes(r),
 			 "cache", record_cache_words[r->cache],
 			 "export", record_export_words[r->export],
 			 "offload", r->offload, "keep", r->keep, "domain", r->domain,
-			 "nics", nics_json(r));
+			 "nics", nics_json(r), "modules", modules_json(r));
 }
 
 static void add_number(json_t *o, const char *name, uint64_t n)
@@ -254,6 +264,26 @@ static int fill_nics(struct record *r, const struct take_list *nics, struct hy_e
 	return rc;
 }
 
+/* An operator's typing mistake is told here; a file that goes later is told by the keeper. */
+static int fill_modules(const struct api *a, struct record *r, const struct take_list *names,
+			struct hy_err *e)
+{
+	static struct module conf;	/* large; one loop */
+	int rc = 0;
+
+	r->n_modules = 0;
+	for (unsigned int i = 0; rc == 0 && i < names->n; i++) {
+		rc = set_text(r, "module", names->item[i], e);
+		if (rc == 0)
+			rc = module_read(a->vms->host.config.modules_dir, names->item[i], &conf, e);
+		if (rc == -ENOENT)
+			rc = hy_err_usage(e, "modules", "module '%s': there is none of that name in "
+					  "'%s'; 'hylics module list' shows all", names->item[i],
+					  a->vms->host.config.modules_dir);
+	}
+	return rc;
+}
+
 /* A text that is given but empty takes away what was there. */
 static int fill_texts(struct record *r, const struct wish *w, struct hy_err *e)
 {
@@ -274,7 +304,15 @@ static int fill_texts(struct record *r, const struct wish *w, struct hy_err *e)
 	return rc;
 }
 
-static int fill(struct record *r, json_t *body, const struct take_member *members,
+static int fill_lists(const struct api *a, struct record *r, const struct wish *w,
+		      struct hy_err *e)
+{
+	int rc = w->nics.n <= TAKE_LIST_MAX ? fill_nics(r, &w->nics, e) : 0;
+
+	return rc == 0 && w->modules.n <= TAKE_LIST_MAX ? fill_modules(a, r, &w->modules, e) : rc;
+}
+
+static int fill(const struct api *a, struct record *r, json_t *body, const struct take_member *members,
 		struct wish *w, struct hy_err *e)
 {
 	int rc;
@@ -283,7 +321,7 @@ static int fill(struct record *r, json_t *body, const struct take_member *member
 	w->memory = r->memory;
 	w->inodes = (uint64_t)r->inodes;
 	w->offload = r->offload;
-	w->nics.n = TAKE_LIST_MAX + 1;		/* not given */
+	w->nics.n = w->modules.n = TAKE_LIST_MAX + 1;	/* not given */
 	rc = take_object(body, members, w, NULL, e);
 	if (rc < 0)
 		return rc;
@@ -292,7 +330,7 @@ static int fill(struct record *r, json_t *body, const struct take_member *member
 	r->inodes = (int64_t)w->inodes;
 	r->offload = w->offload;
 	rc = fill_texts(r, w, e);
-	return rc == 0 && w->nics.n <= TAKE_LIST_MAX ? fill_nics(r, &w->nics, e) : rc;
+	return rc < 0 ? rc : fill_lists(a, r, w, e);
 }
 
 /* -- routes -- */
@@ -410,7 +448,7 @@ static int post_vm(void *object, const struct http_request *r, struct hy_err *e)
 	if (rc == 0)
 		rc = record_init(&rec, w.name, e);
 	if (rc == 0)
-		rc = fill(&rec, r->body, add_members, &w, e);
+		rc = fill(a, &rec, r->body, add_members, &w, e);
 	if (rc == 0 && !w.export)
 		rec.export = vms_export(a->vms, &rec);
 	if (rc == 0)
@@ -461,7 +499,7 @@ static int patch_vm(void *object, const struct http_request *r, struct hy_err *e
 	if (!vm)
 		return -ENOENT;
 	rec = vm->rec;
-	rc = fill(&rec, r->body, set_members, &w, e);
+	rc = fill(a, &rec, r->body, set_members, &w, e);
 	return rc < 0 ? rc : change(a, r, vm, &rec, e);
 }
 

@@ -53,6 +53,9 @@ int keeper_words(struct keeper_words *w, const struct config *c, const struct re
 	for (unsigned int i = 0; i < r->n_nics; i++)
 		add(w, "--nic=%s", r->nic[i]);
 	add(w, "--moving=%s", p->moving);
+	add(w, "--modules=%s", p->modules);
+	add(w, "--modules-dir=%s", c->modules_dir);
+	add(w, "--share=%s", p->share);
 	add(w, "--");
 	add(w, "%s/hylics-worker", c->libexec_dir);
 	add(w, "--vm=%s", r->name);

@@ -24,12 +24,13 @@ struct keeper_words {
 	size_t len;
 };
 
-/* Where a VM's things are, for its worker. */
+/* Where a VM's things are, for its keeper and worker. */
 struct keeper_places {
 	const char *channel;		/* socket that QEMU makes */
 	const char *share;
 	const char *stats;		/* file for the worker's counters */
 	const char *moving;		/* see common/moving.h */
+	const char *modules;		/* names of those it may use, a line each */
 };
 
 /**

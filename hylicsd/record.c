@@ -43,6 +43,14 @@ static int check_domain(const char *text, char *why, size_t size)
 	return -EINVAL;
 }
 
+static int check_module(const char *text, char *why, size_t size)
+{
+	if (hy_name_valid(text))
+		return 0;
+	snprintf(why, size, "is no name of a module: 1 to %d of a-z, 0-9 and '-'", HY_NAME_MAX);
+	return -EINVAL;
+}
+
 #define KEY(field) .offset = offsetof(struct record, field)
 #define ROOM(field) .room = sizeof(((struct record *)NULL)->field)
 
@@ -77,6 +85,10 @@ static const struct ini_key keys[] = {
 	  .n_offset = offsetof(struct record, n_nics), .arg = "EDGE,MAC[,ADDRESS...]",
 	  .check = check_nic,
 	  .help = "a NIC: its interface here, its MAC; addresses, else the guest tells them" },
+	{ .name = "module", .type = HY_OPT_LIST, KEY(module), ROOM(module[0]),
+	  .items = HY_MODULES_MAX, .n_offset = offsetof(struct record, n_modules), .arg = "NAME",
+	  .check = check_module,
+	  .help = "that the guest may have run for it, see modules-dir (default: none)" },
 	/* the last, so that a file that was cut has none */
 	{ .name = "version", .type = HY_OPT_INT, KEY(version), .arg = "N", .required = true,
 	  .min = RECORD_VERSION, .max = RECORD_VERSION,
@@ -149,6 +161,18 @@ static int check_nics(const struct record *r, struct hy_err *e)
 	return 0;
 }
 
+static int check_modules(const struct record *r, struct hy_err *e)
+{
+	for (unsigned int i = 0; i < r->n_modules; i++) {
+		for (unsigned int j = 0; j < i; j++) {
+			if (strcmp(r->module[i], r->module[j]) == 0)
+				return hy_err_usage(e, "module", "module '%s': is there twice",
+						    r->module[i]);
+		}
+	}
+	return 0;
+}
+
 int record_check(const struct record *r, struct hy_err *e)
 {
 	struct record named;
@@ -166,7 +190,8 @@ int record_check(const struct record *r, struct hy_err *e)
 		return hy_err_usage(e, "memory", "memory: over 9p what is in the share is charged "
 				    "to QEMU, so no less than the size can be held; leave memory "
 				    "out, or use virtiofs");
-	return check_nics(r, e);
+	rc = check_modules(r, e);
+	return rc < 0 ? rc : check_nics(r, e);
 }
 
 static const char *common_edge(const struct record *r, const struct record *other)

@@ -44,6 +44,8 @@ struct record {
 	char domain[RECORD_DOMAIN_MAX];		/* "": none of libvirt's */
 	unsigned int n_nics;
 	char nic[HY_TWIN_NICS_MAX][RECORD_NIC_MAX];	/* as twin_nic_parse() takes them */
+	unsigned int n_modules;
+	char module[HY_MODULES_MAX][HY_NAME_MAX + 1];
 	int64_t version;
 };
 

@@ -109,13 +109,13 @@ void vm_lost(struct vm *vm, const struct hy_err *e);
 enum hy_moving vm_moving(const struct vm *vm);
 
 /**
- * vm_tell_moving() - Let the VM's keeper know whether connections may move, now and when it begins
+ * vm_tell_keeper() - Let the VM's keeper know, now and when it begins, what its words do not say
  * @vm:		By its record and @vm->draining
  * @e:		Error: it could not be written down
  *
  * No directory: nothing happens, it is told when the VM is made.
  */
-int vm_tell_moving(const struct vm *vm, struct hy_err *e);
+int vm_tell_keeper(const struct vm *vm, struct hy_err *e);
 
 /**
  * vm_share_lost() - Its virtiofsd has died under its guest, as far as anybody can tell

@@ -18,6 +18,7 @@
 
 #include "common/limits.h"
 #include "common/own.h"
+#include "common/whole.h"
 #include "hylicsd/keeper.h"
 
 #define WORKER "hylics-worker"		/* as the kernel calls it */
@@ -29,11 +30,13 @@
 static int words_of(struct vm *vm, struct keeper_words *w, struct hy_err *e)
 {
 	char channel[VM_PATH_MAX + 32], stats[VM_PATH_MAX + 32], moving[VM_PATH_MAX + 32];
-	const struct keeper_places p = { channel, vm->share_path, stats, moving };
+	char modules[VM_PATH_MAX + 32];
+	const struct keeper_places p = { channel, vm->share_path, stats, moving, modules };
 
 	snprintf(channel, sizeof(channel), "%s/%s", vm->path, VM_CHANNEL);
 	snprintf(stats, sizeof(stats), "%s/%s", vm->path, VM_STATS);
 	snprintf(moving, sizeof(moving), "%s/%s", vm->path, VM_MOVING);
+	snprintf(modules, sizeof(modules), "%s/%s", vm->path, VM_MODULES);
 	return keeper_words(w, &vm->host->config, &vm->rec, &p, e);
 }
 
@@ -165,13 +168,25 @@ enum hy_moving vm_moving(const struct vm *vm)
 	return vm->draining ? HY_MOVING_DRAIN : HY_MOVING_ON;
 }
 
-int vm_tell_moving(const struct vm *vm, struct hy_err *e)
+static int write_modules(const struct vm *vm, struct hy_err *e)
+{
+	char text[HY_MODULES_MAX * (HY_NAME_MAX + 1) + 1] = "";
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < vm->rec.n_modules; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s\n", vm->rec.module[i]);
+	return hy_whole_write(vm->dir, VM_MODULES, text, e);
+}
+
+int vm_tell_keeper(const struct vm *vm, struct hy_err *e)
 {
 	int rc;
 
 	if (vm->dir < 0)
 		return 0;
 	rc = hy_moving_write(vm->dir, VM_MOVING, vm_moving(vm), e);
+	if (rc == 0)
+		rc = write_modules(vm, e);
 	if (rc == 0)
 		proc_signal(&vm->keeper, SIGURG);
 	return rc;
@@ -181,7 +196,7 @@ int vm_keeper_make(void *object, struct hy_err *e)
 {
 	static struct keeper_words w;
 	struct vm *vm = object;
-	int runs = find_keeper(vm, e), rc = runs < 0 ? runs : vm_tell_moving(vm, e);
+	int runs = find_keeper(vm, e), rc = runs < 0 ? runs : vm_tell_keeper(vm, e);
 
 	if (rc < 0)
 		return rc;

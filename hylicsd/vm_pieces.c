@@ -25,15 +25,17 @@
 #define DIR_MODE 0711
 #define SHARE "share"
 #define LOADED "loaded"			/* the content of keep=DIR is in the share */
-#define MOVING_NEW "moving.new"		/* what hy_moving_write() makes of it on its way */
+/* What hy_whole_write() makes of them on their way. */
+#define MOVING_NEW VM_MOVING ".new"
+#define MODULES_NEW VM_MODULES ".new"
 #define QEMU_GOES_MS 500		/* from its virtiofsd's end to its own, when it ends */
 #define REMOVE_PAUSE_MS 5
 #define REMOVE_MS 5000
 
 /* What may lie in a VM's directory; anything else keeps it there, with a word. */
 static const char *const leavings[] = {
-	LOADED, VM_STATS, VM_CHANNEL, VM_MOVING, MOVING_NEW, "keeper.owner", "keeper.words",
-	"virtiofs.sock", VM_VIRTIOFSD_MARK, NULL,
+	LOADED, VM_STATS, VM_CHANNEL, VM_MOVING, MOVING_NEW, VM_MODULES, MODULES_NEW,
+	"keeper.owner", "keeper.words",	"virtiofs.sock", VM_VIRTIOFSD_MARK, NULL,
 };
 
 void vm_piece_done(struct vm *vm, int rc, const struct hy_err *e)

@@ -361,7 +361,7 @@ int vms_set(struct vms *vms, struct vm *vm, struct record *rec, const struct vms
 	if (rec->offload && !vm->rec.offload)
 		vm->draining = false;
 	vm->rec = *rec;
-	(void)vm_tell_moving(vm, NULL);		/* even if a piece before the keeper fails */
+	(void)vm_tell_keeper(vm, NULL);		/* even if a piece before the keeper fails */
 	rc = vm_make(vm, false, e);
 	return rc < 0 ? forget(vm, rc) : 0;
 }
@@ -372,7 +372,7 @@ int vms_drain(struct vms *vms, struct vm *vm, struct hy_err *e)
 	int rc;
 
 	vm->draining = true;
-	rc = vm_tell_moving(vm, e);
+	rc = vm_tell_keeper(vm, e);
 	if (rc < 0)
 		vm->draining = was;
 	else

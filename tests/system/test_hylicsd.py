@@ -465,6 +465,27 @@ def test_modules_are_listed_as_they_are_now(host):
     assert done.returncode == 2 and "hylicsd's own" in done.stderr, done
 
 
+def test_a_vm_may_use_the_modules_the_operator_says(host):
+    """The list lies in the VM's directory, and the keeper is not another one for it."""
+    (host.modules / "files.conf").write_text("[module]\ncommand = /bin/true\nports = 80\n")
+    (host.modules / "bad.conf").write_text("[module]\ncommand = true\nports = 80\n")
+    vm = host.json("vm", "add", "web1", "--share=1M", "--module=files")
+    assert vm["modules"] == ["files"]
+    wanted, keeper = host.run / "vm/web1/modules", host.keeper("web1")
+    assert wanted.read_text() == "files\n"
+    for words, why in ((("module=fils",), "'hylics module list'"), (("module=bad",), "absolute"),
+                       (("module=files", "module=files"), "twice"), (("module=../x",), "no name")):
+        done = host.ask("vm", "set", "web1", *words, check=False)
+        assert done.returncode == 2 and why in done.stderr, done
+    assert "module     files" in host.ask("vm", "show", "web1").stdout
+    assert host.json("vm", "set", "web1", "module=")["modules"] == []
+    assert wanted.read_text() == "" and host.keeper("web1") == keeper
+    host.ask("vm", "set", "web1", "module=files")
+    host.end(signal.SIGUSR1)
+    host.start()
+    assert host.vm("web1")["modules"] == ["files"] and host.keeper("web1") == keeper
+
+
 def test_hundred_vms_come_and_go(host):
     host.ask("vm", "add", "warm", "--share", "1M")
     host.ask("vm", "remove", "warm")

@@ -421,8 +421,24 @@ def test_words_stay_words(net, keeper):
 
 
 def test_limits_hold(net, keeper):
-    text = ("import resource\n" + SAYS + "serve(lambda _: str(resource.getrlimit("
-            "resource.RLIMIT_NOFILE)[0]))")
-    with_python(keeper, "limits", text, descriptors=77)
+    text = """import resource
+def take(n):
+    try:
+        return len(bytearray(n))
+    except MemoryError:
+        return "none left"
+def beget(n):
+    for i in range(n):
+        try:
+            if os.fork() == 0:
+                os.closerange(3, 77)
+                signal.pause()
+        except BlockingIOError:
+            return "none left"
+    return n
+""" + SAYS.replace("import os", "import json, os, signal") + """
+serve(lambda _: json.dumps([resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+                            take(8 << 20), take(128 << 20), beget(20)]))"""
+    with_python(keeper, "limits", text, descriptors=77, memory="64M", tasks=8)
     keeper.run("limits", 80)
-    assert said(net, net.guests[0].v4, 80) == 77
+    assert said(net, net.guests[0].v4, 80) == [77, 8 << 20, "none left", "none left"]

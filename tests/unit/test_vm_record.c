@@ -167,6 +167,25 @@ static void keys_go_together(void **state)
 	assert_wrong(&r, "name", "a name is");
 }
 
+static void modules_are_names_and_none_is_there_twice(void **state)
+{
+	struct record r = good();
+	struct hy_err e = { 0 };
+
+	(void)state;
+	assert_int_equal(ini_set(&record_table, "module", "../x", &r, &e), -EINVAL);
+	assert_string_equal(e.field, "module");
+	for (unsigned int i = 0; i < HY_MODULES_MAX; i++) {
+		const char name[] = { 'm', (char)('0' + i), '\0' };
+
+		assert_int_equal(ini_set(&record_table, "module", name, &r, NULL), 0);
+	}
+	assert_int_equal(record_check(&r, NULL), 0);
+	assert_int_equal(ini_set(&record_table, "module", "more", &r, NULL), -EINVAL);
+	strcpy(r.module[1], r.module[0]);
+	assert_wrong(&r, "module", "twice");
+}
+
 static void nics_have_an_edge_each(void **state)
 {
 	struct record r = good();
@@ -269,6 +288,7 @@ int main(void)
 		cmocka_unit_test(bad_values_are_refused),
 		cmocka_unit_test(a_long_path_is_refused),
 		cmocka_unit_test(keys_go_together),
+		cmocka_unit_test(modules_are_names_and_none_is_there_twice),
 		cmocka_unit_test(nics_have_an_edge_each),
 		cmocka_unit_test(a_nic_too_many_is_refused),
 		cmocka_unit_test(two_vms_share_nothing),

@@ -142,6 +142,9 @@ static void what_is_saved_is_loaded(void **state)
 	r.n_nics = 2;
 	strcpy(r.nic[0], "vnet3,52:54:00:00:00:01,10.0.0.2,fd00::2");
 	strcpy(r.nic[1], "vnet4,52:54:00:00:00:02");
+	r.n_modules = 2;
+	strcpy(r.module[0], "files");
+	strcpy(r.module[1], "tls");
 	umask(077);
 	assert_int_equal(record_save(&w->dir, &r, NULL), 0);
 	umask(022);
@@ -152,7 +155,8 @@ static void what_is_saved_is_loaded(void **state)
 	get(w, "web1.conf", text, sizeof(text));
 	assert_non_null(strstr(text, "Written by hylics"));
 	assert_non_null(strstr(text, "edited by hand holds from hylicsd"));
-	assert_non_null(strstr(text, "nic = vnet4,52:54:00:00:00:02\nversion = 1\n"));
+	assert_non_null(strstr(text, "nic = vnet4,52:54:00:00:00:02\n"
+			       "module = files\nmodule = tls\nversion = 1\n"));
 	assert_false(there(w, ".web1.conf.new"));
 }
 
