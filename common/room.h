@@ -56,7 +56,7 @@ struct hy_room {
 	const struct hy_room_place *place;
 	unsigned int n_places;
 	const char *own;		/* its own directory, empty, of 1 MB; NULL: none */
-	bool foreign;			/* it is executed here: what a sanitizer needs is not kept */
+	bool foreign;			/* it is executed here: a sanitizer needs nothing more */
 };
 
 /**

@@ -94,18 +94,26 @@ static void give_signals_back(void)
 	signal(SIGPIPE, SIG_DFL);
 }
 
+static _Noreturn void become_program(const struct cell_spec *spec)
+{
+	struct hy_err e = { 0 };
+
+	give_signals_back();
+	if (set_limits(spec, &e) == 0) {
+		execve(spec->argv[0], spec->argv, spec->envp);
+		hy_err_set(&e, errno, "'%s'", spec->argv[0]);
+	}
+	hy_err_print("hylics-keeper", &e);
+	_exit(CELL_FAILED);
+}
+
 static pid_t start_program(const struct cell_spec *spec, struct hy_err *e)
 {
 	pid_t pid = fork();
 
-	if (pid < 0)
-		return hy_err_set(e, errno, "module: fork");
-	if (pid > 0)
-		return pid;
-	give_signals_back();
-	execve(spec->argv[0], spec->argv, spec->envp);
-	dprintf(STDERR_FILENO, "'%s': %s\n", spec->argv[0], strerror(errno));
-	_exit(CELL_FAILED);
+	if (pid == 0)
+		become_program(spec);
+	return pid < 0 ? hy_err_set(e, errno, "module: fork") : pid;
 }
 
 /* -- the warden -- */
@@ -177,8 +185,6 @@ static int be_warden(const struct cell_spec *spec, int life, struct hy_err *e)
 	if (rc == 0)
 		rc = enter_room(spec, e);
 	if (rc == 0)
-		rc = set_limits(spec, e);
-	if (rc == 0)
 		rc = denied_seal(e);
 	signals = rc < 0 ? rc : open_signals(e);
 	program = signals < 0 ? signals : start_program(spec, e);
@@ -190,7 +196,8 @@ static _Noreturn void begin(const struct cell_spec *spec, int life, int words)
 	int code, nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct hy_err e = { 0 };
 
-	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(words, STDOUT_FILENO) < 0 || dup2(words, STDERR_FILENO) < 0)
+	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 ||
+	    dup2(words, STDOUT_FILENO) < 0 || dup2(words, STDERR_FILENO) < 0)
 		_exit(CELL_FAILED);
 	code = be_warden(spec, life, &e);
 	if (code < 0)

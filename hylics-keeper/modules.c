@@ -16,7 +16,7 @@
 #include "common/own.h"
 #include "twin/port.h"
 
-#define LOOK_MS 1000			/* for what is left at ports; to tell what could not be told */
+#define LOOK_MS 1000			/* at ports given back; at what could not be told */
 
 /* -- telling -- */
 
@@ -122,7 +122,8 @@ static void on_freed(void *object, uint16_t port)
 	struct modules *m = object;
 
 	ev_timer_set(m->cfg.loop, &m->apply, 0);
-	if (m->n_left == MODULES_LEFT_MAX) {	/* the oldest one's clients are reset by the guest */
+	/* the guest resets the oldest one's clients */
+	if (m->n_left == MODULES_LEFT_MAX) {
 		if (!is_used(m, m->left[0]))
 			twin_listen(m->cfg.twin, m->left[0], false, NULL);
 		memmove(m->left, m->left + 1, --m->n_left * sizeof(m->left[0]));

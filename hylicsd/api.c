@@ -277,9 +277,9 @@ static int fill_modules(const struct api *a, struct record *r, const struct take
 		if (rc == 0)
 			rc = module_read(a->vms->host.config.modules_dir, names->item[i], &conf, e);
 		if (rc == -ENOENT)
-			rc = hy_err_usage(e, "modules", "module '%s': there is none of that name in "
-					  "'%s'; 'hylics module list' shows all", names->item[i],
-					  a->vms->host.config.modules_dir);
+			rc = hy_err_usage(e, "modules", "module '%s': there is none of that name "
+					  "in '%s'; 'hylics module list' shows all",
+					  names->item[i], a->vms->host.config.modules_dir);
 	}
 	return rc;
 }
@@ -312,8 +312,8 @@ static int fill_lists(const struct api *a, struct record *r, const struct wish *
 	return rc == 0 && w->modules.n <= TAKE_LIST_MAX ? fill_modules(a, r, &w->modules, e) : rc;
 }
 
-static int fill(const struct api *a, struct record *r, json_t *body, const struct take_member *members,
-		struct wish *w, struct hy_err *e)
+static int fill(const struct api *a, struct record *r, json_t *body,
+		const struct take_member *members, struct wish *w, struct hy_err *e)
 {
 	int rc;
 

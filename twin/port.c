@@ -22,7 +22,7 @@
 
 #define ALL_STATES UINT32_MAX
 #define RESETS_AT_ONCE 256		/* then the kernel is asked again */
-#define ROUNDS_MAX 256			/* clients who connect meanwhile do not hold us up for ever */
+#define ROUNDS_MAX 256			/* clients who connect meanwhile hold nobody up */
 #define REQUEST_ROOM 256
 
 struct found {

@@ -242,7 +242,7 @@ def test_a_program_that_is_not_there_and_a_file_that_is_not_there(keeper):
     keeper.describe("nofile", command="/usr/bin/true", ports=81, file="/etc/no-such-file")
     keeper.want(none=80, nofile=81)
     assert keeper.until_life("none", "failing").why == \
-        "'/usr/bin/no-such-program': No such file or directory"
+        "hylics-keeper: '/usr/bin/no-such-program': No such file or directory"
     assert keeper.until_life("nofile", "failing").why == \
         "hylics-keeper: room: bring '/etc/no-such-file' in: No such file or directory"
 
@@ -332,6 +332,7 @@ def test_nonsense_of_the_worker_is_survived(keeper):
 
 PLAYER = """import ctypes, errno, json, os, socket, sys
 libc = ctypes.CDLL(None, use_errno=True)
+own = os.environ["HYLICS_RUN"]
 def attempt(what):
     try:
         result = what()
@@ -352,9 +353,9 @@ tried = {
     "public": lambda: open("/share/public").read(),
     "shadow": lambda: open("/etc/shadow").read(),
     "write share": lambda: write("/share/new"), "write usr": lambda: write("/usr/new"),
-    "write root": lambda: write("/new"), "write own": lambda: write(os.environ["HYLICS_RUN"] + "/a"),
-    "fill own": lambda: open(os.environ["HYLICS_RUN"] + "/b", "wb").write(b"x" * (2 << 20)),
-    "run own": lambda: os.execv(os.environ["HYLICS_RUN"] + "/a", ["a"]),
+    "write root": lambda: write("/new"), "write own": lambda: write(own + "/a"),
+    "fill own": lambda: open(own + "/b", "wb").write(b"x" * (2 << 20)),
+    "run own": lambda: os.execv(own + "/a", ["a"]),
     "null": lambda: write("/dev/null"),
     "mount": lambda: call("mount", b"none", b"/run", b"tmpfs", 0, None),
     "unshare user": lambda: call("unshare", 0x10000000),
