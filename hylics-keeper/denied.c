@@ -26,8 +26,8 @@ static const char *const calls[] = {
 	/* the kernel */
 	"acct", "bpf", "delete_module", "fanotify_init", "finit_module", "init_module",
 	"io_uring_enter", "io_uring_register", "io_uring_setup", "kexec_file_load", "kexec_load",
-	"lookup_dcookie", "nfsservctl", "perf_event_open", "quotactl", "quotactl_fd", "swapoff", "swapon", "syslog",
-	"userfaultfd", "vhangup",
+	"lookup_dcookie", "nfsservctl", "perf_event_open", "quotactl", "quotactl_fd", "swapoff",
+	"swapon", "syslog", "userfaultfd", "vhangup",
 	/* keys */
 	"add_key", "keyctl", "request_key",
 	/* the machine */

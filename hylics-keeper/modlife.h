@@ -20,8 +20,8 @@
  *
  * Pure: what happens and the time go in, what is to be done comes out. "want no" of one that
  * starts or runs asks its program to end, and kills it after 5 s. One that is wanted again
- * meanwhile is started as soon as it has ended. The pause doubles from 100 ms to 60 s; 60 s of running make
- * it 100 ms again.
+ * meanwhile is started as soon as it has ended. The pause doubles from 100 ms to 60 s; 60 s of
+ * running make it 100 ms again.
  */
 #ifndef HY_KEEPER_MODLIFE_H
 #define HY_KEEPER_MODLIFE_H

@@ -47,7 +47,7 @@ static void take_letter(struct modrun *r, char letter)
 	if (letter == '\n')
 		end_line(r);
 	else if (r->line_len < MODULES_WHY_MAX)
-		r->line[r->line_len++] = letter < ' ' || letter > '~' ? '?' : letter;
+		r->line[r->line_len++] = (char)(letter < ' ' || letter > '~' ? '?' : letter);
 }
 
 /* Return: 0, -EPIPE at the end */

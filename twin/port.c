@@ -139,7 +139,7 @@ static void close_desk(struct desk *d)
 int twin_port_look(const struct twin *t, uint16_t port, struct twin_port *p, struct hy_err *e)
 {
 	struct look look = { .found = NULL };
-	struct desk d;
+	struct desk d = { .fd = -1 };
 	int rc = open_desk(t, &d);
 
 	if (rc == 0) {
@@ -194,7 +194,7 @@ static int reset_all(const struct desk *d, uint16_t port, struct found *found)
 int twin_port_reset(const struct twin *t, uint16_t port, struct hy_err *e)
 {
 	hy_autofree struct found *found = calloc(RESETS_AT_ONCE, sizeof(*found));
-	struct desk d;
+	struct desk d = { .fd = -1 };
 	int rc = found ? open_desk(t, &d) : -ENOMEM;
 
 	if (rc == 0) {
