@@ -22,6 +22,7 @@
 
 #define SIGNALLED 128			/* a warden's exit code for a signal, see cell.h */
 #define VALUE_MAX 128
+#define NEWS_CPU_US 10000
 
 static void changed(struct modrun *r)
 {
@@ -310,6 +311,9 @@ static void ended(void *object, pid_t pid, int status)
 	(void)pid;
 	last_words(r);
 	hy_fd_close(&r->cell.life);
+	r->spent_us += r->usage.cpu_us;
+	r->usage = (struct usage){ 0 };
+	r->connections = 0;
 	if (r->life.state != MODULES_LIFE_stopping)
 		describe_end(r, status);
 	obey(r, modlife_ended(&r->life, hy_clock_ms()));
@@ -319,20 +323,41 @@ static void ended(void *object, pid_t pid, int status)
 	changed(r);
 }
 
-/* Return: whether that is news */
+/* What the guest is to hear of soon. */
+struct news {
+	enum modules_life state;
+	uint32_t connections;
+	uint64_t cpu_us;
+};
+
+static struct news news_of(const struct modrun *r)
+{
+	return (struct news){ r->life.state, r->connections, r->usage.cpu_us };
+}
+
+/* It is not woken for a few ticks of a program without work: they are told with the rest. */
+static bool is_news(const struct news *before, const struct news *now)
+{
+	return now->state != before->state || now->connections != before->connections ||
+	       now->cpu_us >= before->cpu_us + NEWS_CPU_US;
+}
+
+/* Return: whether there is news */
 static bool look(struct modrun *r)
 {
-	uint32_t before = r->connections;
+	const struct news before = news_of(r);
+	struct news now;
 	struct twin_port p;
-	bool listened;
 
 	if (twin_port_look(r->ground->twin, r->port, &p, NULL) < 0)
 		return false;
 	r->connections = p.connections;
-	listened = r->life.state == MODULES_LIFE_running;
 	if (p.listens)
 		modlife_listens(&r->life, hy_clock_ms());
-	return r->connections != before || listened != (r->life.state == MODULES_LIFE_running);
+	if (r->life.state == MODULES_LIFE_running)
+		usage_read(r->cell.pid, &r->usage);
+	now = news_of(r);
+	return is_news(&before, &now);
 }
 
 static void on_timer(void *object)
@@ -361,8 +386,10 @@ void modrun_open(struct modrun *r, const struct modrun_ground *g, unsigned int n
 
 void modrun_want(struct modrun *r, uint16_t port)
 {
-	if (port && port != r->wanted)
+	if (port && port != r->wanted) {
 		r->why[0] = '\0';
+		r->spent_us = 0;
+	}
 	r->wanted = port;
 	apply(r);
 	if (r->life.state == MODULES_LIFE_stopped && r->wanted)
@@ -387,6 +414,8 @@ void modrun_tell(const struct modrun *r, struct modules_state *s)
 	s->starts = r->life.starts;
 	s->since_ms = r->life.since_ms ? hy_clock_ms() - r->life.since_ms : 0;
 	s->connections = r->connections;
+	s->cpu_us = r->spent_us + r->usage.cpu_us;
+	s->memory = r->usage.memory;
 	s->ports = r->conf.ports;
 	memcpy(s->name, r->conf.name, sizeof(s->name));
 	memcpy(s->why, r->why, sizeof(s->why));

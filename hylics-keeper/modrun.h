@@ -13,6 +13,7 @@
 #include "conf/module.h"
 #include "hylics-keeper/cell.h"
 #include "hylics-keeper/modlife.h"
+#include "hylics-keeper/usage.h"
 #include "proto/modules.h"
 
 #define MODRUN_LOOK_MS 20		/* while nobody listens yet */
@@ -42,6 +43,8 @@ struct modrun {
 	struct ev_child child;
 	struct ev_timer timer;
 	uint32_t connections;
+	struct usage usage;		/* of the program that runs */
+	uint64_t spent_us;		/* CPU time of those before it, since it was wanted */
 	char why[MODULES_WHY_MAX + 1];
 	char line[MODULES_WHY_MAX + 1];	/* that is being printed */
 	size_t line_len;

@@ -29,6 +29,8 @@ class State:
     port: int
     starts: int
     connections: int
+    cpu_us: int
+    memory: int
     ports: list
     why: str
 
@@ -43,12 +45,13 @@ def decode(payload):
     if len(payload) == 2:
         assert payload == b"\0\0"
         return 0, 0, None
-    number, of, life, port, starts, _, connections, _, _, n = STATE.unpack_from(payload)
+    number, of, life, port, starts, _, connections, cpu_us, memory, n = STATE.unpack_from(payload)
     ports = [struct.unpack_from("<HH", payload, STATE.size + 4 * i) for i in range(n)]
     name, at = _text(payload, STATE.size + 4 * n)
     why, at = _text(payload, at)
     assert at == len(payload)
-    return number, of, State(name, LIVES[life], port, starts, connections, ports, why)
+    return number, of, State(name, LIVES[life], port, starts, connections, cpu_us, memory,
+                             ports, why)
 
 
 def wanted(modules):

@@ -410,6 +410,24 @@ def test_what_a_program_cannot_do(net, keeper, share):
     }
 
 
+def test_what_it_takes_is_told(net, keeper):
+    """CPU time grows with work, over restarts too; memory is of what runs now."""
+    with_python(keeper, "busy", SAYS + "import time\nheld = bytearray(20 << 20)\n"
+                "def work(_):\n    while time.process_time() < 0.3:\n        pass\n"
+                "    return str(os.getpid())\nserve(work)")
+    keeper.run("busy", 80)
+    assert said(net, net.guests[0].v4, 80) == 2
+    first = keeper.until("busy", lambda s: s.cpu_us >= 200_000)
+    assert first.memory >= 20 << 20
+    os.kill(programs_of()[-1], signal.SIGKILL)
+    state = keeper.until("busy", lambda s: s.life == "failing")
+    assert state.cpu_us >= first.cpu_us and state.memory == 0
+    keeper.want()
+    keeper.until_life("busy", "stopped")
+    keeper.run("busy", 81)
+    assert keeper.state("busy").cpu_us < 200_000
+
+
 def test_words_stay_words(net, keeper):
     """Quotes and blanks of the operator's, and what is put in."""
     text = SAYS.replace("import os, socket", "import json, os, socket, sys")
