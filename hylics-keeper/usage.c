@@ -8,7 +8,7 @@
 #include "hylics-keeper/usage.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,24 +35,34 @@ static size_t read_text(const char *path, char *text, size_t room)
 	return n > 0 ? (size_t)n : 0;
 }
 
-/* A program may have any name, but none has a ')' behind its end. */
-static int add_stat(pid_t pid, struct usage *u)
+/* Places in /proc/PID/stat, counted from the first behind the program's name. */
+enum { AT_UTIME = 11, AT_STIME, AT_CUTIME, AT_CSTIME, AT_RSS = 21 };
+
+static uint64_t number_at(const char *text, unsigned int place)
 {
-	unsigned long utime, stime;
-	long cutime, cstime, rss;
+	for (; place > 0; place--) {
+		text += strspn(text, " ");
+		text += strcspn(text, " ");
+	}
+	return strtoull(text, NULL, 10);
+}
+
+/* A program may have any name, but behind it there is no ')'. Return: whether it is there */
+static bool add_stat(pid_t pid, struct usage *u)
+{
 	char path[64], text[STAT_ROOM];
-	const char *end;
+	const char *name_end;
+	uint64_t ticks = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	end = read_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
-	if (!end || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld"
-			   " %*d %*d %*d %*d %*u %*u %ld", &utime, &stime, &cutime, &cstime,
-			   &rss) != 5)
-		return -1;
-	u->cpu_us += (utime + stime + (unsigned long)cutime + (unsigned long)cstime) * US_PER_S /
-		     (unsigned long)sysconf(_SC_CLK_TCK);
-	u->memory += (uint64_t)rss * (unsigned long)sysconf(_SC_PAGESIZE);
-	return 0;
+	name_end = read_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
+	if (!name_end)
+		return false;
+	for (unsigned int place = AT_UTIME; place <= AT_CSTIME; place++)
+		ticks += number_at(name_end + 1, place);
+	u->cpu_us += ticks * US_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
+	u->memory += number_at(name_end + 1, AT_RSS) * (uint64_t)sysconf(_SC_PAGESIZE);
+	return true;
 }
 
 /* Those of its first thread: what our programs are. */
@@ -81,7 +91,7 @@ unsigned int usage_read(pid_t pid, struct usage *u)
 
 	*u = (struct usage){ 0 };
 	for (unsigned int i = 0; i < t.n; i++) {
-		seen += add_stat(t.pid[i], u) == 0;
+		seen += add_stat(t.pid[i], u);
 		add_children(&t, t.pid[i]);
 	}
 	return seen;
