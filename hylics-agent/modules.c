@@ -262,7 +262,8 @@ static void want(struct agent *a, struct modules_row *row, uint16_t port)
 	w->at[w->n].port = port;
 	memcpy(w->at[w->n].name, row->state.name, sizeof(w->at[w->n].name));
 	w->n++;
-	hy_log(a->log, HY_LOG_INFO, "module '%s' is wanted at port %u", row->state.name, port);
+	hy_log_limited(a->log, &a->modules.rate, HY_LOG_INFO, "module '%s' is wanted at port %u",
+		       row->state.name, port);
 	changed(a, row);
 }
 
@@ -314,7 +315,8 @@ static void want_not(struct agent *a, struct modules_row *row, unsigned int whic
 {
 	struct modules_wanted *w = &a->modules.wanted;
 
-	hy_log(a->log, HY_LOG_INFO, "module '%s' is not wanted any more", w->at[which].name);
+	hy_log_limited(a->log, &a->modules.rate, HY_LOG_INFO,
+		       "module '%s' is not wanted any more", w->at[which].name);
 	w->n--;
 	memmove(&w->at[which], &w->at[which + 1], (w->n - which) * sizeof(w->at[0]));
 	changed(a, row);

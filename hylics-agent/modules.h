@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/log.h"
 #include "proto/modules.h"
 
 struct agent;
@@ -47,6 +48,7 @@ struct modules {
 	unsigned int n;
 	struct modules_row row[HY_MODULES_MAX];	/* by number */
 	int listeners[2];		/* see listener.h */
+	struct hy_log_rate rate;	/* of what root does */
 };
 
 /* Read back what was wanted; behind table_open(), and before the agent is sealed. */
