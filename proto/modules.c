@@ -8,7 +8,6 @@
 #include "proto/modules.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/cursor.h"
@@ -36,22 +35,45 @@ bool modules_ports_have(const struct modules_ports *p, uint32_t port)
 	return false;
 }
 
+/* A text that counts on where it has no room. */
+struct print {
+	char *text;
+	size_t room, len;
+};
+
+static void put_letter(struct print *p, char letter)
+{
+	if (p->len < p->room)
+		p->text[p->len] = letter;
+	p->len++;
+}
+
+static void put_port(struct print *p, unsigned int port)
+{
+	unsigned int unit = 1;
+
+	while (port / unit >= 10)
+		unit *= 10;
+	for (; unit; unit /= 10)
+		put_letter(p, (char)('0' + port / unit % 10));
+}
+
 int modules_ports_print(const struct modules_ports *p, char *text, size_t room)
 {
-	int at = 0;
+	struct print out = { .text = text, .room = room ? room - 1 : 0 };
 
-	if (room)
-		text[0] = '\0';
 	for (unsigned int i = 0; i < p->n; i++) {
-		const struct modules_port *one = &p->at[i];
-		size_t used = (size_t)at < room ? (size_t)at : room;
-		const char *blank = i ? " " : "";
-
-		at += one->first == one->last ?
-		      snprintf(text + used, room - used, "%s%u", blank, one->first) :
-		      snprintf(text + used, room - used, "%s%u-%u", blank, one->first, one->last);
+		if (i)
+			put_letter(&out, ' ');
+		put_port(&out, p->at[i].first);
+		if (p->at[i].last == p->at[i].first)
+			continue;
+		put_letter(&out, '-');
+		put_port(&out, p->at[i].last);
 	}
-	return at;
+	if (room)
+		text[out.len < out.room ? out.len : out.room] = '\0';
+	return (int)out.len;
 }
 
 static void wr_ports(struct hy_wr *w, const struct modules_ports *p)
