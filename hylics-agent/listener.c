@@ -19,7 +19,7 @@
 
 #define PIECE 4096
 #define STATE_LISTEN 0x0a
-#define WORD_DIGITS 8			/* addresses are words in the machine's own order */
+#define WORD_DIGITS 8u			/* addresses are words in the machine's own order */
 #define HEX "0123456789ABCDEFabcdef"
 
 /* Columns of a row, up to the last that is looked at. */

@@ -7,9 +7,9 @@
  *
  * DOC: The table
  *
- * A memfd of the holder's: a row per connection, which modules are wanted, and the areas. With the descriptors the holder
- * keeps, kept socket and pair, a row is all a successor needs: every byte is in a kernel, or, of a
- * connection that was rebuilt and is not awake, in its area.
+ * A memfd of the holder's: a row per connection, which modules are wanted, and the areas. With the
+ * descriptors the holder keeps, kept socket and pair, a row is all a successor needs: every byte is
+ * in a kernel, or, of a connection that was rebuilt and is not awake, in its area.
  *
  * A byte is taken out of the pair, or put into it, in two steps, the call and the note of it. In
  * between the row is busy, and nobody is woken who might run in the agent's place. A successor that

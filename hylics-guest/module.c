@@ -83,9 +83,10 @@ static int ask(int fd, const uint8_t *question, size_t len, struct local_module 
 static int ask_number(int fd, unsigned int number, struct local_module *m, struct hy_err *e)
 {
 	const struct local_ask_module question = { .number = (uint8_t)number };
-	uint8_t buf[LOCAL_PACKET_MAX];
+	uint8_t packet[LOCAL_PACKET_MAX];
+	size_t len = module_ask_encode_ask(number, &question, packet);
 
-	return ask(fd, buf, module_ask_encode_ask(number, &question, buf), m, e);
+	return ask(fd, packet, len, m, e);
 }
 
 /* One that is gone while the others are asked for ends the list. */
@@ -303,12 +304,14 @@ static int run_start(const void *values, int argc, char **argv, struct hy_err *e
 	struct local_module_start m = { .port = (uint16_t)v->port };
 	struct wait w = { .name = argv[0], .port = m.port, .runs = true };
 	uint8_t packet[LOCAL_PACKET_MAX];
+	size_t len;
 
 	(void)argc;
 	if (check_name(argv[0], e) < 0)
 		return hy_err_exit(e);
 	snprintf(m.name, sizeof(m.name), "%s", argv[0]);
-	return carry_out(v, &w, packet, module_ask_encode_start(1, &m, packet), e);
+	len = module_ask_encode_start(1, &m, packet);
+	return carry_out(v, &w, packet, len, e);
 }
 
 static int run_stop(const void *values, int argc, char **argv, struct hy_err *e)
@@ -317,12 +320,14 @@ static int run_stop(const void *values, int argc, char **argv, struct hy_err *e)
 	struct wait w = { .name = argv[0] };
 	struct local_module_stop m = { 0 };
 	uint8_t packet[LOCAL_PACKET_MAX];
+	size_t len;
 
 	(void)argc;
 	if (check_name(argv[0], e) < 0)
 		return hy_err_exit(e);
 	snprintf(m.name, sizeof(m.name), "%s", argv[0]);
-	return carry_out(v, &w, packet, module_ask_encode_stop(1, &m, packet), e);
+	len = module_ask_encode_stop(1, &m, packet);
+	return carry_out(v, &w, packet, len, e);
 }
 
 /* @name: NULL for all */

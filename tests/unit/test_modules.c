@@ -74,7 +74,7 @@ static int begin(void **state)
 	agent.modules.listeners[0] = agent.modules.listeners[1] = -1;
 	memset(&saved, 0, sizeof(saved));
 	next_agent();
-	listener_close(agent.modules.listeners);	/* who listens on this machine is its own affair */
+	listener_close(agent.modules.listeners);	/* what listens here is no affair of ours */
 	agent.session = true;
 	tell(0, 2, "hls", MODULES_LIFE_stopped);
 	tell(1, 2, "lighttpd", MODULES_LIFE_stopped);
