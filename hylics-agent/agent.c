@@ -66,6 +66,7 @@ void agent_up(struct agent *a)
 	a->addresses.owed = true;
 	ev_timer_cancel(a->loop, &a->alone);
 	address_say(a);
+	modules_up(a);
 	agent_tell_programs(a);
 	resume_ask(a);
 	report_soon(a);
