@@ -177,6 +177,7 @@ def test_a_module_is_started_and_stopped(scene):
         assert start.poll() is None, "it does not run yet"
         scene.host.tell("hls", "running", 80)
         scene.wait_heard("hls", "running")
+        time.sleep(LOOKS_S)
         assert start.poll() is None, "that is another port"
         scene.host.tell("hls", "running", 8080)
         assert ended(start) == (0, "module 'hls' runs at port 8080\n", "")

@@ -335,8 +335,16 @@ static void another_agent_wants_the_same(void **state)
 /* One that was killed while it wrote: the half is where it does not count. */
 static void half_a_list_counts_for_nothing(void **state)
 {
+	struct modules_saved before;
+
 	(void)state;
+	assert_int_equal(start("lighttpd", 0), 0);
+	before = saved;
 	assert_int_equal(start("hls", 48001), 0);
+	assert_int_equal(saved.turn, before.turn + 1);
+	assert_memory_equal(&saved.at[before.turn & 1], &before.at[before.turn & 1],
+			    sizeof(before.at[0]));
+	assert_int_equal(stop_as(0, "lighttpd"), 0);
 	saved.at[(saved.turn + 1) & 1].len = 77;
 	memset(saved.at[(saved.turn + 1) & 1].bytes, 0xff, MODULES_WANTED_MAX);
 	next_agent();
