@@ -30,7 +30,7 @@ static bool read_end(const char *word, struct listener *who)
 {
 	size_t digits = strspn(word, HEX);
 
-	if (word[digits] != ':' || (digits != WORD_DIGITS && digits != 4 * WORD_DIGITS))
+	if (word[digits] != ':' || (digits != WORD_DIGITS && digits != 2 * sizeof(who->addr)))
 		return false;
 	for (size_t i = 0; i < digits / WORD_DIGITS; i++) {
 		char text[WORD_DIGITS + 1] = "";
