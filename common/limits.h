@@ -291,5 +291,11 @@
 /* Modules that one VM may use, and ports and ranges of one: each tells all of it in a packet. */
 #define HY_MODULES_MAX 8
 #define HY_MODULE_PORTS_MAX 16
+/*
+ * What who starts or stops one waits for it: the host has 10 s for a start and 5 s for an end, and
+ * may be at the other one's. And for a host, with which a session has just begun, to tell of them.
+ */
+#define HY_MODULE_WAIT_MS 30000
+#define HY_MODULE_TELL_MS 5000
 
 #endif

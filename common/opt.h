@@ -116,6 +116,15 @@ int hy_opt_main(const struct hy_cmd *root, int argc, char **argv);
 void hy_opt_print_bash(const struct hy_cmd *root, FILE *f);
 
 /**
+ * hy_opt_nearest() - Which name a typing mistake was meant to be
+ * @typed:	As typed
+ * @names:	Ended by NULL
+ *
+ * Return: one of @names, NULL if none is close enough
+ */
+const char *hy_opt_nearest(const char *typed, const char *const *names);
+
+/**
  * hy_opt_size() - Parse a size: digits, then nothing or one of K M G T (binary units)
  * @text:	From the command line or the configuration
  * @bytes:	Set on success

@@ -66,3 +66,12 @@ void opt_nearest_try(struct opt_nearest *n, const char *name)
 		n->best_cost = cost;
 	}
 }
+
+const char *hy_opt_nearest(const char *typed, const char *const *names)
+{
+	struct opt_nearest n = { .typed = typed };
+
+	for (; *names; names++)
+		opt_nearest_try(&n, *names);
+	return n.best;
+}

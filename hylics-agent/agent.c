@@ -66,6 +66,7 @@ void agent_up(struct agent *a)
 	a->addresses.owed = true;
 	ev_timer_cancel(a->loop, &a->alone);
 	address_say(a);
+	modules_up(a);
 	agent_tell_programs(a);
 	resume_ask(a);
 	report_soon(a);
@@ -76,6 +77,7 @@ void agent_down(struct agent *a)
 	a->session = false;
 	resume_lost(a);
 	files_void(a);
+	modules_down(a);
 	agent_tell_programs(a);
 	begin_patience(a);
 }
@@ -83,6 +85,7 @@ void agent_down(struct agent *a)
 void agent_room(struct agent *a)
 {
 	address_say(a);
+	modules_say(a);
 	conns_room(a);
 	report_room(a);
 }
@@ -103,6 +106,7 @@ static int take(struct agent *a, const struct message *msg)
 		[MSG_HOME_DONE] = home_take_done,
 		[MSG_OPTION_TOLD] = options_take_told,
 		[MSG_LATE] = late_take,
+		[MSG_MODULE] = modules_take,
 	};
 
 	if (msg->info->type >= sizeof(takers) / sizeof(takers[0]) || !takers[msg->info->type])
@@ -229,6 +233,7 @@ static void prepare(struct agent *a, const struct agent_config *cfg)
 	a->loop = cfg->loop;
 	a->log = cfg->log;
 	a->addresses.watch = a->files.share = a->share.table = -1;
+	a->modules.listeners[0] = a->modules.listeners[1] = -1;
 	a->alone = (struct ev_timer){ .fn = give_up, .object = a };
 	a->leave = (struct ev_timer){ .fn = left, .object = a };
 	a->more = (struct ev_timer){ .fn = ask_more, .object = a };
@@ -269,6 +274,7 @@ int agent_open(struct agent *a, const struct agent_config *cfg, struct hy_err *e
 		agent_close(a);
 		return rc;
 	}
+	modules_open(a);
 	report_open(a);
 	if (a->n_conns)
 		begin_patience(a);
@@ -285,6 +291,7 @@ void agent_close(struct agent *a)
 	}
 	hy_show_stop(&a->show);
 	report_close(a);
+	modules_close(a);
 	share_close(a);
 	address_close(a);
 	files_close(a);

@@ -22,6 +22,7 @@
 #include "hylics-agent/files.h"
 #include "hylics-agent/grow.h"
 #include "hylics-agent/join.h"
+#include "hylics-agent/modules.h"
 #include "hylics-agent/option.h"
 #include "hylics-agent/report.h"
 #include "hylics-agent/resume.h"
@@ -76,6 +77,7 @@ struct agent {
 	struct agent_counters count;
 	struct agent_stages stages;
 	struct why why;
+	struct modules modules;
 	struct hy_show show;
 	struct hy_log_rate rate_reset, rate_program, rate_host;
 	uint8_t scratch[AGENT_SCRATCH];

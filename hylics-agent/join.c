@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,17 @@
 #include "hylics-agent/serve.h"
 
 #define ROWS_BYTES (HY_PAGE_SLOTS * sizeof(uint32_t))
+
+int request_refuse(struct request *r, int num, const char *fmt, ...)
+{
+	struct local_error err = { .num = (uint16_t)num };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err.words, sizeof(err.words), fmt, ap);
+	va_end(ap);
+	return (int)local_encode_error(r->head.id, &err, r->answer);
+}
 
 /* -- pages -- */
 
@@ -357,14 +369,6 @@ static int time_move(struct agent *a, struct request *r)
 
 /* -- what it takes back -- */
 
-static int refuse(struct request *r, int num, const char *words)
-{
-	struct local_error err = { .num = (uint16_t)num };
-
-	snprintf(err.words, sizeof(err.words), "%s", words);
-	return (int)local_encode_error(r->head.id, &err, r->answer);
-}
-
 static struct conn *conn_in(struct agent *a, const struct program *p, uint32_t slot)
 {
 	return p->row_of[slot] ? &a->conns.at[p->row_of[slot] - 1] : NULL;
@@ -380,11 +384,11 @@ static int take_back(struct agent *a, struct request *r)
 		return -EPROTO;
 	c = conn_in(a, *r->program, s.slot);
 	if (!c)
-		return refuse(r, ENOENT, "no connection has this slot");
+		return request_refuse(r, ENOENT, "no connection has this slot");
 	if (c->state == CONN_MOVED)
 		home_ask(a, c);
 	if (c->given || !serve_is_idle(a, c))
-		return refuse(r, EBUSY, "bytes are under way");
+		return request_refuse(r, EBUSY, "bytes are under way");
 	hy_fault(FAULT_GIVE_BACK);
 	conn_linger(c->kept.fd, c->resets);
 	if (c->flags >= 0)
@@ -426,11 +430,11 @@ void join_answered(struct agent *a, struct request *r, bool sent)
 static int take_join(struct agent *a, struct request *r)
 {
 	if (r->len != LOCAL_HEADER_LEN)
-		return refuse(r, EPROTO, "a join is bare");
+		return request_refuse(r, EPROTO, "a join is bare");
 	if (!*r->program)
 		*r->program = new_program(a, r);
 	if (!*r->program)
-		return refuse(r, ENOMEM, "no memory for a page");
+		return request_refuse(r, ENOMEM, "no memory for a page");
 	r->answer_fds = (struct hy_fds){ .n = (*r->program)->tally.at ? 3 : 2,
 					 .fd = { (*r->program)->memfd,
 						 (*r->program)->grow->memfd,

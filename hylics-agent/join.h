@@ -41,6 +41,8 @@ struct user {
 	uint32_t conns;			/* 0: the row is free */
 };
 
+#define ROOT 0				/* as a request's user */
+
 struct programs {
 	struct program at[HY_LOCAL_CLIENTS_MAX];
 	struct user user[HY_LOCAL_USERS_MAX];
@@ -68,6 +70,17 @@ struct request {
  * Return: length of the answer, 0: none; -EPROTO: the client is to be dropped
  */
 int join_request(struct agent *a, struct request *r);
+
+/**
+ * request_refuse() - Answer with an error
+ * @r:		Request
+ * @num:	Positive errno
+ * @fmt:	Words that need no errno's behind them; cut off if they are too long
+ *
+ * Return: length of the answer
+ */
+int request_refuse(struct request *r, int num, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The answer of a request was sent, or could not be. */
 void join_answered(struct agent *a, struct request *r, bool sent);

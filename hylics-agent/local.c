@@ -21,22 +21,18 @@
 
 static const struct ev_class listener_class;
 
-static int answer_status(struct agent_local *l, const struct request *r)
+static int answer_status(struct agent_local *l, struct request *r)
 {
-	struct local_error err = { .num = EPROTO, .words = "a status request is bare" };
 	struct local_status s = { 0 };
 
 	if (r->len != LOCAL_HEADER_LEN)
-		return (int)local_encode_error(r->head.id, &err, r->answer);
+		return request_refuse(r, EPROTO, "a status request is bare");
 	l->status(l->object, &s);
 	return (int)local_encode_status(r->head.id, &s, r->answer);
 }
 
 static int answer(struct agent_local *l, struct request *r)
 {
-	const struct local_error err = { .num = ENOSYS,
-					 .words = "this agent does not know the request" };
-
 	switch (r->head.type) {
 	case LOCAL_JOIN:
 	case LOCAL_MOVE:
@@ -44,6 +40,10 @@ static int answer(struct agent_local *l, struct request *r)
 		return join_request(l->agent, r);
 	case LOCAL_ASK_WHY:
 		return r->fds->n ? -EPROTO : why_request(l->agent, r);
+	case LOCAL_MODULE_START:
+	case LOCAL_MODULE_STOP:
+	case LOCAL_ASK_MODULE:
+		return r->fds->n ? -EPROTO : modules_request(l->agent, r);
 	case LOCAL_WHO:
 	case LOCAL_OPTION:
 	case LOCAL_OPTION_ASK:
@@ -51,7 +51,8 @@ static int answer(struct agent_local *l, struct request *r)
 	case LOCAL_ASK_STATUS:
 		return r->fds->n ? -EPROTO : answer_status(l, r);
 	default:
-		return r->fds->n ? -EPROTO : (int)local_encode_error(r->head.id, &err, r->answer);
+		return r->fds->n ? -EPROTO :
+		       request_refuse(r, ENOSYS, "this agent does not know the request");
 	}
 }
 

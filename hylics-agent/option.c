@@ -126,14 +126,6 @@ static void ask_who(const struct conn *c, struct local_who *who)
 	who->ino = st.st_ino;
 }
 
-static int refuse(struct request *r, int num, const char *words)
-{
-	struct local_error err = { .num = (uint16_t)num };
-
-	snprintf(err.words, sizeof(err.words), "%s", words);
-	return (int)local_encode_error(r->head.id, &err, r->answer);
-}
-
 static int answer_who(struct agent *a, struct request *r)
 {
 	const struct conn *c;
@@ -142,7 +134,7 @@ static int answer_who(struct agent *a, struct request *r)
 		return -EPROTO;
 	c = find_shown(a, r->fds->fd[0]);
 	if (!c || !c->who.family)
-		return refuse(r, ENOENT, "this is no connection of ours");
+		return request_refuse(r, ENOENT, "this is no connection of ours");
 	return (int)local_encode_who_is(r->head.id, &c->who, r->answer);
 }
 

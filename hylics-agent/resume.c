@@ -232,8 +232,9 @@ static int map_table(struct agent *a, int fd, struct hy_err *e)
 	if (at == MAP_FAILED)
 		return hy_err_set(e, errno, "table: map it");
 	a->table = (struct table){ .at = at, .memory = at };
+	a->table.modules = (void *)((uint8_t *)at + TABLE_ROWS_SIZE);
 	/* MADV_REMOVE gives the pages of the file back, not only this mapping of them */
-	areas_open(&a->areas, (uint8_t *)at + TABLE_ROWS_SIZE, AREA_AHEAD, MADV_REMOVE);
+	areas_open(&a->areas, (uint8_t *)at + TABLE_AREAS, AREA_AHEAD, MADV_REMOVE);
 	return 0;
 }
 

@@ -7,9 +7,9 @@
  *
  * DOC: The table
  *
- * A memfd of the holder's: a row per connection, and the areas. With the descriptors the holder
- * keeps, kept socket and pair, a row is all a successor needs: every byte is in a kernel, or, of a
- * connection that was rebuilt and is not awake, in its area.
+ * A memfd of the holder's: a row per connection, which modules are wanted, and the areas. With the
+ * descriptors the holder keeps, kept socket and pair, a row is all a successor needs: every byte is
+ * in a kernel, or, of a connection that was rebuilt and is not awake, in its area.
  *
  * A byte is taken out of the pair, or put into it, in two steps, the call and the note of it. In
  * between the row is busy, and nobody is woken who might run in the agent's place. A successor that
@@ -34,6 +34,7 @@
 struct agent;
 struct conn;
 struct message;
+struct modules_saved;
 
 enum row_state { ROW_FREE, ROW_LOCAL, ROW_OFFERED, ROW_MOVED, ROW_REBUILT };
 
@@ -56,6 +57,7 @@ struct saved {
 
 struct table {
 	struct saved *at;		/* HY_CONNS_MAX */
+	struct modules_saved *modules;	/* what is wanted of them */
 	void *memory;
 };
 
@@ -69,8 +71,11 @@ struct saved_record {
 #define TABLE_ROW 160u
 #define TABLE_ROWS_SIZE ((size_t)HY_CONNS_MAX * TABLE_ROW)
 
-/* Room of the memfd: the rows, then the areas. */
-#define TABLE_BYTES (TABLE_ROWS_SIZE + HY_MOVES_MAX * ((size_t)AREA_AHEAD + HY_TCP_QUEUE_MAX))
+#define TABLE_MODULES_SIZE 4096u	/* a whole page */
+
+/* Room of the memfd: the rows, what modules are wanted, then the areas. */
+#define TABLE_AREAS (TABLE_ROWS_SIZE + TABLE_MODULES_SIZE)
+#define TABLE_BYTES (TABLE_AREAS + HY_MOVES_MAX * ((size_t)AREA_AHEAD + HY_TCP_QUEUE_MAX))
 
 /**
  * table_open() - Map the table, take what the holder kept, let every connection go on

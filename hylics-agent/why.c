@@ -18,8 +18,6 @@
 #include "common/clock.h"
 #include "hylics-agent/agent.h"
 
-#define ROOT 0
-
 /* -- one example -- */
 
 static bool is_mapped(const struct in6_addr *addr)
@@ -255,13 +253,11 @@ static void find_last(const struct agent *a, uint32_t user, struct local_why *m)
 
 int why_request(struct agent *a, struct request *r)
 {
-	const struct local_error err = { .num = EINVAL,
-					 .words = "this agent does not know the reason" };
 	struct local_why m = { 0 };
 	struct local_ask_why ask;
 
 	if (why_decode_ask(r->packet, r->len, &ask) < 0)
-		return (int)local_encode_error(r->head.id, &err, r->answer);
+		return request_refuse(r, EINVAL, "this agent does not know the reason");
 	m.reason = ask.reason;
 	m.calls = calls_of(a, m.reason);
 	m.conns = a->count.refused[m.reason];

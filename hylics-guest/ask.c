@@ -41,6 +41,18 @@ int ask_unreadable(struct hy_err *e)
 	return hy_err_set(e, EPROTO, "agent: its answer cannot be read (is it newer?)");
 }
 
+/* Its words are whole sentences. */
+static int refused(const uint8_t *answer, size_t len, struct hy_err *e)
+{
+	struct local_error err;
+
+	if (local_decode_error(answer, len, &err) < 0 || !err.num)
+		return ask_unreadable(e);
+	hy_err_set(e, err.num, "%s", err.words);
+	e->whole = true;
+	return -err.num;
+}
+
 int ask_agent(int fd, uint8_t *buf, size_t len, enum local_type type, struct hy_err *e)
 {
 	struct local_header h;
@@ -51,7 +63,11 @@ int ask_agent(int fd, uint8_t *buf, size_t len, enum local_type type, struct hy_
 		n = hy_fds_recv(fd, buf, LOCAL_PACKET_MAX, &none, 0, 0);
 	if (n <= 0)
 		return hy_err_set(e, n ? (int)-n : ECONNRESET, "agent: ask it");
-	if (local_decode_header(buf, (size_t)n, &h) < 0 || h.type != type)
+	if (local_decode_header(buf, (size_t)n, &h) < 0)
+		return ask_unreadable(e);
+	if (h.type == LOCAL_ERROR)
+		return refused(buf, (size_t)n, e);
+	if (h.type != type)
 		return ask_unreadable(e);
 	return (int)n;
 }

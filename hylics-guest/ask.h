@@ -28,7 +28,7 @@ int ask_connect(const char *dir, struct hy_err *e);
  * @type:	That the answer must have
  * @e:		Error
  *
- * Return: the answer's length, -errno
+ * Return: the answer's length, -errno: perhaps one that the agent has answered with
  */
 int ask_agent(int fd, uint8_t *buf, size_t len, enum local_type type, struct hy_err *e);
 

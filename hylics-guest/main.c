@@ -8,12 +8,15 @@
 #include <stddef.h>
 
 #include "common/opt.h"
+#include "hylics-guest/module.h"
 #include "hylics-guest/run.h"
 #include "hylics-guest/status.h"
 #include "hylics-guest/why.h"
 #include "version.h"
 
 static const struct hy_cmd commands[] = {
+	{ .name = "module",
+	  .summary = "servers that the host runs for this guest", .sub = module_commands },
 	{ .name = "run", .args = "[--] CMD [ARG]...",
 	  .summary = "start a program whose files the host sends, where it can",
 	  .details = "The program runs with libhylics-preload.so, as itself: same process, same "

@@ -10,31 +10,24 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/cursor.h"
-
-static struct hy_wr begin(uint16_t type, uint32_t id, uint8_t *out)
+struct hy_wr local_begin(enum local_type type, uint32_t id, uint8_t *out)
 {
 	struct hy_wr w = { .p = out, .left = LOCAL_PACKET_MAX };
 
 	hy_wr_le16(&w, LOCAL_VERSION);
-	hy_wr_le16(&w, type);
+	hy_wr_le16(&w, (uint16_t)type);
 	hy_wr_le32(&w, id);
 	return w;
 }
 
-size_t local_encode_header(enum local_type type, uint32_t id, uint8_t *out)
-{
-	return LOCAL_PACKET_MAX - begin((uint16_t)type, id, out).left;
-}
-
 size_t local_encode_ask_status(uint32_t id, uint8_t *out)
 {
-	return LOCAL_PACKET_MAX - begin(LOCAL_ASK_STATUS, id, out).left;
+	return LOCAL_PACKET_MAX - local_begin(LOCAL_ASK_STATUS, id, out).left;
 }
 
 size_t local_encode_status(uint32_t id, const struct local_status *s, uint8_t *out)
 {
-	struct hy_wr w = begin(LOCAL_STATUS, id, out);
+	struct hy_wr w = local_begin(LOCAL_STATUS, id, out);
 
 	hy_wr_u8(&w, s->channel_state);
 	hy_wr_u8(&w, s->transport);
@@ -63,7 +56,7 @@ size_t local_encode_status(uint32_t id, const struct local_status *s, uint8_t *o
 
 size_t local_encode_error(uint32_t id, const struct local_error *err, uint8_t *out)
 {
-	struct hy_wr w = begin(LOCAL_ERROR, id, out);
+	struct hy_wr w = local_begin(LOCAL_ERROR, id, out);
 
 	hy_wr_le16(&w, err->num);
 	hy_wr_text(&w, err->words);
@@ -136,18 +129,18 @@ int local_decode_error(const uint8_t *in, size_t len, struct local_error *err)
 
 size_t local_encode_join(uint32_t id, uint8_t *out)
 {
-	return LOCAL_PACKET_MAX - begin(LOCAL_JOIN, id, out).left;
+	return LOCAL_PACKET_MAX - local_begin(LOCAL_JOIN, id, out).left;
 }
 
 size_t local_encode_joined(uint32_t id, uint8_t *out)
 {
-	return LOCAL_PACKET_MAX - begin(LOCAL_JOINED, id, out).left;
+	return LOCAL_PACKET_MAX - local_begin(LOCAL_JOINED, id, out).left;
 }
 
 size_t local_encode_slot(enum local_type type, uint32_t id, const struct local_slot *s,
 			 uint8_t *out)
 {
-	struct hy_wr w = begin((uint16_t)type, id, out);
+	struct hy_wr w = local_begin(type, id, out);
 
 	hy_wr_le32(&w, s->slot);
 	return LOCAL_PACKET_MAX - w.left;
@@ -168,7 +161,7 @@ int local_decode_slot(const uint8_t *in, size_t len, struct local_slot *s)
 
 size_t local_encode_move(uint32_t id, const struct local_move *m, uint8_t *out)
 {
-	struct hy_wr w = begin(LOCAL_MOVE, id, out);
+	struct hy_wr w = local_begin(LOCAL_MOVE, id, out);
 
 	hy_wr_le32(&w, m->slot);
 	hy_wr_le32(&w, (uint32_t)m->linger_s);
@@ -199,7 +192,7 @@ int local_decode_move(const uint8_t *in, size_t len, struct local_move *m)
 
 size_t local_encode_who(uint32_t id, uint8_t *out)
 {
-	return LOCAL_PACKET_MAX - begin(LOCAL_WHO, id, out).left;
+	return LOCAL_PACKET_MAX - local_begin(LOCAL_WHO, id, out).left;
 }
 
 static void put_end(struct hy_wr *w, const struct local_end *e)
@@ -210,7 +203,7 @@ static void put_end(struct hy_wr *w, const struct local_end *e)
 
 size_t local_encode_who_is(uint32_t id, const struct local_who *who, uint8_t *out)
 {
-	struct hy_wr w = begin(LOCAL_WHO_IS, id, out);
+	struct hy_wr w = local_begin(LOCAL_WHO_IS, id, out);
 
 	hy_wr_le32(&w, who->slot);
 	hy_wr_u8(&w, who->family);
@@ -260,7 +253,7 @@ static bool is_slot(uint32_t slot)
 
 size_t local_encode_option(uint32_t id, const struct local_option *o, uint8_t *out)
 {
-	struct hy_wr w = begin(LOCAL_OPTION, id, out);
+	struct hy_wr w = local_begin(LOCAL_OPTION, id, out);
 
 	hy_wr_le32(&w, o->slot);
 	hy_wr_u8(&w, o->value.id);
@@ -283,7 +276,7 @@ int local_decode_option(const uint8_t *in, size_t len, struct local_option *o)
 
 size_t local_encode_option_ask(uint32_t id, const struct local_option *o, uint8_t *out)
 {
-	struct hy_wr w = begin(LOCAL_OPTION_ASK, id, out);
+	struct hy_wr w = local_begin(LOCAL_OPTION_ASK, id, out);
 
 	hy_wr_le32(&w, o->slot);
 	hy_wr_u8(&w, o->value.id);
@@ -306,7 +299,7 @@ int local_decode_option_ask(const uint8_t *in, size_t len, struct local_option *
 
 size_t local_encode_told(uint32_t id, const struct local_told *t, uint8_t *out)
 {
-	struct hy_wr w = begin(LOCAL_OPTION_TOLD, id, out);
+	struct hy_wr w = local_begin(LOCAL_OPTION_TOLD, id, out);
 
 	hy_wr_le16(&w, t->num);
 	hy_wr_u8(&w, t->value.id);

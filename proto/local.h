@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/cursor.h"
 #include "common/limits.h"
 #include "proto/option.h"
 #include "proto/page.h"
@@ -39,6 +40,10 @@ enum local_type {
 	LOCAL_OPTION_TOLD = 13,	/* struct local_told */
 	LOCAL_ASK_WHY = 14,	/* proto/why.h */
 	LOCAL_WHY = 15,
+	LOCAL_MODULE_START = 16,	/* proto/module_ask.h */
+	LOCAL_MODULE_STOP = 17,
+	LOCAL_ASK_MODULE = 18,
+	LOCAL_MODULE = 19,
 };
 
 /* A program numbers its moved connections itself, below HY_PAGE_SLOTS. */
@@ -149,8 +154,15 @@ size_t local_encode_status(uint32_t id, const struct local_status *s, uint8_t *o
 size_t local_encode_error(uint32_t id, const struct local_error *err, uint8_t *out);
 size_t local_encode_ask_status(uint32_t id, uint8_t *out);
 
-/* A packet's header alone; its length. */
-size_t local_encode_header(enum local_type type, uint32_t id, uint8_t *out);
+/**
+ * local_begin() - Write a packet's header
+ * @type:	Of the packet
+ * @id:		Of the request
+ * @out:	LOCAL_PACKET_MAX bytes
+ *
+ * Return: a cursor behind it; what it has left, from LOCAL_PACKET_MAX, is the packet's length
+ */
+struct hy_wr local_begin(enum local_type type, uint32_t id, uint8_t *out);
 
 /**
  * local_decode_header() - Read a packet's header

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/module_ask.h"
 #include "proto/reason.h"
 #include "proto/why.h"
 
@@ -92,6 +93,55 @@ static void try_why(uint32_t id, const uint8_t *in, size_t len)
 	require(memchr(m.last.path, 0, sizeof(m.last.path)) != NULL);
 	require(memchr(m.last.program, 0, sizeof(m.last.program)) != NULL);
 	require(why_encode(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_module_start(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_module_start m;
+
+	if (module_ask_decode_start(in, len, &m) < 0)
+		return;
+	require(m.name[0] && memchr(m.name, 0, sizeof(m.name)) != NULL);
+	require(module_ask_encode_start(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_module_stop(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_module_stop m;
+
+	if (module_ask_decode_stop(in, len, &m) < 0)
+		return;
+	require(m.name[0] && memchr(m.name, 0, sizeof(m.name)) != NULL);
+	require(module_ask_encode_stop(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_ask_module(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_ask_module m;
+
+	if (module_ask_decode_ask(in, len, &m) < 0)
+		return;
+	require(m.number < HY_MODULES_MAX);
+	require(module_ask_encode_ask(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_module(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_module m;
+
+	if (module_ask_decode(in, len, &m) < 0)
+		return;
+	require((m.wanted & ~(MODULE_WANTED | MODULE_UNHEARD)) == 0);
+	require(m.state.of <= HY_MODULES_MAX && m.state.life < MODULES_LIVES);
+	require(module_ask_encode(id, &m, out) == len);
 	require(memcmp(in, out, len) == 0);
 }
 
@@ -201,6 +251,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		break;
 	case LOCAL_WHY:
 		try_why(h.id, bytes, len);
+		break;
+	case LOCAL_MODULE_START:
+		try_module_start(h.id, bytes, len);
+		break;
+	case LOCAL_MODULE_STOP:
+		try_module_stop(h.id, bytes, len);
+		break;
+	case LOCAL_ASK_MODULE:
+		try_ask_module(h.id, bytes, len);
+		break;
+	case LOCAL_MODULE:
+		try_module(h.id, bytes, len);
 		break;
 	case LOCAL_WHO:
 		check_bare(bytes, local_encode_who, h.id);

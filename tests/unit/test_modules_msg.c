@@ -147,7 +147,7 @@ static void a_port_0_or_a_name_twice_is_refused(void **unused)
 	len = modules_wanted_encode(&w, out, sizeof(out));
 	assert_int_equal(modules_wanted_decode(out, (size_t)len, &got), -EPROTO);
 	w = wanted;
-	strcpy(w.at[1].name, w.at[0].name);
+	memcpy(w.at[1].name, w.at[0].name, sizeof(w.at[1].name));
 	len = modules_wanted_encode(&w, out, sizeof(out));
 	assert_int_equal(modules_wanted_decode(out, (size_t)len, &got), -EPROTO);
 }

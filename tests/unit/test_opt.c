@@ -552,6 +552,18 @@ static void completion_for_bash(void **state)
 	free(text);
 }
 
+static void a_name_that_was_meant(void **state)
+{
+	static const char *const names[] = { "hls", "lighttpd", "tls", NULL };
+
+	(void)state;
+	assert_ptr_equal(hy_opt_nearest("lightpd", names), names[1]);
+	assert_ptr_equal(hy_opt_nearest("lighttpd", names), names[1]);
+	assert_ptr_equal(hy_opt_nearest("tsl", names), names[2]);
+	assert_null(hy_opt_nearest("nginx", names));
+	assert_null(hy_opt_nearest("hls", names + 3));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -576,6 +588,7 @@ int main(void)
 		cmocka_unit_test(errors_of_a_run),
 		cmocka_unit_test(a_leaf_may_be_the_root),
 		cmocka_unit_test(completion_for_bash),
+		cmocka_unit_test(a_name_that_was_meant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
