@@ -9,13 +9,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,8 +27,11 @@
 #include "common/sandbox.h"
 #include "conf/module.h"
 #include "hylics-keeper/denied.h"
+#include "twin/port.h"
 
 #define SIGNALLED 128			/* as a shell tells of a signal */
+#define WARDEN_CAPABILITIES (UINT64_C(1) << CAP_NET_ADMIN)
+#define LAST_CAPABILITY 63
 
 /* What nearly every program needs to begin; what a machine does not have is left out. */
 static const struct hy_room_place usual[] = {
@@ -47,8 +53,8 @@ static int enter_room(const struct cell_spec *spec, struct hy_err *e)
 {
 	struct hy_room_place place[USUAL + MODULE_FILES_MAX];
 	struct hy_room room = { .share = spec->share, .folder = spec->folder, .uid = spec->uid,
-				.place = place, .n_places = USUAL, .own = CELL_OWN,
-				.foreign = true };
+				.capabilities = WARDEN_CAPABILITIES, .place = place,
+				.n_places = USUAL, .own = CELL_OWN, .foreign = true };
 	hy_autofd share = -1;
 
 	memcpy(place, usual, sizeof(usual));
@@ -99,7 +105,7 @@ static _Noreturn void become_program(const struct cell_spec *spec)
 	struct hy_err e = { 0 };
 
 	give_signals_back();
-	if (set_limits(spec, &e) == 0) {
+	if (set_limits(spec, &e) == 0 && denied_seal(&e) == 0) {
 		execve(spec->argv[0], spec->argv, spec->envp);
 		hy_err_set(&e, errno, "'%s'", spec->argv[0]);
 	}
@@ -142,19 +148,35 @@ static void hand_on(int signals, pid_t program)
 	}
 }
 
-/* Return: the program's exit code, or as if it was killed, if the keeper is gone */
-static int watch(pid_t program, int signals, int life)
+/* Nothing is left of a keeper that could end it in order. */
+static int end_alone(const struct twin_desk *desk, uint16_t port)
 {
-	struct pollfd p[] = { { .fd = signals, .events = POLLIN }, { .fd = life } };
+	kill(-1, SIGSTOP);
+	twin_port_reset(desk, port, NULL);
+	return SIGNALLED + SIGKILL;
+}
+
+struct watch {
+	pid_t program;
+	int signals, life;
+	const struct twin_desk *desk;
+	uint16_t port;
+};
+
+/* Return: the program's exit code */
+static int watch(const struct watch *w)
+{
+	/* what lies in the socket's queue is to stay there */
+	struct pollfd p[] = { { .fd = w->signals, .events = POLLIN }, { .fd = w->life } };
 	int code = -1;
 
 	while (code < 0) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			return CELL_FAILED;
 		if (p[1].revents)
-			return SIGNALLED + SIGKILL;
-		hand_on(signals, program);
-		code = reap(program);
+			return end_alone(w->desk, w->port);
+		hand_on(w->signals, w->program);
+		code = reap(w->program);
 	}
 	return code;
 }
@@ -173,22 +195,41 @@ static int open_signals(struct hy_err *e)
 	return fd < 0 ? hy_err_set(e, errno, "module: signalfd") : fd;
 }
 
-static int be_warden(const struct cell_spec *spec, int life, struct hy_err *e)
+/* Nothing that is executed here ever has a capability, whoever its user is. */
+static void drop_bounding(void)
 {
-	int signals, rc = twin_enter(spec->twin, e);
-	pid_t program;
+	for (int cap = 0; cap <= LAST_CAPABILITY; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+}
 
+static int go_in(const struct cell_spec *spec, int life, struct twin_desk *desk,
+		 struct hy_err *e)
+{
+	int rc = twin_desk_map(spec->twin, desk, e);
+
+	if (rc == 0)
+		rc = twin_enter(spec->twin, e);
 	if (rc == 0)
 		rc = hy_room_spaces(e);
 	if (rc == 0)
 		rc = hy_sandbox_started(life, e);	/* all of the keeper's go */
 	if (rc == 0)
-		rc = enter_room(spec, e);
-	if (rc == 0)
-		rc = denied_seal(e);
-	signals = rc < 0 ? rc : open_signals(e);
-	program = signals < 0 ? signals : start_program(spec, e);
-	return program < 0 ? program : watch(program, signals, life);
+		rc = twin_desk_inside(desk, e);
+	if (rc < 0)
+		return rc;
+	drop_bounding();
+	return enter_room(spec, e);
+}
+
+static int be_warden(const struct cell_spec *spec, int life, struct hy_err *e)
+{
+	struct twin_desk desk;
+	struct watch w = { .life = life, .desk = &desk, .port = spec->port };
+	int rc = go_in(spec, life, &desk, e);
+
+	w.signals = rc < 0 ? rc : open_signals(e);
+	w.program = w.signals < 0 ? w.signals : start_program(spec, e);
+	return w.program < 0 ? w.program : watch(&w);
 }
 
 static _Noreturn void begin(const struct cell_spec *spec, int life, int words)
@@ -213,8 +254,8 @@ int cell_start(struct cell *c, const struct cell_spec *spec, struct hy_err *e)
 	int ends[2];
 	pid_t pid;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return hy_err_set(e, errno, "module: pipe");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return hy_err_set(e, errno, "module: socket");
 	life = ends[0];
 	kept = ends[1];
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -230,5 +271,17 @@ int cell_start(struct cell *c, const struct cell_spec *spec, struct hy_err *e)
 		begin(spec, life, said);
 	*c = (struct cell){ .pid = pid, .life = hy_fd_steal(&kept),
 			    .words = hy_fd_steal(&words) };
+	cell_hold(c, spec->twin);
 	return 0;
+}
+
+void cell_hold(const struct cell *c, const struct twin *t)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < t->n_nics && rc == 0; i++)
+		rc = splice_send_links(&t->nic[i].splice, c->life);
+	if (rc < 0)
+		hy_log(t->log, HY_LOG_WARN, "links for a module to hold: %s",
+		       strerrordesc_np(-rc));
 }

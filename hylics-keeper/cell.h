@@ -11,11 +11,16 @@
  *
  * The warden is the first process of a pid namespace. It goes into the twin and the room, gives up
  * everything, starts the program and waits: for the program's end, which is its own with the same
- * exit code (128 + number for a signal); for SIGTERM, which it hands on; for the end of a pipe that
- * the keeper holds. When it ends, however, the kernel ends all that is in the namespace. So no
+ * exit code (128 + number for a signal); for SIGTERM, which it hands on; for the end of a socket
+ * that the keeper holds. When it ends, however, the kernel ends all that is in the namespace. So no
  * program outlives its keeper, also if that is killed, nor its own first process.
  *
- * What the program prints, and what kept the warden from starting it, comes by another pipe.
+ * A keeper that is killed takes the twin's programs at the guest's edge along, and clients would
+ * wait for ever for what is in the module's sockets. So the warden holds these programs, too, in
+ * the queue of that socket, and resets what is open at the port before it ends. For that it alone
+ * keeps CAP_NET_ADMIN over the twin; it reads nothing from anybody.
+ *
+ * What the program prints, and what kept the warden from starting it, comes by a pipe.
  */
 #ifndef HY_KEEPER_CELL_H
 #define HY_KEEPER_CELL_H
@@ -35,6 +40,7 @@ struct cell_spec {
 	const char *const *files;	/* of the host, read-only, at the same place */
 	unsigned int n_files;
 	uid_t uid;
+	uint16_t port;			/* where it is to listen */
 	char *const *argv, *const *envp;
 	uint64_t memory, descriptors;	/* of each process, at most */
 	uint64_t tasks;			/* of the VM's user, at most */
@@ -55,5 +61,8 @@ struct cell {
 int cell_start(struct cell *c, const struct cell_spec *spec, struct hy_err *e);
 
 #define CELL_FAILED 125
+
+/* The twin has other programs at an interface than when it was started. */
+void cell_hold(const struct cell *c, const struct twin *t);
 
 #endif

@@ -253,6 +253,7 @@ static void on_spliced(void *object)
 	struct keeper *k = object;
 
 	keep_hold_again(&k->keep);
+	modules_hold_again(&k->modules);
 }
 
 static void take_addresses(struct keeper *k, const uint8_t *payload, size_t len)
@@ -379,7 +380,7 @@ static int tell_module(void *object, const void *payload, size_t len)
 	return keep_say(&k->keep, MSG_MODULE, payload, len);
 }
 
-static void open_modules(struct keeper *k, const struct values *v)
+static int open_modules(struct keeper *k, const struct values *v, struct hy_err *e)
 {
 	const struct modules_config cfg = {
 		.list = v->modules, .folder = v->modules_dir, .vm = v->vm, .share = v->share,
@@ -387,7 +388,7 @@ static void open_modules(struct keeper *k, const struct values *v)
 		.tell = tell_module, .object = k,
 	};
 
-	modules_open(&k->modules, &cfg);
+	return modules_open(&k->modules, &cfg, e);
 }
 
 /* Without a ring where the kernel has none; what may load nothing translates a filter each time. */
@@ -413,8 +414,9 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 	load_freezer(k);
 	k->twin.spliced = on_spliced;
 	k->twin.object = k;
-	open_modules(k, v);
-	rc = add_nics(k, &v->nics, e);
+	rc = open_modules(k, v, e);
+	if (rc == 0)
+		rc = add_nics(k, &v->nics, e);
 	if (rc == 0)
 		rc = start_worker(k, e);
 	if (rc == 0) {

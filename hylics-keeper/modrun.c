@@ -18,7 +18,6 @@
 #include "common/clock.h"
 #include "common/own.h"
 #include "conf/words.h"
-#include "twin/port.h"
 
 #define SIGNALLED 128			/* a warden's exit code for a signal, see cell.h */
 #define VALUE_MAX 128
@@ -151,7 +150,7 @@ static int start_cell(struct modrun *r, struct hy_err *e)
 	const char *files[MODULE_FILES_MAX];
 	struct cell_spec spec = {
 		.twin = r->ground->twin, .share = r->ground->share, .folder = r->conf.folder,
-		.files = files, .n_files = r->conf.n_files, .uid = r->ground->uid,
+		.files = files, .n_files = r->conf.n_files, .uid = r->ground->uid, .port = r->port,
 		.argv = w.at, .envp = s.at, .descriptors = (uint64_t)r->conf.descriptors,
 		.tasks = (uint64_t)r->conf.tasks, .memory = r->conf.memory,
 	};
@@ -250,7 +249,7 @@ static void kill_all(struct modrun *r)
 {
 	struct hy_err e = { 0 };
 
-	if (twin_port_reset(r->ground->twin, r->port, &e) < 0)
+	if (twin_port_reset(r->ground->desk, r->port, &e) < 0)
 		hy_log_err(r->ground->log, HY_LOG_DEBUG, &e);
 	kill(r->child.pid, SIGKILL);
 }
@@ -349,7 +348,7 @@ static bool look(struct modrun *r)
 	struct news now;
 	struct twin_port p;
 
-	if (twin_port_look(r->ground->twin, r->port, &p, NULL) < 0)
+	if (twin_port_look(r->ground->desk, r->port, &p, NULL) < 0)
 		return false;
 	r->connections = p.connections;
 	if (p.listens)
@@ -419,6 +418,12 @@ void modrun_tell(const struct modrun *r, struct modules_state *s)
 	s->ports = r->conf.ports;
 	memcpy(s->name, r->conf.name, sizeof(s->name));
 	memcpy(s->why, r->why, sizeof(s->why));
+}
+
+void modrun_hold(const struct modrun *r)
+{
+	if (r->cell.life >= 0)
+		cell_hold(&r->cell, r->ground->twin);
 }
 
 void modrun_close(struct modrun *r)

@@ -15,6 +15,7 @@
 #include "hylics-keeper/modlife.h"
 #include "hylics-keeper/usage.h"
 #include "proto/modules.h"
+#include "twin/port.h"
 
 #define MODRUN_LOOK_MS 20		/* while nobody listens yet */
 #define MODRUN_COUNT_MS 1000		/* while somebody does */
@@ -24,6 +25,7 @@ struct modrun_ground {
 	struct ev_loop *loop;
 	const struct hy_log *log;
 	const struct twin *twin;
+	const struct twin_desk *desk;
 	const char *vm, *share, *folder;	/* folder: of the files NAME.conf */
 	uid_t uid;
 	/* something of it changed that the guest is to hear; its port is free again */
@@ -69,6 +71,9 @@ void modrun_refused(struct modrun *r, const char *fmt, ...) __attribute__((forma
 
 /* What the guest is told; number and of are the caller's to fill. */
 void modrun_tell(const struct modrun *r, struct modules_state *s);
+
+/* Its warden is to hold the twin's programs as they are now. */
+void modrun_hold(const struct modrun *r);
 
 /* End it at once, with a reset of what is open. */
 void modrun_close(struct modrun *r);

@@ -99,7 +99,7 @@ static bool is_left(const struct modules *m, uint16_t port)
 
 	if (is_used(m, port))
 		return false;		/* of the one that has it now */
-	if (twin_port_look(m->cfg.twin, port, &p, NULL) == 0 && (p.connections || p.remains))
+	if (twin_port_look(&m->desk, port, &p, NULL) == 0 && (p.connections || p.remains))
 		return true;
 	twin_listen(m->cfg.twin, port, false, NULL);
 	return false;
@@ -288,18 +288,24 @@ static void on_apply(void *object)
 
 /* -- for its owner -- */
 
-void modules_open(struct modules *m, const struct modules_config *cfg)
+int modules_open(struct modules *m, const struct modules_config *cfg, struct hy_err *e)
 {
+	int rc;
+
 	*m = (struct modules){ .cfg = *cfg };
+	rc = twin_desk_open(cfg->twin, &m->desk, e);
+	if (rc < 0)
+		return rc;
 	m->ground = (struct modrun_ground){
-		.loop = cfg->loop, .log = cfg->log, .twin = cfg->twin, .vm = cfg->vm,
-		.share = cfg->share, .folder = cfg->folder, .uid = cfg->uid,
+		.loop = cfg->loop, .log = cfg->log, .twin = cfg->twin, .desk = &m->desk,
+		.vm = cfg->vm, .share = cfg->share, .folder = cfg->folder, .uid = cfg->uid,
 		.changed = on_changed, .freed = on_freed, .object = m,
 	};
 	m->look = (struct ev_timer){ .fn = on_look, .object = m };
 	m->apply = (struct ev_timer){ .fn = on_apply, .object = m };
 	for (unsigned int i = 0; i < MODULES_RUNS; i++)
 		modrun_open(&m->run[i], &m->ground, i);
+	return 0;
 }
 
 void modules_take(struct modules *m, const uint8_t *payload, size_t len)
@@ -321,8 +327,17 @@ void modules_again(struct modules *m)
 
 void modules_close(struct modules *m)
 {
+	if (!m->desk.present)
+		return;
 	for (unsigned int i = 0; i < MODULES_RUNS; i++)
 		modrun_close(&m->run[i]);
 	ev_timer_cancel(m->cfg.loop, &m->look);
 	ev_timer_cancel(m->cfg.loop, &m->apply);
+	twin_desk_close(&m->desk);
+}
+
+void modules_hold_again(struct modules *m)
+{
+	for (unsigned int i = 0; i < MODULES_RUNS; i++)
+		modrun_hold(&m->run[i]);
 }

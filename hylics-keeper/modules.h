@@ -33,6 +33,7 @@ struct modules_config {
 
 struct modules {
 	struct modules_config cfg;
+	struct twin_desk desk;
 	struct modrun_ground ground;
 	struct modules_wanted wanted;
 	struct modrun run[MODULES_RUNS];
@@ -45,7 +46,7 @@ struct modules {
 };
 
 /* Nothing runs yet; @m must stay where it is, and what @cfg points to, too. */
-void modules_open(struct modules *m, const struct modules_config *cfg);
+int modules_open(struct modules *m, const struct modules_config *cfg, struct hy_err *e);
 
 /* What the guest wants, as the worker handed it on. */
 void modules_take(struct modules *m, const uint8_t *payload, size_t len);
@@ -53,7 +54,10 @@ void modules_take(struct modules *m, const uint8_t *payload, size_t len);
 /* The list may have changed. */
 void modules_again(struct modules *m);
 
-/* End them all at once. */
+/* The twin has other programs at an interface: what runs is to hold them, too. */
+void modules_hold_again(struct modules *m);
+
+/* End them all at once; harmless if modules_open() failed or was not called. */
 void modules_close(struct modules *m);
 
 #endif

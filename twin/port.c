@@ -2,7 +2,7 @@
 /*
  * port.c - what a twin has at a TCP port
  *
- * Runs in: the keeper (host, root)
+ * Runs in: the keeper (host, root); a module's warden
  * Reads from: the kernel's answers
  */
 #include "twin/port.h"
@@ -112,41 +112,11 @@ static int ask(int fd, uint16_t port, struct look *look)
 	return rc;
 }
 
-/* A socket in the twin to ask by, and what is known of the worker's connections. */
-struct desk {
-	int fd;
-	struct splice_present *present;
-};
-
-static int open_desk(const struct twin *t, struct desk *d)
+int twin_port_look(const struct twin_desk *d, uint16_t port, struct twin_port *p, struct hy_err *e)
 {
-	d->present = mmap(NULL, sizeof(*d->present), PROT_READ, MAP_SHARED, t->present, 0);
-	if (d->present == MAP_FAILED)
-		return -errno;
-	d->fd = space_socket(&t->space, AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
-	if (d->fd >= 0)
-		return 0;
-	munmap(d->present, sizeof(*d->present));
-	return d->fd;
-}
+	struct look look = { .present = d->present };
+	int rc = ask(d->fd, port, &look);
 
-static void close_desk(struct desk *d)
-{
-	hy_fd_close(&d->fd);
-	munmap(d->present, sizeof(*d->present));
-}
-
-int twin_port_look(const struct twin *t, uint16_t port, struct twin_port *p, struct hy_err *e)
-{
-	struct look look = { .found = NULL };
-	struct desk d = { .fd = -1 };
-	int rc = open_desk(t, &d);
-
-	if (rc == 0) {
-		look.present = d.present;
-		rc = ask(d.fd, port, &look);
-		close_desk(&d);
-	}
 	if (rc < 0)
 		return hy_err_set(e, -rc, "twin: look at port %u", port);
 	*p = look.port;
@@ -174,7 +144,7 @@ static int reset_some(int fd, const struct look *look)
 }
 
 /* Return: how many, -errno */
-static int reset_all(const struct desk *d, uint16_t port, struct found *found)
+static int reset_all(const struct twin_desk *d, uint16_t port, struct found *found)
 {
 	unsigned int n = RESETS_AT_ONCE;
 	int sum = 0, rc = 0;
@@ -191,15 +161,51 @@ static int reset_all(const struct desk *d, uint16_t port, struct found *found)
 	return rc < 0 ? rc : sum;
 }
 
-int twin_port_reset(const struct twin *t, uint16_t port, struct hy_err *e)
+int twin_port_reset(const struct twin_desk *d, uint16_t port, struct hy_err *e)
 {
 	hy_autofree struct found *found = calloc(RESETS_AT_ONCE, sizeof(*found));
-	struct desk d = { .fd = -1 };
-	int rc = found ? open_desk(t, &d) : -ENOMEM;
+	int rc = found ? reset_all(d, port, found) : -ENOMEM;
 
-	if (rc == 0) {
-		rc = reset_all(&d, port, found);
-		close_desk(&d);
-	}
 	return rc < 0 ? hy_err_set(e, -rc, "twin: reset what is open at port %u", port) : rc;
+}
+
+/* -- desks -- */
+
+int twin_desk_map(const struct twin *t, struct twin_desk *d, struct hy_err *e)
+{
+	void *at = mmap(NULL, sizeof(*d->present), PROT_READ, MAP_SHARED, t->present, 0);
+
+	*d = (struct twin_desk){ .fd = -1 };
+	if (at == MAP_FAILED)
+		return hy_err_set(e, errno, "twin: map of its connections");
+	d->present = at;
+	return 0;
+}
+
+int twin_desk_inside(struct twin_desk *d, struct hy_err *e)
+{
+	d->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	return d->fd < 0 ? hy_err_set(e, errno, "twin: socket to look at ports") : 0;
+}
+
+int twin_desk_open(const struct twin *t, struct twin_desk *d, struct hy_err *e)
+{
+	int rc = twin_desk_map(t, d, e);
+
+	if (rc < 0)
+		return rc;
+	d->fd = space_socket(&t->space, AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+	if (d->fd >= 0)
+		return 0;
+	rc = hy_err_set(e, -d->fd, "twin: socket to look at ports");
+	twin_desk_close(d);
+	return rc;
+}
+
+void twin_desk_close(struct twin_desk *d)
+{
+	hy_fd_close(&d->fd);
+	if (d->present)
+		munmap((void *)(uintptr_t)d->present, sizeof(*d->present));
+	d->present = NULL;
 }

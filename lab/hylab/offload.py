@@ -148,6 +148,11 @@ class Offload:
         """What a program of the guest needs to find agent and library."""
         return {"HYLICS_RUN_DIR": str(self.guest_run), "LD_LIBRARY_PATH": str(LIBRARY)}
 
+    @property
+    def module_list(self):
+        """The file that names the modules the guest may use; NAME.conf are in the folder of it."""
+        return self.directory / "modules.d" / "list"
+
     def in_guest(self, path):
         """Where the guest sees a path of the share."""
         return path
@@ -158,7 +163,9 @@ class Offload:
         self.keeper = self._start(self.net.host, [
             program("hylics-keeper"), "--vm", f"guest{guest.number}",
             *(word for nic in self.nics for word in ("--nic", nic)),
-            "--channel", self.address, *self._options["keeper"], "--",
+            "--channel", self.address, "--share", self.share,
+            "--modules", self.module_list, "--modules-dir", self.module_list.parent,
+            *self._options["keeper"], "--",
             program("hylics-worker"), "--vm", f"guest{guest.number}", "--share", self.share,
             *self._shown("stats"), *self._options["worker"]], self._faults.get("keeper"))
 

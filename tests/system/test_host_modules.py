@@ -370,6 +370,7 @@ tried = {
     "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
     "packet": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
     "vsock": lambda: socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM),
+    "mark": lambda: socket.socket().setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 1),
     "raw": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 6),
     "kill all": lambda: os.kill(-1, 0), "kill warden": lambda: os.kill(1, 9),
     "environment": lambda: sorted(os.environ),
@@ -402,6 +403,7 @@ def test_what_a_program_cannot_do(net, keeper, share):
         "ptrace": "EPERM", "setuid": "EPERM", "keys": "EPERM", "bpf": "EPERM",
         "io_uring": "EPERM", "clone3": "ENOSYS", "netlink": "EAFNOSUPPORT",
         "packet": "EAFNOSUPPORT", "vsock": "EAFNOSUPPORT", "raw": "EPERM",
+        "mark": "EPERM",
         "kill all": "ESRCH",
         "kill warden": "ok",            # the kernel has it ignored; who would answer else?
         "environment": ["HOME", "HYLICS_PORT", "HYLICS_RUN", "HYLICS_SHARE", "HYLICS_VM",
