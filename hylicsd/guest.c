@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "common/limits.h"
+#include "common/printable.h"
 #include "proto/report.h"
 
 static const char *const texts[] = { "software", "kernel", "share", NULL };
@@ -21,15 +22,11 @@ static json_t *printable(const json_t *text)
 {
 	const char *from = json_string_value(text);
 	char to[HY_NAME_MAX + 1];
-	size_t n = 0;
 
-	for (; from && from[n] && n < sizeof(to) - 1; n++) {
-		to[n] = '?';
-		if (from[n] >= ' ' && from[n] <= '~')
-			to[n] = from[n];
-	}
-	to[n] = '\0';
-	return from ? json_string(to) : NULL;
+	if (!from)
+		return NULL;
+	hy_copy_printable(to, sizeof(to), from);
+	return json_string(to);
 }
 
 void guest_add_number(json_t *o, const char *name, const json_t *from)

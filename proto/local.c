@@ -27,6 +27,11 @@ size_t local_encode_header(enum local_type type, uint32_t id, uint8_t *out)
 	return LOCAL_PACKET_MAX - begin((uint16_t)type, id, out).left;
 }
 
+struct hy_wr local_begin(enum local_type type, uint32_t id, uint8_t *out)
+{
+	return begin((uint16_t)type, id, out);
+}
+
 size_t local_encode_ask_status(uint32_t id, uint8_t *out)
 {
 	return LOCAL_PACKET_MAX - begin(LOCAL_ASK_STATUS, id, out).left;

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/cursor.h"
 #include "common/limits.h"
 #include "proto/option.h"
 #include "proto/page.h"
@@ -39,6 +40,10 @@ enum local_type {
 	LOCAL_OPTION_TOLD = 13,	/* struct local_told */
 	LOCAL_ASK_WHY = 14,	/* proto/why.h */
 	LOCAL_WHY = 15,
+	/* 16 to 23: modules */
+	LOCAL_JOB_BEGIN = 24,	/* proto/job.h */
+	LOCAL_JOB_BEGUN = 25,	/* no payload */
+	LOCAL_JOB_END = 26,	/* not answered */
 };
 
 /* A program numbers its moved connections itself, below HY_PAGE_SLOTS. */
@@ -151,6 +156,9 @@ size_t local_encode_ask_status(uint32_t id, uint8_t *out);
 
 /* A packet's header alone; its length. */
 size_t local_encode_header(enum local_type type, uint32_t id, uint8_t *out);
+
+/* The same for whoever goes on behind it: what is left of the packet. */
+struct hy_wr local_begin(enum local_type type, uint32_t id, uint8_t *out);
 
 /**
  * local_decode_header() - Read a packet's header

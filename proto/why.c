@@ -13,16 +13,9 @@
 #include "common/cursor.h"
 #include "proto/reason.h"
 
-static struct hy_wr begin(enum local_type type, uint32_t id, uint8_t *out)
-{
-	size_t n = local_encode_header(type, id, out);
-
-	return (struct hy_wr){ .p = out + n, .left = LOCAL_PACKET_MAX - n };
-}
-
 size_t why_encode_ask(uint32_t id, const struct local_ask_why *m, uint8_t *out)
 {
-	struct hy_wr w = begin(LOCAL_ASK_WHY, id, out);
+	struct hy_wr w = local_begin(LOCAL_ASK_WHY, id, out);
 
 	hy_wr_le16(&w, m->reason);
 	return LOCAL_PACKET_MAX - w.left;
@@ -97,7 +90,7 @@ static void rd_example(struct hy_rd *r, struct why_example *e)
 
 size_t why_encode(uint32_t id, const struct local_why *m, uint8_t *out)
 {
-	struct hy_wr w = begin(LOCAL_WHY, id, out);
+	struct hy_wr w = local_begin(LOCAL_WHY, id, out);
 
 	hy_wr_le16(&w, m->reason);
 	hy_wr_u8(&w, m->seen);

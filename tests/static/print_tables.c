@@ -18,6 +18,7 @@
 #include "hylicsd/module.h"
 #include "hylicsd/record.h"
 #include "proto/frame.h"
+#include "proto/job.h"
 #include "proto/local.h"
 #include "proto/move.h"
 #include "proto/msg.h"
@@ -158,6 +159,9 @@ static void print_wire(void)
 	ROW(LOCAL_OPTION_TOLD)
 	ROW(LOCAL_ASK_WHY)
 	ROW(LOCAL_WHY)
+	ROW(LOCAL_JOB_BEGIN)
+	ROW(LOCAL_JOB_BEGUN)
+	ROW(LOCAL_JOB_END)
 	ROW(LOCAL_MARKER_LEN)
 	ROW(LOCAL_MARK_TELL)
 	ROW(LOCAL_MARK_GROWS)
@@ -168,6 +172,8 @@ static void print_wire(void)
 	ROW(HY_TALLY_STRIPES)
 	ROW(REPORT_MIN)
 	ROW(REPORT_MAX)
+	ROW(JOBS_MIN)
+	ROW(JOBS_MAX)
 #undef ROW
 }
 
