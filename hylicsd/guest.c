@@ -11,6 +11,7 @@
 
 #include "common/limits.h"
 #include "common/printable.h"
+#include "hylicsd/marks.h"
 #include "proto/report.h"
 
 static const char *const texts[] = { "software", "kernel", "share", NULL };
@@ -69,6 +70,14 @@ static json_t *addresses(const json_t *from)
 	return list;
 }
 
+static void add_jobs(json_t *o, const json_t *from)
+{
+	json_t *jobs = marks_json(from);
+
+	if (jobs)
+		json_object_set_new(o, "jobs", jobs);
+}
+
 json_t *guest_json(const json_t *counters)
 {
 	const json_t *from = json_object_get(counters, "guest");
@@ -82,5 +91,6 @@ json_t *guest_json(const json_t *counters)
 		guest_add_number(o, *name, from);
 	json_object_set_new(o, "cpu_ms", cpu_times(json_object_get(from, "cpu_ms")));
 	json_object_set_new(o, "addresses", addresses(json_object_get(from, "addresses")));
+	add_jobs(o, json_object_get(from, "jobs"));
 	return o;
 }
