@@ -169,14 +169,24 @@ static void end(struct job *j, unsigned int state, unsigned int code, uint64_t r
 		tell_soon(a);
 }
 
+/*
+ * One that closed with our answer unread is an error first; what it had said before comes behind.
+ */
+static ssize_t hear(int fd, uint8_t in[LOCAL_PACKET_MAX])
+{
+	struct hy_fds none = { 0 };
+	ssize_t n = hy_fds_recv(fd, in, LOCAL_PACKET_MAX, &none, 0, MSG_DONTWAIT);
+
+	return n == -ECONNRESET ? hy_fds_recv(fd, in, LOCAL_PACKET_MAX, &none, 0, MSG_DONTWAIT) : n;
+}
+
 /* Whatever it says ends it: there is nothing else to be said, and nobody is answered. */
 static int job_handle(void *object, int fd, uint32_t events)
 {
 	uint8_t in[LOCAL_PACKET_MAX];
 	struct local_job_end m;
 	struct local_header h;
-	struct hy_fds none = { 0 };
-	ssize_t n = hy_fds_recv(fd, in, sizeof(in), &none, 0, MSG_DONTWAIT);
+	ssize_t n = hear(fd, in);
 
 	(void)events;
 	if (n == -EAGAIN)

@@ -14,6 +14,7 @@ import pathlib
 import pty
 import re
 import resource
+import select
 import signal
 import socket
 import struct
@@ -31,6 +32,7 @@ from hylab import BUILD, channel, wall
 from hylab.net import Net
 
 GUEST = BUILD / "hylics-guest" / "hylics-guest"
+LIBRARY = (BUILD / "libhylics" / "libhylics.so.0").resolve()
 LIMITS = (pathlib.Path(__file__).resolve().parents[2] / "common/limits.h").read_text("utf-8")
 PER_USER = int(re.search(r"HY_JOBS_PER_USER_MAX (\d+)", LIMITS)[1])
 SHOWN = int(re.search(r"HY_JOBS_SHOWN_MAX (\d+)", LIMITS)[1])
@@ -47,6 +49,27 @@ for line in iter(sys.stdin.readline, ""):
     if line.startswith("end"):
         sys.exit(5)
     os.write(1, b"heard\\n")
+"""
+
+
+# three stay open
+MARKS = """
+import ctypes, sys, threading
+library = ctypes.CDLL(sys.argv[1])
+library.hylics_job_begin.restype = ctypes.c_void_p
+library.hylics_job_begin.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
+library.hylics_job_end.argtypes = [ctypes.c_void_p, ctypes.c_int]
+library.hylics_job_end(library.hylics_job_begin(b"bad", 0), -1)
+threads = [threading.Thread(target=lambda i=i: library.hylics_job_end(
+    library.hylics_job_begin(b"thread %d" % i, 2000000), 0)) for i in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+for i in range(3):
+    assert library.hylics_job_begin(b"open", 0)
+print("done", flush=True)
+sys.stdin.read()
 """
 
 
@@ -417,6 +440,36 @@ def test_real_commands_at_once(scene):
                                   env=scene.environment()) for i in range(60)]
     assert [process.wait(PATIENCE_S) for process in processes] == [i % 2 for i in range(60)]
     scene.wait_jobs(arrived=60, finished=30, failed=30)
+
+
+def test_an_answer_that_is_not_read_loses_no_end(scene):
+    sock = scene.connect()
+    sock.send(begin())
+    assert select.select([sock], [], [], PATIENCE_S)[0]
+    sock.send(end())
+    sock.close()
+    scene.wait_jobs(finished=1, lost=0, arrived=1)
+    with scene.connect() as sock:       # nor one that came before the answer
+        sock.send(begin())
+        sock.send(end())
+    scene.wait_jobs(finished=2, lost=0, arrived=2)
+
+
+# -- programs that mark their own --
+
+@pytest.mark.skipif(b"__asan_init" in LIBRARY.read_bytes(), reason="sanitized")
+def test_jobs_of_a_program_that_is_linked_with_the_library(scene):
+    process = subprocess.Popen([sys.executable, "-c", MARKS, LIBRARY], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True, env=scene.environment())
+    scene.stack.callback(process.communicate)
+    scene.stack.callback(process.kill)
+    assert process.stdout.readline() == "done\n"
+    jobs = scene.wait_jobs(arrived=12, finished=8, failed=1, running=3)
+    ended = {job["name"]: job for job in jobs["last"]}
+    assert ended["bad"]["code"] == 255 and ended["open"]["state"] == "running"
+    assert ended["thread 3"]["begun_ms"] - ended["thread 3"]["arrived_ms"] == 2000
+    process.kill()
+    scene.wait_jobs(lost=3, running=0)
 
 
 # -- hostile programs --
