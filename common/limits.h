@@ -302,7 +302,7 @@
 #define HY_JOBS_MEAN_S 60	/* of whose ends means are made; a place for each second */
 /* No time of a job is longer than a year: sums and clocks stay far from their ends. */
 #define HY_JOB_US_MAX 31622400000000
-/* hylics-guest job waits so long at most for an agent that is there and does not answer. */
+/* hylics-guest job waits so long at most to reach a busy agent, and as long for its answer. */
 #define HY_JOB_AGENT_MS 200
 
 /* Modules that one VM may use, and ports and ranges of one: each tells all of it in a packet. */

@@ -274,7 +274,7 @@ int jobs_request(struct agent *a, struct request *r)
 	if (why) {
 		a->jobs.totals.dropped++;
 		tell_soon(a);
-		return refuse(r, ENOSPC, why);
+		return refuse(r, EAGAIN, why);
 	}
 	r->job = take(a, j, &m, r->user);
 	tell_soon(a);

@@ -46,8 +46,8 @@ struct jobs {
 	struct jobs_told message;	/* what is being told; large */
 };
 
-void jobs_open(struct agent *a);
-void jobs_close(struct agent *a);
+void jobs_open(struct agent *a);		/* there are none yet */
+void jobs_close(struct agent *a);	/* tells nothing more; connections end with the process */
 
 /**
  * jobs_request() - Serve LOCAL_JOB_BEGIN

@@ -9,7 +9,8 @@
  * goes to the host for it, which sends the bytes itself; where it cannot, the call of libc is made.
  * hylics_sendfile(3) has the whole contract.
  *
- * Beside them two calls mark a job, so that the host learns how long jobs take: hylics_job_begin(3).
+ * Beside them two calls mark a job, so that the host learns how long jobs take:
+ * hylics_job_begin(3).
  */
 #ifndef HYLICS_H
 #define HYLICS_H
@@ -121,7 +122,7 @@ HYLICS_CALL struct hylics_job *hylics_job_begin(const char *name, uint64_t waite
 
 /**
  * hylics_job_end() - It ends; a job that is never ended is lost with its program
- * @job:	From hylics_job_begin(), in whatever thread; not valid any more. NULL: nothing happens
+ * @job:	From hylics_job_begin(), in any thread; not valid any more. NULL: nothing happens
  * @status:	0: it is done; else, up to 255, it has failed
  */
 HYLICS_CALL void hylics_job_end(struct hylics_job *job, int status);

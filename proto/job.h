@@ -48,7 +48,7 @@ size_t job_encode_end(uint32_t id, const struct local_job_end *m, uint8_t *out);
  * job_decode_begin() - Read a LOCAL_JOB_BEGIN packet; likewise job_decode_end()
  * @in:		Whole packet, whose header said so
  * @len:	Its length
- * @m:		Set on success: times are at most HY_JOB_US_MAX, a signal is one, a name can be shown
+ * @m:		Set on success: times are at most HY_JOB_US_MAX, signals real, names printable
  *
  * Return: 0, -EPROTO
  */

@@ -17,8 +17,9 @@ LGPL_FOLDERS = ("include/", "libhylics/", "preload/")
 LGPL_FILES = {f"common/{name}.{end}" for end in "ch"
               for name in ("clock", "cursor", "err", "fdpass", "json", "own", "printable",
                            "unixsock")} | {
-    "common/limits.h", "proto/grow.h", "proto/job.c", "proto/job.h", "proto/local.c", "proto/local.h", "proto/option.c",
-    "proto/option.h", "proto/page.h", "proto/reason.c", "proto/reason.h", "proto/tally.h"}
+    "common/limits.h", "proto/grow.h", "proto/job.c", "proto/job.h", "proto/local.c",
+    "proto/local.h", "proto/option.c", "proto/option.h", "proto/page.h", "proto/reason.c",
+    "proto/reason.h", "proto/tally.h"}
 # Called by the C library or the fuzzer, not by us.
 NO_CONTRACT = {"main", "LLVMFuzzerTestOneInput", "LLVMFuzzerInitialize",
                "LLVMFuzzerCustomMutator"}

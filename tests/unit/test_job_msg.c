@@ -202,7 +202,8 @@ static void messages_that_make_no_sense_are_refused(void **state)
 	static const struct wrong cases[] = {
 		{ 7, 0x80 }, { 55, 0xff }, { 56, 1 }, { 56, 3 }, { 56, HY_JOBS_BATCH_MAX + 1 },
 		{ RUNNING_AT, 0 },			/* no serial */
-		{ RUNNING_AT + 8, JOB_STATES }, { RUNNING_AT + 9, 1 },	/* a code of one that runs */
+		{ RUNNING_AT + 8, JOB_STATES },
+		{ RUNNING_AT + 9, 1 },			/* a code of one that runs */
 		{ RUNNING_AT + 26, 1 },			/* which ended some time ago */
 		{ RUNNING_AT + 36, 0x1b }, { RUNNING_AT + 34, 0 },
 		{ KILLED_AT + 8, JOB_LOST }, { KILLED_AT + 9, 0 }, { KILLED_AT + 9, 65 },

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -121,7 +122,7 @@ static void the_agent_hears_begin_and_end(void **state)
 	assert_int_equal(begin.waited_us, 1234);
 	assert_int_equal(recv(sock, &begin, 1, MSG_DONTWAIT), -1);
 	assert_int_equal(errno, EAGAIN);	/* it runs */
-	usleep(2000);
+	nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
 	errno = UNTOUCHED;
 	hylics_job_end(job, 3);
 	assert_int_equal(errno, UNTOUCHED);
@@ -198,6 +199,15 @@ static void threads_have_their_own(void **state)
 	assert_int_equal(outers, THREADS);
 }
 
+/* That the next descriptor will have: the job's. */
+static int next_number(void)
+{
+	int fd = dup(listener), number = fd;
+
+	close(fd);
+	return number;
+}
+
 static void a_number_that_was_closed_is_left_alone(void **state)
 {
 	struct hylics_job *job;
@@ -207,8 +217,7 @@ static void a_number_that_was_closed_is_left_alone(void **state)
 
 	(void)state;
 	file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	taken = dup(file);		/* the number that the job will have */
-	close(taken);
+	taken = next_number();
 	job = hylics_job_begin("cut", 0);
 	sock = accepted();
 	assert_non_null(job);
