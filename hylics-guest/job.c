@@ -147,7 +147,6 @@ static pid_t start(char **argv, const struct ways *ways, int *err)
 	if (pid < 0)
 		pid = -errno;
 	close(ends[1]);
-	*err = 0;
 	/* its end comes with exec(), without a word */
 	if (pid > 0 && read(ends[0], err, sizeof(*err)) != sizeof(*err))
 		*err = 0;
@@ -213,7 +212,7 @@ int job_run(const void *values, int argc, char **argv, struct hy_err *e)
 	struct mark m = { .name = v->name ? v->name : program_name(argv[0]), .agent = -1 };
 	struct hy_err why = { 0 };
 	struct ways ways;
-	int err, status;
+	int err = 0, status;
 	pid_t pid;
 
 	(void)argc;

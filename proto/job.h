@@ -95,7 +95,7 @@ struct jobs_told {
 
 #define JOBS_MIN (8 * JOBS_N_TOTALS + 1)
 #define JOB_RECORD_MAX (36 + HY_NAME_MAX)
-#define JOBS_MAX (JOBS_MIN + HY_JOBS_BATCH_MAX * JOB_RECORD_MAX)
+#define JOBS_MAX (JOBS_MIN + (size_t)HY_JOBS_BATCH_MAX * JOB_RECORD_MAX)
 
 /**
  * jobs_encode() - Write a MSG_JOBS
