@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 
 import pytest
@@ -156,7 +157,7 @@ class Scene:
                                    **more)
         self.stack.callback(process.communicate)
         self.stack.callback(process.kill)
-        assert process.stdout.readline() == "ready\n"
+        assert hear(process) == "ready\n"
         return process
 
     def connect(self):
@@ -191,6 +192,19 @@ def one_line(done):
     lines = done.stderr.splitlines()
     assert len(lines) == 1 and lines[0].startswith("hylics-guest job: "), done.stderr
     return lines[0]
+
+
+def hear(process):
+    """The next line of one that obeys; one that says nothing is ended."""
+    def give_up():
+        process.kill()
+        process.stdin.close()
+    limit = threading.Timer(PATIENCE_S, give_up)
+    limit.start()
+    try:
+        return process.stdout.readline()
+    finally:
+        limit.cancel()
 
 
 def finish(process):
@@ -286,7 +300,7 @@ def test_signals_for_the_command_reach_the_program(scene):
     process = scene.obeys()
     for signo in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         process.send_signal(signo)
-        assert process.stdout.readline() == f"got {int(signo)}\n"
+        assert hear(process) == f"got {int(signo)}\n"
     assert finish(process) == (5, "")
     job = scene.wait_jobs(failed=1)["last"][0]
     assert (job["state"], job["code"]) == ("exited", 5)
@@ -302,6 +316,7 @@ def test_the_terminal_interrupts_the_program_once(scene):
     said = b""
     for wait, send in ((b"ready", b"\x03"), (b"got 2", b"go on\n"), (b"heard", b"end\n")):
         while wait not in said:
+            assert select.select([ours], [], [], PATIENCE_S)[0], said
             said += os.read(ours, 1024)
         os.write(ours, send)
     assert process.wait(PATIENCE_S) == 5
@@ -446,8 +461,12 @@ def test_an_answer_that_is_not_read_loses_no_end(scene):
     sock = scene.connect()
     sock.send(begin())
     assert select.select([sock], [], [], PATIENCE_S)[0]
+    agent = children(scene.agent.pid)[0]
+    os.kill(agent, signal.SIGSTOP)
+    wait_for(lambda: is_stopped(agent), "an agent that comes late")
     sock.send(end())
     sock.close()
+    os.kill(agent, signal.SIGCONT)
     scene.wait_jobs(finished=1, lost=0, arrived=1)
     with scene.connect() as sock:       # nor one that came before the answer
         sock.send(begin())
@@ -463,7 +482,7 @@ def test_jobs_of_a_program_that_is_linked_with_the_library(scene):
                                stdout=subprocess.PIPE, text=True, env=scene.environment())
     scene.stack.callback(process.communicate)
     scene.stack.callback(process.kill)
-    assert process.stdout.readline() == "done\n"
+    assert hear(process) == "done\n"
     jobs = scene.wait_jobs(arrived=12, finished=8, failed=1, running=3)
     ended = {job["name"]: job for job in jobs["last"]}
     assert ended["bad"]["code"] == 255 and ended["open"]["state"] == "running"
