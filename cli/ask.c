@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/api.h"
+#include "cli/show_jobs.h"
 #include "common/name.h"
 
 #define PATH_ROOM (HY_NAME_MAX + 32)
@@ -144,6 +145,7 @@ static void show_agent(const json_t *agent)
 	for (size_t i = 0; i < json_array_size(addresses); i++)
 		printf("%-10s %s\n", "address",
 		       json_string_value(json_array_get(addresses, i)));
+	show_jobs(json_object_get(agent, "jobs"));
 }
 
 void ask_show_vm(const json_t *vm)

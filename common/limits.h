@@ -288,6 +288,23 @@
 #define HY_NAME_MAX 63
 #define HY_VERSION_TEXT_MAX 64
 
+/*
+ * Jobs of a guest that are marked and run at the same time: each has a connection to the agent. A
+ * user's: a thousand at once are counted, and three users who hold all of theirs leave places.
+ */
+#define HY_JOBS_MAX 4096
+#define HY_JOBS_PER_USER_MAX 1200
+#define HY_JOBS_BATCH_MAX 64	/* told in one message, which is to fit into a chunk */
+/* What waits to be told: a thousand a second, and a channel that takes nothing for a moment. */
+#define HY_JOBS_UNTOLD_MAX 256
+#define HY_JOBS_TELL_MS 100	/* from the first change to its message, which has the others too */
+#define HY_JOBS_SHOWN_MAX 16	/* the last ones, that the host shows by name */
+#define HY_JOBS_MEAN_S 60	/* of whose ends means are made; a place for each second */
+/* No time of a job is longer than a year: sums and clocks stay far from their ends. */
+#define HY_JOB_US_MAX 31622400000000
+/* hylics-guest job waits so long at most to reach a busy agent, and as long for its answer. */
+#define HY_JOB_AGENT_MS 200
+
 /* Modules that one VM may use, and ports and ranges of one: each tells all of it in a packet. */
 #define HY_MODULES_MAX 8
 #define HY_MODULE_PORTS_MAX 16

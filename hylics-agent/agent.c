@@ -70,6 +70,7 @@ void agent_up(struct agent *a)
 	agent_tell_programs(a);
 	resume_ask(a);
 	report_soon(a);
+	jobs_up(a);
 }
 
 void agent_down(struct agent *a)
@@ -88,6 +89,7 @@ void agent_room(struct agent *a)
 	modules_say(a);
 	conns_room(a);
 	report_room(a);
+	jobs_room(a);
 }
 
 static int take(struct agent *a, const struct message *msg)
@@ -251,6 +253,7 @@ static void prepare(struct agent *a, const struct agent_config *cfg)
 	due_open(&a->taken);
 	cost_open(a);
 	options_open(a);
+	jobs_open(a);
 	sigaction(SIGALRM, &alarm, NULL);
 }
 
@@ -300,6 +303,7 @@ void agent_close(struct agent *a)
 	table_close(a);
 	cost_close(a);
 	options_close(a);
+	jobs_close(a);
 	ev_timer_cancel(a->loop, &a->alone);
 	ev_timer_cancel(a->loop, &a->leave);
 	ev_timer_cancel(a->loop, &a->more);

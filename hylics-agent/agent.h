@@ -21,6 +21,7 @@
 #include "hylics-agent/cost.h"
 #include "hylics-agent/files.h"
 #include "hylics-agent/grow.h"
+#include "hylics-agent/jobs.h"
 #include "hylics-agent/join.h"
 #include "hylics-agent/modules.h"
 #include "hylics-agent/option.h"
@@ -69,6 +70,7 @@ struct agent {
 	struct addresses addresses;
 	struct share share;
 	struct reports reports;
+	struct jobs jobs;
 	struct options options;
 	struct due_queue silence, offered, drain, taken;
 	struct ev_timer alone, leave, more;

@@ -23,6 +23,7 @@
 
 struct agent;
 struct conn;
+struct job;
 
 struct program {
 	struct hy_page *page;		/* NULL: the row is free */
@@ -58,6 +59,7 @@ struct request {
 	uid_t user;
 	int client;			/* its socket */
 	struct program **program;	/* the client's; *program is set when it joins */
+	struct job *job;		/* set: the connection is its from here on */
 	uint8_t *answer;		/* LOCAL_PACKET_MAX bytes */
 	struct hy_fds answer_fds;	/* stay their owner's */
 };

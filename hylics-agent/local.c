@@ -48,6 +48,8 @@ static int answer(struct agent_local *l, struct request *r)
 	case LOCAL_OPTION:
 	case LOCAL_OPTION_ASK:
 		return options_request(l->agent, r);
+	case LOCAL_JOB_BEGIN:
+		return r->fds->n ? -EPROTO : jobs_request(l->agent, r);
 	case LOCAL_ASK_STATUS:
 		return r->fds->n ? -EPROTO : answer_status(l, r);
 	default:
@@ -63,6 +65,27 @@ static struct agent_client *client_of(struct agent_local *l, int fd)
 	while (l->clients[i].fd != fd)
 		i++;
 	return &l->clients[i];
+}
+
+static void forget_client(struct agent_local *l, int fd)
+{
+	struct agent_client *client = client_of(l, fd);
+
+	if (l->n_clients == HY_LOCAL_CLIENTS_MAX)
+		(void)ev_mod(l->loop, l->listener, EPOLLIN);
+	join_leave(l->agent, client->program);
+	options_client_gone(l->agent, fd);
+	*client = l->clients[--l->n_clients];
+	ev_del(l->loop, fd);
+}
+
+/* Its place is another client's from here on. Who does not read the answer has gone, or will be. */
+static int become_job(struct agent_local *l, const struct request *r, size_t len)
+{
+	forget_client(l, r->client);
+	if (jobs_watch(r->job, r->client) == 0)
+		(void)hy_fds_send(r->client, r->answer, len, NULL, MSG_DONTWAIT);
+	return 0;
 }
 
 static int client_handle(void *object, int fd, uint32_t events)
@@ -88,18 +111,11 @@ static int client_handle(void *object, int fd, uint32_t events)
 	len = answer(l, &r);
 	if (len <= 0)
 		return len;
+	if (r.job)
+		return become_job(l, &r, (size_t)len);
 	n = hy_fds_send(fd, out, (size_t)len, &r.answer_fds, MSG_DONTWAIT);
 	join_answered(l->agent, &r, n >= 0);
 	return n < 0 ? (int)n : 0;
-}
-
-static void forget_client(struct agent_local *l, int fd)
-{
-	struct agent_client *client = client_of(l, fd);
-
-	join_leave(l->agent, client->program);
-	options_client_gone(l->agent, fd);
-	*client = l->clients[--l->n_clients];
 }
 
 /* Who the kernel says it is; may he have another place? */
@@ -123,10 +139,7 @@ static void client_drop(void *object, int fd, int rc)
 	if (rc == -EPROTO)
 		hy_log_limited(l->log, &l->rate, HY_LOG_WARN,
 			       "a local client sent what is no request of ours");
-	if (l->n_clients == HY_LOCAL_CLIENTS_MAX)
-		(void)ev_mod(l->loop, l->listener, EPOLLIN);
 	forget_client(l, fd);
-	ev_del(l->loop, fd);
 	hy_fd_close(&fd);
 }
 

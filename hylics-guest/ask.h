@@ -20,6 +20,9 @@
  */
 int ask_connect(const char *dir, struct hy_err *e);
 
+/* The same, and its answers, within a time; ask_connect() has 5 s. */
+int ask_connect_within(const char *dir, uint64_t patience_ms, struct hy_err *e);
+
 /**
  * ask_agent() - Send a request, wait for its answer
  * @fd:		From ask_connect()

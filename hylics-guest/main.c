@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "common/opt.h"
+#include "hylics-guest/job.h"
 #include "hylics-guest/module.h"
 #include "hylics-guest/run.h"
 #include "hylics-guest/status.h"
@@ -23,6 +24,12 @@ static const struct hy_cmd commands[] = {
 		     "exit code. Where that cannot be it runs without, and a line on stderr "
 		     "says so.",
 	  .min_args = 1, .max_args = -1, .run = run_run },
+	{ .name = "job", .args = "[--] CMD [ARG]...",
+	  .summary = "run a program as a job, whose times the host learns",
+	  .details = "The program runs as it would without, also if there is no agent. Exit code "
+		     "and signals are passed on.",
+	  .options = job_options, .values_size = sizeof(struct job_values),
+	  .min_args = 1, .max_args = -1, .run = job_run },
 	{ .name = "status", .args = "",
 	  .summary = "show whether the agent reaches the host, and the share",
 	  .options = status_options, .values_size = sizeof(struct status_values),

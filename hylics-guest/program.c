@@ -28,6 +28,8 @@
 #define HEADERS_MAX 128
 #define NOTES_MAX 4096
 #define PATH_DEFAULT "/bin:/usr/bin"
+#define EXIT_NOT_STARTED 126
+#define EXIT_NOT_FOUND 127
 
 #if defined(__x86_64__)
 #define MACHINE EM_X86_64
@@ -82,6 +84,19 @@ int program_find(const char *name, char *path)
 	}
 }
 
+const char *program_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int program_not_started(const char *name, int err, struct hy_err *e)
+{
+	hy_err_set(e, err, "'%s': start it", name);
+	return err == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_STARTED;
+}
+
 /* -- what it is -- */
 
 /* "#!/bin/sh -e": who runs the script; false if it is none. */
@@ -134,7 +149,6 @@ static bool read_at(int fd, uint64_t offset, void *to, size_t len)
 
 static const char *look_at_headers(int fd, const Elf64_Ehdr *e, char *loader)
 {
-	const char *name;
 	bool go = false;
 	Elf64_Phdr p;
 
@@ -157,8 +171,7 @@ static const char *look_at_headers(int fd, const Elf64_Ehdr *e, char *loader)
 		return is_go;
 	if (!*loader)
 		return is_static;
-	name = strrchr(loader, '/');
-	return strncmp(name ? name + 1 : loader, "ld-linux", 8) == 0 ? NULL : other_libc;
+	return strncmp(program_name(loader), "ld-linux", 8) == 0 ? NULL : other_libc;
 }
 
 static const char *look_at_elf(int fd, const char *head, size_t len, char *loader)

@@ -11,6 +11,8 @@
 #include <limits.h>
 #include <stddef.h>
 
+#include "common/err.h"
+
 /**
  * program_find() - The file that execvp(3) would start
  * @name:	From the command line
@@ -28,5 +30,18 @@ int program_find(const char *name, char *path);
  * Return: a constant, "it is statically linked", or NULL
  */
 const char *program_why_not(const char *path, char *loader);
+
+/**
+ * program_not_started() - What env(1) makes of a program that could not be started
+ * @name:	From the command line
+ * @err:	What execvp(3) said, positive
+ * @e:		Error
+ *
+ * Return: exit code, 127 if there is none, else 126
+ */
+int program_not_started(const char *name, int err, struct hy_err *e);
+
+/* The last part of what it was called by. */
+const char *program_name(const char *path);
 
 #endif

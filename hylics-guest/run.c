@@ -31,8 +31,6 @@
 
 #define LIBRARY "libhylics-preload.so"
 #define IN_BUILD "/../preload/" LIBRARY		/* seen from this program's folder */
-#define EXIT_NOT_STARTED 126
-#define EXIT_NOT_FOUND 127
 
 static void say(const char *name, const char *words)
 {
@@ -80,7 +78,7 @@ static _Noreturn void try_in_child(const char *loader, const char *library)
 		dup2(null, STDERR_FILENO);
 	}
 	execv(loader, argv);
-	_exit(EXIT_NOT_STARTED);
+	_exit(HY_EXIT_FAILED);
 }
 
 static bool can_load(const char *loader, const char *library)
@@ -182,7 +180,5 @@ int run_run(const void *values, int argc, char **argv, struct hy_err *e)
 	if (rc == 0)
 		prepare(argv[0], path);
 	execvp(argv[0], argv);	/* which finds out for itself, and says it better */
-	rc = errno;
-	hy_err_set(e, rc, "'%s': start it", argv[0]);
-	return rc == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_STARTED;
+	return program_not_started(argv[0], errno, e);
 }

@@ -16,6 +16,7 @@
 
 #include "common/json.h"
 #include "common/own.h"
+#include "common/printable.h"
 #include "hylics-guest/ask.h"
 #include "proto/reason.h"
 #include "proto/why.h"
@@ -42,15 +43,6 @@ static const char *by_name(const struct why_example *e)
 	return names[e->by];
 }
 
-/* Names and paths are other programs' choice, and may end on a terminal. */
-static void make_printable(char *text)
-{
-	for (; *text; text++) {
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-	}
-}
-
 static int ask(int fd, unsigned int reason, struct local_why *m, struct hy_err *e)
 {
 	const struct local_ask_why question = { .reason = (uint16_t)reason };
@@ -61,8 +53,8 @@ static int ask(int fd, unsigned int reason, struct local_why *m, struct hy_err *
 		return n;
 	if (why_decode(buf, (size_t)n, m) < 0 || m->reason != reason)
 		return ask_unreadable(e);
-	make_printable(m->last.program);
-	make_printable(m->last.path);
+	hy_make_printable(m->last.program);
+	hy_make_printable(m->last.path);
 	return 0;
 }
 

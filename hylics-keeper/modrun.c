@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "common/own.h"
+#include "common/printable.h"
 #include "conf/words.h"
 
 #define SIGNALLED 128			/* a warden's exit code for a signal, see cell.h */
@@ -37,6 +38,7 @@ static void end_line(struct modrun *r)
 		return;
 	memcpy(r->last, r->line, r->line_len);
 	r->last[r->line_len] = '\0';
+	hy_make_printable(r->last);
 	r->line_len = 0;
 	hy_log_limited(r->ground->log, &r->rate, HY_LOG_INFO, "module '%s': %s", r->conf.name,
 		       r->last);
@@ -47,7 +49,7 @@ static void take_letter(struct modrun *r, char letter)
 	if (letter == '\n')
 		end_line(r);
 	else if (r->line_len < MODULES_WHY_MAX)
-		r->line[r->line_len++] = (char)(letter < ' ' || letter > '~' ? '?' : letter);
+		r->line[r->line_len++] = letter ? letter : '?';
 }
 
 /* Return: 0, -EPIPE at the end */
@@ -99,10 +101,7 @@ static void say_why(struct modrun *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(r->why, sizeof(r->why), fmt, ap);
 	va_end(ap);
-	for (char *p = r->why; *p; p++) {
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	}
+	hy_make_printable(r->why);
 	hy_log_limited(r->ground->log, &r->rate, HY_LOG_WARN, "module '%s': %s", r->conf.name,
 		       r->why);
 }

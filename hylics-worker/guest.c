@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/show.h"
 
@@ -32,6 +33,11 @@ int guest_take_report(struct guest *g, const uint8_t *in, size_t len)
 
 	g->reported |= rc == 0;
 	return rc;
+}
+
+int guest_take_jobs(struct guest *g, const uint8_t *in, size_t len)
+{
+	return jobs_take(&g->jobs, in, len, hy_clock_ms(), hy_clock_wall_ms());
 }
 
 static void print_report(const struct report *r, FILE *f)
@@ -70,5 +76,7 @@ void guest_print(const struct guest *g, FILE *f)
 		fputs(i ? "," : "", f);
 		print_address(&g->address[i], f);
 	}
-	fputs("]}", f);
+	fputc(']', f);
+	jobs_print(&g->jobs, hy_clock_ms(), f);
+	fputc('}', f);
 }

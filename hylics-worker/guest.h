@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "hylics-worker/jobs.h"
 #include "proto/move.h"
 #include "proto/msg.h"
 #include "proto/report.h"
@@ -24,6 +25,7 @@ struct guest {
 	char software[HY_VERSION_TEXT_MAX];	/* any bytes */
 	char kernel[HY_VERSION_TEXT_MAX];
 	struct report report;
+	struct jobs jobs;
 	struct move_address address[HY_TWIN_ADDRS_MAX];
 	unsigned int n_addresses;
 };
@@ -34,6 +36,9 @@ void guest_down(struct guest *g);
 
 /* MSG_REPORT. Return: 0, -EPROTO */
 int guest_take_report(struct guest *g, const uint8_t *in, size_t len);
+
+/* MSG_JOBS. Return: 0, -EPROTO */
+int guest_take_jobs(struct guest *g, const uint8_t *in, size_t len);
 
 /* Write ,"guest":{...}; nothing if there is none */
 void guest_print(const struct guest *g, FILE *f);

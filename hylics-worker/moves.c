@@ -253,6 +253,14 @@ static int take_report(struct moves *m, const struct message *msg)
 	return rc;
 }
 
+static int take_jobs(struct moves *m, const struct message *msg)
+{
+	int rc = guest_take_jobs(&m->guest, msg->payload, msg->len);
+
+	m->count->told += rc == 0;
+	return rc;
+}
+
 int moves_message(struct moves *m, const struct message *msg)
 {
 	static int (*const take[])(struct moves *m, const struct message *msg) = {
@@ -272,6 +280,7 @@ int moves_message(struct moves *m, const struct message *msg)
 		[MSG_OPTION_ASK] = option_take_ask,
 		[MSG_LATE] = late_take,
 		[MSG_MODULES_WANTED] = modules_take_wanted,
+		[MSG_JOBS] = take_jobs,
 	};
 	uint16_t type = msg->info->type;
 

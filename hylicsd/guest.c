@@ -10,6 +10,8 @@
 #include <stddef.h>
 
 #include "common/limits.h"
+#include "common/printable.h"
+#include "hylicsd/marks.h"
 #include "proto/report.h"
 
 static const char *const texts[] = { "software", "kernel", "share", NULL };
@@ -21,15 +23,11 @@ static json_t *printable(const json_t *text)
 {
 	const char *from = json_string_value(text);
 	char to[HY_NAME_MAX + 1];
-	size_t n = 0;
 
-	for (; from && from[n] && n < sizeof(to) - 1; n++) {
-		to[n] = '?';
-		if (from[n] >= ' ' && from[n] <= '~')
-			to[n] = from[n];
-	}
-	to[n] = '\0';
-	return from ? json_string(to) : NULL;
+	if (!from)
+		return NULL;
+	hy_copy_printable(to, sizeof(to), from);
+	return json_string(to);
 }
 
 void guest_add_number(json_t *o, const char *name, const json_t *from)
@@ -72,6 +70,14 @@ static json_t *addresses(const json_t *from)
 	return list;
 }
 
+static void add_jobs(json_t *o, const json_t *from)
+{
+	json_t *jobs = marks_json(from);
+
+	if (jobs)
+		json_object_set_new(o, "jobs", jobs);
+}
+
 json_t *guest_json(const json_t *counters)
 {
 	const json_t *from = json_object_get(counters, "guest");
@@ -85,5 +91,6 @@ json_t *guest_json(const json_t *counters)
 		guest_add_number(o, *name, from);
 	json_object_set_new(o, "cpu_ms", cpu_times(json_object_get(from, "cpu_ms")));
 	json_object_set_new(o, "addresses", addresses(json_object_get(from, "addresses")));
+	add_jobs(o, json_object_get(from, "jobs"));
 	return o;
 }

@@ -8,6 +8,9 @@
  * Each call does what the call of libc it is named after does. Where Hylics can, the connection
  * goes to the host for it, which sends the bytes itself; where it cannot, the call of libc is made.
  * hylics_sendfile(3) has the whole contract.
+ *
+ * Beside them two calls mark a job, so that the host learns how long jobs take:
+ * hylics_job_begin(3).
  */
 #ifndef HYLICS_H
 #define HYLICS_H
@@ -102,5 +105,26 @@ HYLICS_CALL ssize_t hylics_send(int sock, const void *buf, size_t len, int flags
  * Return: 0, -1 with errno EBADF, ENOTSOCK or EINVAL
  */
 HYLICS_CALL int hylics_status(int sock, struct hylics_status *out, size_t size);
+
+struct hylics_job;
+
+/**
+ * hylics_job_begin() - A job begins: a piece of work that somebody waits for
+ * @name:	What the host shows it as; cut to 63 letters
+ * @waited_us:	How long it has waited already since it arrived, in microseconds
+ *
+ * Never waits, and does not touch errno. A program may have any number of jobs, in any threads.
+ *
+ * Return: to be given to hylics_job_end(); NULL, which may be given to it too, if the job is not
+ * counted, as there is no agent for one
+ */
+HYLICS_CALL struct hylics_job *hylics_job_begin(const char *name, uint64_t waited_us);
+
+/**
+ * hylics_job_end() - It ends; a job that is never ended is lost with its program
+ * @job:	From hylics_job_begin(), in any thread; not valid any more. NULL: nothing happens
+ * @status:	0: it is done; else, up to 255, it has failed
+ */
+HYLICS_CALL void hylics_job_end(struct hylics_job *job, int status);
 
 #endif

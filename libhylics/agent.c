@@ -31,12 +31,16 @@ struct answer {
 	struct hy_fds fds;
 };
 
-/* Is the number still our socket? The program may have closed it and opened something else. */
-static bool is_ours(const struct lib_agent *g)
+bool agent_is_socket(int fd, dev_t dev, ino_t ino)
 {
 	struct stat st;
 
-	return g->fd >= 0 && fstat(g->fd, &st) == 0 && st.st_dev == g->dev && st.st_ino == g->ino;
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
+static bool is_ours(const struct lib_agent *g)
+{
+	return agent_is_socket(g->fd, g->dev, g->ino);
 }
 
 void agent_leave(struct lib_area *a)
@@ -180,7 +184,7 @@ void agent_remember_place(void)
 		g->dir[0] = '\0';
 }
 
-static int connect_agent(void)
+int agent_connect(void)
 {
 	const struct lib_agent *g = lib_agent();
 	const char *dir = g->dir[0] ? g->dir : secure_getenv("HYLICS_RUN_DIR");
@@ -200,7 +204,7 @@ static int connect_agent(void)
 static int join(struct lib_area *a)
 {
 	struct lib_agent *g = lib_agent();
-	hy_autofd fd = connect_agent();
+	hy_autofd fd = agent_connect();
 	uint8_t request[LOCAL_PACKET_MAX];
 	uint32_t id = ++a->next_id;
 	struct answer ans;

@@ -29,6 +29,11 @@ bool agent_join(struct lib_area *a);
  * For the start of a program under the preload: nginx, for one, empties its environment later.
  */
 void agent_remember_place(void);
+/* A connection to the agent, without waiting for it: a descriptor above 2, the caller's; -errno */
+int agent_connect(void);
+
+/* Is the number still that socket? The program may have closed it and opened something else. */
+bool agent_is_socket(int fd, dev_t dev, ino_t ino);
 bool agent_is_there(void);	/* Joined, and neither the agent nor the socket to it is gone */
 void agent_leave(struct lib_area *a);	/* Close the connection to it; pairs go on */
 

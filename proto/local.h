@@ -44,6 +44,10 @@ enum local_type {
 	LOCAL_MODULE_STOP = 17,
 	LOCAL_ASK_MODULE = 18,
 	LOCAL_MODULE = 19,
+	/* 20 to 23: free */
+	LOCAL_JOB_BEGIN = 24,	/* proto/job.h */
+	LOCAL_JOB_BEGUN = 25,	/* no payload */
+	LOCAL_JOB_END = 26,	/* not answered */
 };
 
 /* A program numbers its moved connections itself, below HY_PAGE_SLOTS. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "common/cursor.h"
+#include "proto/job.h"
 #include "proto/modules.h"
 #include "proto/move.h"
 #include "proto/option.h"
@@ -91,6 +92,8 @@ static const struct msg_info table[] = {
 	  MODULES_WANTED_MAX, "all modules the guest wants to run" },
 	{ MSG_MODULE, "module", LANE_STREAM, ROLE_HOST, MODULES_STATE_MIN, MODULES_STATE_MAX,
 	  "one module the guest may use, and how it is" },
+	{ MSG_JOBS, "jobs", LANE_STREAM, ROLE_GUEST, JOBS_MIN, JOBS_MAX,
+	  "how many jobs there were, and some of them" },
 };
 
 const struct msg_info *msg_table(size_t *n)

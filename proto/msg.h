@@ -58,6 +58,7 @@ enum msg_type {
 	/* proto/modules.h */
 	MSG_MODULES_WANTED = 34,
 	MSG_MODULE = 35,
+	MSG_JOBS = 36,		/* proto/job.h */
 };
 
 /*

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/job.h"
 #include "proto/module_ask.h"
 #include "proto/reason.h"
 #include "proto/why.h"
@@ -145,6 +146,32 @@ static void try_module(uint32_t id, const uint8_t *in, size_t len)
 	require(memcmp(in, out, len) == 0);
 }
 
+static void try_job_begin(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_job_begin m;
+
+	if (job_decode_begin(in, len, &m) < 0)
+		return;
+	require(m.waited_us <= HY_JOB_US_MAX && m.name[0]);
+	require(memchr(m.name, 0, sizeof(m.name)) != NULL);
+	require(job_encode_begin(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_job_end(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct local_job_end m;
+
+	if (job_decode_end(in, len, &m) < 0)
+		return;
+	require(m.state == JOB_EXITED || (m.state == JOB_KILLED && m.code));
+	require(m.ran_us <= HY_JOB_US_MAX);
+	require(job_encode_end(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
 static void try_who_is(uint32_t id, const uint8_t *in, size_t len)
 {
 	uint8_t out[LOCAL_PACKET_MAX];
@@ -263,6 +290,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		break;
 	case LOCAL_MODULE:
 		try_module(h.id, bytes, len);
+		break;
+	case LOCAL_JOB_BEGIN:
+		try_job_begin(h.id, bytes, len);
+		break;
+	case LOCAL_JOB_END:
+		try_job_end(h.id, bytes, len);
 		break;
 	case LOCAL_WHO:
 		check_bare(bytes, local_encode_who, h.id);

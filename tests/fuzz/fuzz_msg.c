@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/job.h"
 #include "proto/modules.h"
 #include "proto/msg.h"
 #include "proto/report.h"
@@ -135,6 +136,30 @@ static void try_module(const uint8_t *in, size_t len)
 	require(memcmp(in, out, len) == 0);
 }
 
+static void require_job(const struct job_record *j)
+{
+	require(j->serial && j->name[0] && memchr(j->name, 0, sizeof(j->name)) != NULL);
+	require(job_state_name(j->state)[0] != '\0');
+	require(j->waited_us <= HY_JOB_US_MAX && j->ran_us <= HY_JOB_US_MAX);
+	require(j->ago_us <= (j->state == JOB_RUNNING ? 0 : HY_JOB_US_MAX));
+}
+
+static void try_jobs(const uint8_t *in, size_t len)
+{
+	uint8_t out[JOBS_MAX];
+	struct jobs_told m;
+
+	if (jobs_decode(in, len, &m) < 0)
+		return;
+	require(len >= JOBS_MIN && len <= JOBS_MAX && m.n <= HY_JOBS_BATCH_MAX);
+	require(m.totals.running <= INT64_MAX && m.totals.untold <= INT64_MAX);
+	for (unsigned int i = 0; i < m.n; i++)
+		require_job(&m.at[i]);
+	require(jobs_encode(&m, out, len) == (int)len);
+	require(jobs_encode(&m, out, len - 1) == -EMSGSIZE);
+	require(memcmp(in, out, len) == 0);
+}
+
 /* The table answers for every number a peer can send. */
 static void check_row(uint16_t type)
 {
@@ -169,6 +194,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		break;
 	case MSG_MODULE:
 		try_module(bytes + 1, len - 1);
+		break;
+	case MSG_JOBS:
+		try_jobs(bytes + 1, len - 1);
 		break;
 	default:
 		break;

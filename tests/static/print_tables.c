@@ -18,6 +18,7 @@
 #include "conf/module.h"
 #include "hylicsd/record.h"
 #include "proto/frame.h"
+#include "proto/job.h"
 #include "proto/local.h"
 #include "proto/move.h"
 #include "proto/msg.h"
@@ -162,6 +163,9 @@ static void print_wire(void)
 	ROW(LOCAL_MODULE_STOP)
 	ROW(LOCAL_ASK_MODULE)
 	ROW(LOCAL_MODULE)
+	ROW(LOCAL_JOB_BEGIN)
+	ROW(LOCAL_JOB_BEGUN)
+	ROW(LOCAL_JOB_END)
 	ROW(LOCAL_MARKER_LEN)
 	ROW(LOCAL_MARK_TELL)
 	ROW(LOCAL_MARK_GROWS)
@@ -172,6 +176,8 @@ static void print_wire(void)
 	ROW(HY_TALLY_STRIPES)
 	ROW(REPORT_MIN)
 	ROW(REPORT_MAX)
+	ROW(JOBS_MIN)
+	ROW(JOBS_MAX)
 #undef ROW
 }
 

@@ -19,6 +19,7 @@
 
 #include "common/own.h"
 #include "proto/option.h"
+#include "proto/job.h"
 #include "proto/report.h"
 #include "tests/probes/tcp_sock.h"
 
@@ -106,7 +107,7 @@ static void messages_that_cannot_be_read(void)
 {
 	static const enum msg_type types[] = { MSG_OFFER, MSG_FILE_OPEN, MSG_ITEM, MSG_TAKEN,
 					       MSG_RESUME, MSG_ADDRESSES, MSG_REPORT,
-					       MSG_OPTION, MSG_OPTION_ASK };
+					       MSG_OPTION, MSG_OPTION_ASK, MSG_JOBS };
 	uint8_t junk[400];
 	size_t len;
 
@@ -404,6 +405,28 @@ static void reports(void)
 	is_alive("reports without end");
 }
 
+/* As many jobs as a message takes, with the longest times, again and again. */
+static void jobs(void)
+{
+	enum { MESSAGES = 1000 };
+	static struct jobs_told m = { .n = HY_JOBS_BATCH_MAX };
+	uint64_t before = stage_counted("told");
+	uint8_t payload[JOBS_MAX];
+
+	for (unsigned int i = 1; i <= MESSAGES; i++) {
+		for (unsigned int k = 0; k < m.n; k++)
+			m.at[k] = (struct job_record){ .serial = UINT64_MAX - k * i,
+						       .state = JOB_EXITED,
+						       .waited_us = HY_JOB_US_MAX,
+						       .ran_us = HY_JOB_US_MAX, .name = "\"},{" };
+		m.totals.arrived = i;
+		say(MSG_JOBS, i, payload, jobs_encode(&m, payload, sizeof(payload)));
+	}
+	probe_check(UNTIL(stage_count("told") >= before + MESSAGES), "all of them were taken");
+	probe_check(UNTIL(stage_count("arrived") == MESSAGES), "the last totals are shown");
+	is_alive("jobs without end");
+}
+
 /* Only rows of the table, only of copies, and of other kinds than what the host keeps to itself. */
 static void options(void)
 {
@@ -452,6 +475,7 @@ int main(int argc, char **argv)
 	addresses();
 	options();
 	reports();
+	jobs();
 	stage_stop();
 	stage_close();
 	return probe_end("whatever a guest says, its worker and its other connections go on");
