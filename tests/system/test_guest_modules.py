@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pty
 import select
 import signal
 import socket
@@ -243,6 +244,22 @@ def test_a_host_that_does_nothing_is_waited_for_until_somebody_ends_it(scene):
     module = scene.modules("status", "hls")["hls"]
     assert (module["wanted"], module["heard"], module["state"]) == (True, False, "stopped")
     assert "stopped, was started" in scene.ask("status", "hls").stdout
+
+
+def test_who_waits_at_a_terminal_sees_for_what(scene):
+    ours, its = pty.openpty()
+    with contextlib.closing(os.fdopen(ours, "rb", buffering=0)) as terminal, \
+            subprocess.Popen(scene.argv("start", "hls"), stdout=subprocess.DEVNULL,
+                             stderr=its) as start:
+        os.close(its)
+        scene.host.hears("wanted hls:80")
+        scene.host.tell("hls", "starting", 80)
+        shown = b""
+        while b"module 'hls': starting, waiting for " not in shown:
+            assert select.select([terminal], [], [], PATIENCE_S)[0], shown
+            shown += terminal.read(4096)
+        scene.host.tell("hls", "running", 80)
+        assert start.wait(PATIENCE_S) == 0
 
 
 def test_what_is_wanted_outlives_agents_and_sessions(scene):
