@@ -155,7 +155,7 @@ static int explain(int fd, const char *name, int rc, struct hy_err *e)
 
 /* -- waiting -- */
 
-enum outcome { WAITS, DONE, ENDED, UNDONE };
+enum outcome { WAITS, DONE, ENDED, REFUSED, UNDONE };
 
 struct wait {
 	const char *name;
@@ -176,6 +176,8 @@ static enum outcome outcome_of(const struct wait *w)
 		return s->life == MODULES_LIFE_stopped ? DONE : WAITS;
 	if (s->life == MODULES_LIFE_failing)
 		return ENDED;
+	if (s->life == MODULES_LIFE_stopped && s->why[0])
+		return REFUSED;
 	return s->life == MODULES_LIFE_running && s->port == w->port ? DONE : WAITS;
 }
 
@@ -228,6 +230,8 @@ static int report(const struct wait *w, enum outcome outcome, struct hy_err *e)
 	case ENDED:
 		return told(w, EIO, "it has ended (and is tried again until hylics-guest module"
 			    " stop)", e);
+	case REFUSED:
+		return told(w, EIO, "the host does not start it", e);
 	case UNDONE:
 		return told(w, ECANCELED, w->runs ? "somebody has stopped it meanwhile" :
 			    "somebody has started it again meanwhile", e);

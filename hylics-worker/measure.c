@@ -116,6 +116,13 @@ static int take_soak_done(struct measure *m, const struct message *msg)
 	return 0;
 }
 
+/* What the agent says whether anybody asks or not; nothing is moved here. */
+static bool is_unasked(uint16_t type)
+{
+	return type == MSG_ADDRESSES || type == MSG_REPORT || type == MSG_MODULES_WANTED ||
+	       type == MSG_JOBS;
+}
+
 int measure_message(struct measure *m, const struct message *msg)
 {
 	int rc = -EPROTO;
@@ -124,8 +131,8 @@ int measure_message(struct measure *m, const struct message *msg)
 		rc = take_pong(m, msg);
 	else if (msg->info->type == MSG_SOAK_DONE)
 		rc = take_soak_done(m, msg);
-	else if (msg->info->type == MSG_ADDRESSES || msg->info->type == MSG_REPORT)
-		return 0;		/* the agent says them unasked; nothing is moved here */
+	else if (is_unasked(msg->info->type))
+		return 0;
 	if (rc == 0 && finished(m) && !m->soaking)
 		m->done(m->object);
 	return rc;

@@ -182,6 +182,21 @@ def test_what_is_wrong_is_told_to_the_guest(offload):
     assert ask(offload, "start", "lighttpd").returncode == 0
 
 
+def test_what_the_operator_has_changed_meanwhile_is_told_at_once(offload):
+    """The agent has heard of other ports than those that are allowed now."""
+    with_lighttpd(offload)
+    start(offload)
+    ask(offload, "stop", "lighttpd")
+    path = offload.module_list.parent / "lighttpd.conf"
+    path.write_text(path.read_text().replace("ports = 80 8000-8999", "ports = 81"))
+    done = ask(offload, "start", "lighttpd", check=False)
+    assert done.returncode == 1, done
+    assert "the host does not start it: port 80 is not among those" in done.stderr
+    assert ask(offload, "stop", "lighttpd").returncode == 0
+    ask(offload, "start", "lighttpd")
+    assert whole(offload, offload.guest.v4, 81)
+
+
 def test_one_that_is_taken_from_the_vm_ends_and_is_told(offload):
     with_lighttpd(offload)
     start(offload)
