@@ -201,6 +201,10 @@ class Offload:
         """A program in the guest, or in a node, until this offload ends."""
         return self._start(node or self.guest.node, argv)
 
+    def run_in_guest(self, argv):
+        """A command in the guest, as subprocess.run() gives it."""
+        return self.guest.node.run(argv, check=False, timeout_s=60)
+
     def where(self, port, family=4):
         """ADDRESS:PORT at which the client reaches a port of the guest."""
         address, port = self.net.endpoint(self.guest, port, family)

@@ -169,6 +169,12 @@ class OffloadVm(Offload):
         """Where the guest sees a path of the share."""
         return self._mount_point / pathlib.Path(path).relative_to(self.share)
 
+    def run_in_guest(self, argv):
+        """A command in the guest, as subprocess.run() gives it."""
+        words = [str(word) for word in argv]
+        done = self.machine.vm.run(shlex.join(words), PATIENCE_S)
+        return subprocess.CompletedProcess(words, done.code, done.stdout, done.stderr)
+
     def kill_child(self, who):
         """kill -9 the worker or the agent, whose parent starts the next one."""
         if who == "agent":

@@ -67,8 +67,8 @@ def with_lighttpd(offload):
 
 def ask(offload, *words, check=True):
     """hylics-guest module in the guest, as root there."""
-    done = offload.guest.node.run([program("hylics-guest"), "module", *words, "--run-dir",
-                                   offload.guest_run], check=False, timeout_s=60)
+    done = offload.run_in_guest([program("hylics-guest"), "module", *words, "--run-dir",
+                                 offload.guest_run])
     assert not check or done.returncode == 0, done
     return done
 
