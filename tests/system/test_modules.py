@@ -5,7 +5,9 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 from moving import children, wait_for
 from wiring import socket_in
 
-from hylab import wall
+from hylab import BUILD, wall
 from hylab.channel import program
 from hylab.net import Net
 from hylab.offload import Offload
@@ -24,6 +26,7 @@ UID = 4242
 BYTES = random.Random(2).randbytes(4 << 20)
 WHOLE = hashlib.sha256(BYTES).digest()
 DOWNLOADS = 100
+READY = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "modules"
 LIGHTTPD = """server.document-root = env.HYLICS_SHARE
 server.port = env.HYLICS_PORT
 server.bind = "[::]"
@@ -158,6 +161,63 @@ def test_connections_are_counted_while_they_last(offload):
     with downloads(offload):
         wait_for(lambda: status(offload)["connections"] == DOWNLOADS, "not all are counted")
     wait_for(lambda: status(offload)["connections"] == 0, "some are counted still")
+
+
+# -- the ready ones --
+
+def with_ready(offload, name, replaced=()):
+    """A module as it is installed, with the servers' files where they are in the tree."""
+    text = (BUILD / "packaging" / f"{name}.conf").read_text()
+    text = re.sub(r"\S*/share/hylics/modules", str(READY), text)
+    for old, new in dict(replaced).items():
+        text = text.replace(old, str(new))
+    (offload.module_list.parent / f"{name}.conf").write_text(text)
+    with open(offload.module_list, "a", encoding="ascii") as file:
+        file.write(name + "\n")
+    os.kill(offload.keeper.pid, signal.SIGURG)
+    wait_for(lambda: name in ask(offload, "list", check=False).stdout, "no such module")
+
+
+def head(offload, url, *options):
+    """What curl is told of a file, in small letters."""
+    return subprocess.run([*offload.net.client.prefix(), "curl", "-sSI", "--max-time", "30",
+                           *options, url], capture_output=True, check=True,
+                          text=True).stdout.lower()
+
+
+@pytest.mark.parametrize("name", ["lighttpd", "hls"])
+def test_ready_ones_serve(offload, name):
+    (offload.share / "list.m3u8").write_text("#EXTM3U\n")
+    with_ready(offload, name)
+    ask(offload, "start", name)
+    assert whole(offload, offload.guest.v4) and whole(offload, offload.guest.v6)
+    playlist = head(offload, f"http://{offload.guest.v4}/list.m3u8")
+    assert "content-type: application/vnd.apple.mpegurl" in playlist
+    assert "content-length: 8" in playlist
+    assert ("cache-control: max-age=1\n" in playlist) == (name == "hls")
+
+
+def test_tls_ends_at_the_host(offload, tmp_path):
+    """The key is the VM's user's to read, and in no place the guest can see."""
+    tls = tmp_path / "tls"
+    tls.mkdir()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=guest", "-keyout", tls / "privkey.pem", "-out",
+                    tls / "fullchain.pem"], check=True, capture_output=True)
+    os.chown(tls / "privkey.pem", 0, UID)
+    (tls / "privkey.pem").chmod(0o640)
+    conf = offload.module_list.parent / "tls.lighttpd"
+    conf.write_text((READY / "tls.lighttpd").read_text().replace("/etc/hylics/tls", str(tls))
+                    .replace("files.lighttpd", f"{READY}/files.lighttpd"))
+    conf.chmod(0o644)
+    with_ready(offload, "tls", {"file = /etc/hylics/tls": f"file = {tls}\nfile = {conf}",
+                                f"{READY}/tls.lighttpd": conf})
+    ask(offload, "start", "tls")
+    done = subprocess.run([*offload.net.client.prefix(), "curl", "-sS", "--cacert",
+                           tls / "fullchain.pem", "--connect-to",
+                           f"guest:443:{offload.guest.v4}:443",
+                           "https://guest/file"], capture_output=True, check=True)
+    assert hashlib.sha256(done.stdout).digest() == WHOLE
 
 
 # -- what is wrong is told --
