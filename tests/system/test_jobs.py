@@ -350,9 +350,13 @@ def test_a_stopped_program_stops_the_command_and_both_go_on(scene):
     process = scene.obeys()
     program = children(process.pid)[0]
     process.send_signal(signal.SIGTSTP)
-    wait_for(lambda: is_stopped(program) and is_stopped(process.pid), "both stop")
-    process.send_signal(signal.SIGCONT)
-    assert finish(process) == (5, "")
+    try:
+        wait_for(lambda: is_stopped(program) and is_stopped(process.pid), "both stop")
+        process.send_signal(signal.SIGCONT)
+        assert finish(process) == (5, "")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(program, signal.SIGCONT)
 
 
 # -- what the host learns --
