@@ -14,7 +14,7 @@
 #define USAGE_PROCESSES_MAX 256		/* what is more is left out */
 
 struct usage {
-	uint64_t cpu_us;		/* of those that run, and of ended ones they have waited for */
+	uint64_t cpu_us;		/* ended ones they have waited for too */
 	uint64_t memory;		/* bytes in memory; what several share counts for each */
 };
 

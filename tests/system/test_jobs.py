@@ -43,6 +43,8 @@ EXITED, KILLED, LOST = 1, 2, 3
 # says what it is sent, so that a test knows where it stands, and ends when told to, or alone
 OBEYS = """
 import os, signal, sys
+if len(sys.argv) > 1:
+    os.setpgid(0, 0)    # where the terminal does not reach it
 for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
     signal.signal(signo, lambda signo, frame: os.write(1, b"got %d\\n" % signo))
 os.write(1, b"ready\\n")
@@ -306,7 +308,7 @@ def test_signals_for_the_command_reach_the_program(scene):
     assert (job["state"], job["code"]) == ("exited", 5)
 
 
-def test_the_terminal_interrupts_the_program_once(scene):
+def test_the_terminal_interrupts_the_program_and_the_command_outlives_it(scene):
     ours, theirs = pty.openpty()
     process = subprocess.Popen([GUEST, "job", "--", sys.executable, "-c", OBEYS], stdin=theirs,
                                stdout=theirs, stderr=theirs, env=scene.environment(),
@@ -320,18 +322,41 @@ def test_the_terminal_interrupts_the_program_once(scene):
             said += os.read(ours, 1024)
         os.write(ours, send)
     assert process.wait(PATIENCE_S) == 5
-    assert said.count(b"got 2") == 1, said
     os.close(ours)
     assert scene.wait_jobs(failed=1)["last"][0]["code"] == 5
+
+
+def test_what_the_terminal_says_is_not_said_again(scene):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([GUEST, "job", "--", sys.executable, "-c", OBEYS, "apart"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs,
+                               text=True, env=scene.environment(), start_new_session=True,
+                               preexec_fn=lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0))
+    os.close(theirs)
+    scene.stack.callback(process.communicate)
+    scene.stack.callback(process.kill)
+    assert hear(process) == "ready\n"
+    os.write(ours, b"\x03")
+    assert select.select([ours], [], [], PATIENCE_S)[0]
+    assert os.read(ours, 1024) == b"^C"     # the signal came before its echo
+    process.send_signal(signal.SIGUSR1)     # which is taken after a smaller one
+    assert hear(process) == f"got {int(signal.SIGUSR1)}\n"
+    process.communicate("end\n", timeout=PATIENCE_S)
+    assert process.returncode == 5
+    os.close(ours)
 
 
 def test_a_stopped_program_stops_the_command_and_both_go_on(scene):
     process = scene.obeys()
     program = children(process.pid)[0]
     process.send_signal(signal.SIGTSTP)
-    wait_for(lambda: is_stopped(program) and is_stopped(process.pid), "both stop")
-    process.send_signal(signal.SIGCONT)
-    assert finish(process) == (5, "")
+    try:
+        wait_for(lambda: is_stopped(program) and is_stopped(process.pid), "both stop")
+        process.send_signal(signal.SIGCONT)
+        assert finish(process) == (5, "")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(program, signal.SIGCONT)
 
 
 # -- what the host learns --
