@@ -46,10 +46,12 @@ static void end_line(struct modrun *r)
 
 static void take_letter(struct modrun *r, char letter)
 {
+	if (!letter)
+		letter = '?';
 	if (letter == '\n')
 		end_line(r);
 	else if (r->line_len < MODULES_WHY_MAX)
-		r->line[r->line_len++] = letter ? letter : '?';
+		r->line[r->line_len++] = letter;
 }
 
 /* Return: 0, -EPIPE at the end */

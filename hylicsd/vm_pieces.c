@@ -26,8 +26,8 @@
 #define SHARE "share"
 #define LOADED "loaded"			/* the content of keep=DIR is in the share */
 /* What hy_whole_write() makes of them on their way. */
-#define MOVING_NEW VM_MOVING ".new"
-#define MODULES_NEW VM_MODULES ".new"
+#define MOVING_NEW "moving.new"
+#define MODULES_NEW "modules.new"
 #define QEMU_GOES_MS 500		/* from its virtiofsd's end to its own, when it ends */
 #define REMOVE_PAUSE_MS 5
 #define REMOVE_MS 5000

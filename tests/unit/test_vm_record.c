@@ -182,7 +182,7 @@ static void modules_are_names_and_none_is_there_twice(void **state)
 	}
 	assert_int_equal(record_check(&r, NULL), 0);
 	assert_int_equal(ini_set(&record_table, "module", "more", &r, NULL), -EINVAL);
-	strcpy(r.module[1], r.module[0]);
+	memcpy(r.module[1], r.module[0], sizeof(r.module[1]));
 	assert_wrong(&r, "module", "twice");
 }
 
