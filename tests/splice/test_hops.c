@@ -210,6 +210,9 @@ static void check_present_listeners(struct world *w)
 	world_try(splice_present_listen(cfg.present, LISTEN_PORT, false, &e), &e);
 	run_frame(&s, TO_GUEST, &syn, &r);
 	probe_check(r.verdict == PASS, "present: any other is not");
+	p->kept = 0;
+	run_frame(&s, TO_GUEST, &syn, &r);
+	probe_check(r.verdict == PASS, "present: nor does it count where sockets are looked for");
 	splice_close(&s);
 	munmap(p, sizeof(*p));
 	close(cfg.present);
