@@ -14,12 +14,16 @@
  *
  *	nic EDGE,MAC[,ADDRESS...] VLAN			twin_add_nic()
  *	listen PORT YES					twin_listen()
+ *	look PORT					ok LISTENS CONNECTIONS REMAINS
+ *	reset PORT					ok N: twin_port_reset()
+ *	moved ADDRESS PORT LOCAL-PORT			as the worker marks a connection of its own
  *	addresses NIC X,MAC[,ADDRESS...]		twin_set_addresses()
  *	state NIC					ok EDGE-INDEX MTU HOST-INDEX
  *	counts NIC					ok NAME=N ...
  *	child						a process inside that outlives this one
  *	close						twin_close(), then the end
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -27,10 +31,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "twin/splice_tcx.h"
 #include "twin/nic.h"
+#include "twin/port.h"
 #include "twin/twin.h"
 
 #define FDS_MAX 256
@@ -86,6 +92,77 @@ static int set_listening(struct driver *d, const char *args, struct hy_err *e)
 	if (rc == 0)
 		printf("ok\n");
 	return rc;
+}
+
+static int read_port(const char *text, unsigned int *port, struct hy_err *e)
+{
+	return sscanf(text, "%u", port) == 1 ? 0 : hy_err_set(e, EINVAL, "'%s'", text);
+}
+
+static int look_at_port(struct driver *d, const char *args, struct hy_err *e)
+{
+	struct twin_desk desk;
+	struct twin_port p;
+	unsigned int port;
+	int rc = read_port(args, &port, e);
+
+	if (rc == 0)
+		rc = twin_desk_open(&d->twin, &desk, e);
+	if (rc < 0)
+		return rc;
+	rc = twin_port_look(&desk, (uint16_t)port, &p, e);
+	if (rc == 0)
+		printf("ok %d %u %u\n", p.listens, p.connections, p.remains);
+	twin_desk_close(&desk);
+	return rc;
+}
+
+static int reset_port(struct driver *d, const char *args, struct hy_err *e)
+{
+	struct twin_desk desk;
+	unsigned int port;
+	int rc = read_port(args, &port, e);
+
+	if (rc == 0)
+		rc = twin_desk_open(&d->twin, &desk, e);
+	if (rc < 0)
+		return rc;
+	rc = twin_port_reset(&desk, (uint16_t)port, e);
+	if (rc >= 0)
+		printf("ok %d\n", rc);
+	twin_desk_close(&desk);
+	return rc < 0 ? rc : 0;
+}
+
+static void mark_moved(struct splice_present *p, const struct splice_addr *remote,
+		       unsigned int port, unsigned int local)
+{
+	uint32_t bit = splice_present_bit(remote, htons((uint16_t)port), htons((uint16_t)local));
+
+	p->kept = 1;
+	p->word[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+static int take_as_moved(struct driver *d, const char *args, struct hy_err *e)
+{
+	struct splice_addr remote = { .family = AF_INET6 };
+	struct splice_present *p;
+	char text[64];
+	unsigned int port, local;
+
+	if (sscanf(args, "%63s %u %u", text, &port, &local) != 3)
+		return hy_err_set(e, EINVAL, "'%s'", args);
+	if (inet_pton(AF_INET6, text, remote.word) != 1) {
+		remote.family = AF_INET;
+		inet_pton(AF_INET, text, remote.word);
+	}
+	p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED, d->twin.present, 0);
+	if (p == MAP_FAILED)
+		return hy_err_set(e, errno, "map of connections");
+	mark_moved(p, &remote, port, local);
+	munmap(p, sizeof(*p));
+	printf("ok\n");
+	return 0;
 }
 
 static int set_addresses(struct driver *d, const char *args, struct hy_err *e)
@@ -170,7 +247,8 @@ static int end(struct driver *d, const char *args, struct hy_err *e)
 }
 
 static const struct command commands[] = {
-	{ "nic", add_nic }, { "listen", set_listening }, { "addresses", set_addresses },
+	{ "nic", add_nic }, { "listen", set_listening }, { "look", look_at_port },
+	{ "reset", reset_port }, { "moved", take_as_moved }, { "addresses", set_addresses },
 	{ "state", tell_state },
 	{ "counts", tell_counts }, { "child", start_child }, { "close", end },
 };
