@@ -8,7 +8,6 @@
 #include "hylics-agent/jobs.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -239,14 +238,6 @@ static const char *find_row(struct jobs *js, uid_t user, struct job **to)
 	return found ? NULL : "the jobs that run at once are as many as are counted";
 }
 
-static int refuse(struct request *r, int num, const char *words)
-{
-	struct local_error err = { .num = (uint16_t)num };
-
-	snprintf(err.words, sizeof(err.words), "%s", words);
-	return (int)local_encode_error(r->head.id, &err, r->answer);
-}
-
 static struct job *take(struct agent *a, struct job *j, const struct local_job_begin *m, uid_t user)
 {
 	struct jobs *js = &a->jobs;
@@ -267,14 +258,14 @@ int jobs_request(struct agent *a, struct request *r)
 	struct job *j;
 
 	if (job_decode_begin(r->packet, r->len, &m) < 0)
-		return refuse(r, EINVAL, "this is no begin of a job");
+		return request_refuse(r, EINVAL, "this is no begin of a job");
 	if (*r->program)
-		return refuse(r, EBUSY, "a job needs a connection of its own");
+		return request_refuse(r, EBUSY, "a job needs a connection of its own");
 	why = find_row(&a->jobs, r->user, &j);
 	if (why) {
 		a->jobs.totals.dropped++;
 		tell_soon(a);
-		return refuse(r, EAGAIN, why);
+		return request_refuse(r, EAGAIN, "%s", why);
 	}
 	r->job = take(a, j, &m, r->user);
 	tell_soon(a);
