@@ -43,7 +43,6 @@ static const struct hy_cmd commands[] = {
 
 static const struct hy_cmd command = {
 	.name = "hylics-guest",
-	.args = "COMMAND",
 	.summary = "what a guest's user asks of Hylics",
 	.sub = commands,
 };
