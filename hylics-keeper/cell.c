@@ -105,7 +105,8 @@ static _Noreturn void become_program(const struct cell_spec *spec)
 	struct hy_err e = { 0 };
 
 	give_signals_back();
-	if (set_limits(spec, &e) == 0 && denied_seal(&e) == 0) {
+	/* the limits last: a sanitizer's memory is beyond them, and nothing is allocated behind */
+	if (denied_seal(&e) == 0 && set_limits(spec, &e) == 0) {
 		execve(spec->argv[0], spec->argv, spec->envp);
 		hy_err_set(&e, errno, "'%s'", spec->argv[0]);
 	}
