@@ -7,6 +7,7 @@
  */
 #include "common/cursor.h"
 
+#include <errno.h>
 #include <string.h>
 
 const uint8_t *hy_rd_take(struct hy_rd *r, size_t n)
@@ -50,6 +51,14 @@ uint32_t hy_rd_le32(struct hy_rd *r)
 uint64_t hy_rd_le64(struct hy_rd *r)
 {
 	return rd_le(r, 8);
+}
+
+uint64_t hy_rd_number(struct hy_rd *r)
+{
+	uint64_t n = hy_rd_le64(r);
+
+	r->bad |= n > INT64_MAX;
+	return n;
 }
 
 void hy_rd_text(struct hy_rd *r, char *out, size_t room)
@@ -127,4 +136,9 @@ void hy_wr_text(struct hy_wr *w, const char *text)
 	}
 	hy_wr_le16(w, (uint16_t)n);
 	hy_wr_bytes(w, text, n);
+}
+
+int hy_wr_written(const struct hy_wr *w, const uint8_t *out)
+{
+	return w->bad ? -EMSGSIZE : (int)(w->p - out);
 }

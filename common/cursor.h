@@ -47,6 +47,9 @@ uint16_t hy_rd_le16(struct hy_rd *r);
 uint32_t hy_rd_le32(struct hy_rd *r);
 uint64_t hy_rd_le64(struct hy_rd *r);
 
+/* The same as hy_rd_le64(), for whoever shows it or counts on: 2^63 and more makes it bad. */
+uint64_t hy_rd_number(struct hy_rd *r);
+
 /**
  * hy_rd_text() - Take a text: a 16-bit length, then that many bytes
  * @r:		Cursor
@@ -79,5 +82,14 @@ void hy_wr_le64(struct hy_wr *w, uint64_t v);
  * @text:	At most 65535 bytes
  */
 void hy_wr_text(struct hy_wr *w, const char *text);
+
+/**
+ * hy_wr_written() - How an encoder ends
+ * @w:		Cursor
+ * @out:	Where it began
+ *
+ * Return: bytes written, -EMSGSIZE
+ */
+int hy_wr_written(const struct hy_wr *w, const uint8_t *out);
 
 #endif

@@ -80,7 +80,7 @@ int hy_sandbox_started(int keep_fd, struct hy_err *e)
 	return 0;
 }
 
-static int drop_bounding(uint64_t keep)
+int hy_sandbox_bounded(uint64_t keep, struct hy_err *e)
 {
 	for (int cap = 0; cap <= 63; cap++) {
 		if (keep >> cap & 1)
@@ -89,7 +89,7 @@ static int drop_bounding(uint64_t keep)
 			continue;
 		/* without CAP_SETPCAP it stays, but no exec can use it: no new privileges */
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
-			return -errno;
+			return hy_err_set(e, errno, "sandbox: drop the bounding set");
 	}
 	return 0;
 }
@@ -98,10 +98,10 @@ int hy_sandbox_bare(uint64_t keep, struct hy_err *e)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
-	int rc = drop_bounding(keep);
+	int rc = hy_sandbox_bounded(keep, e);
 
 	if (rc < 0)
-		return hy_err_set(e, -rc, "sandbox: drop the bounding set");
+		return rc;
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capget, &head, data) < 0)
 		return hy_err_set(e, errno, "sandbox: read capabilities");

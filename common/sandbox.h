@@ -51,6 +51,13 @@ int hy_sandbox_started(int keep_fd, struct hy_err *e);
  */
 int hy_sandbox_bare(uint64_t keep, struct hy_err *e);
 
+/**
+ * hy_sandbox_bounded() - A part of that: what is executed from here on has no others
+ * @keep:	Bits (1 << CAP_X) that it may have
+ * @e:		Error
+ */
+int hy_sandbox_bounded(uint64_t keep, struct hy_err *e);
+
 #define HY_SYSCALL_ARGS_MAX 3
 
 /* An argument must be @value under @mask: of 32 bits, as the kernel looks at no more of these. */

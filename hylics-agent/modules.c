@@ -152,9 +152,10 @@ static int refuse_now(const struct agent *a, struct request *r)
 	return 0;
 }
 
-static int refuse_user(struct request *r)
+/* The same for whoever orders. */
+static int refuse_order(const struct agent *a, struct request *r)
 {
-	return r->user == ROOT ? 0 :
+	return r->user == ROOT ? refuse_now(a, r) :
 	       request_refuse(r, EPERM, "only root may start and stop modules");
 }
 
@@ -302,9 +303,7 @@ static int start(struct agent *a, struct request *r)
 
 	if (module_ask_decode_start(r->packet, r->len, &ask) < 0)
 		return refuse_form(r);
-	len = refuse_user(r);
-	if (!len)
-		len = refuse_now(a, r);
+	len = refuse_order(a, r);
 	if (len)
 		return len;
 	row = find_row(m, ask.name);
@@ -332,9 +331,7 @@ static int stop(struct agent *a, struct request *r)
 
 	if (module_ask_decode_stop(r->packet, r->len, &ask) < 0)
 		return refuse_form(r);
-	len = refuse_user(r);
-	if (!len)
-		len = refuse_now(a, r);
+	len = refuse_order(a, r);
 	if (len)
 		return len;
 	row = find_row(m, ask.name);

@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -31,7 +30,6 @@
 
 #define SIGNALLED 128			/* as a shell tells of a signal */
 #define WARDEN_CAPABILITIES (UINT64_C(1) << CAP_NET_ADMIN)
-#define LAST_CAPABILITY 63
 
 /* What nearly every program needs to begin; what a machine does not have is left out. */
 static const struct hy_room_place usual[] = {
@@ -196,13 +194,6 @@ static int open_signals(struct hy_err *e)
 	return fd < 0 ? hy_err_set(e, errno, "module: signalfd") : fd;
 }
 
-/* Nothing that is executed here ever has a capability, whoever its user is. */
-static void drop_bounding(void)
-{
-	for (int cap = 0; cap <= LAST_CAPABILITY; cap++)
-		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-}
-
 static int go_in(const struct cell_spec *spec, int life, struct twin_desk *desk,
 		 struct hy_err *e)
 {
@@ -216,10 +207,10 @@ static int go_in(const struct cell_spec *spec, int life, struct twin_desk *desk,
 		rc = hy_sandbox_started(life, e);	/* all of the keeper's go */
 	if (rc == 0)
 		rc = twin_desk_inside(desk, e);
-	if (rc < 0)
-		return rc;
-	drop_bounding();
-	return enter_room(spec, e);
+	/* nothing that is executed here ever has a capability, whoever its user is */
+	if (rc == 0)
+		rc = hy_sandbox_bounded(0, e);
+	return rc < 0 ? rc : enter_room(spec, e);
 }
 
 static int be_warden(const struct cell_spec *spec, int life, struct hy_err *e)
@@ -278,11 +269,5 @@ int cell_start(struct cell *c, const struct cell_spec *spec, struct hy_err *e)
 
 void cell_hold(const struct cell *c, const struct twin *t)
 {
-	int rc = 0;
-
-	for (unsigned int i = 0; i < t->n_nics && rc == 0; i++)
-		rc = splice_send_links(&t->nic[i].splice, c->life);
-	if (rc < 0)
-		hy_log(t->log, HY_LOG_WARN, "links for a module to hold: %s",
-		       strerrordesc_np(-rc));
+	twin_send_links(t, c->life);
 }

@@ -150,16 +150,12 @@ static int worker_exec(void *object, int link)
 static int hold_links(void *object)
 {
 	struct keeper *k = object;
-	int ends[2], rc = 0;
+	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
-	for (unsigned int i = 0; i < k->twin.n_nics && rc == 0; i++)
-		rc = splice_send_links(&k->twin.nic[i].splice, ends[0]);
+	twin_send_links(&k->twin, ends[0]);
 	close(ends[0]);
-	if (rc < 0)
-		hy_log(&k->daemon.log, HY_LOG_WARN, "links for the worker to hold: %s",
-		       strerrordesc_np(-rc));
 	return ends[1];
 }
 

@@ -95,8 +95,7 @@ static void last_words(struct modrun *r)
 
 /* -- starting -- */
 
-static void say_why(struct modrun *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say_why(struct modrun *r, const char *fmt, ...)
+void modrun_say_why(struct modrun *r, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -241,7 +240,7 @@ static void try_start(struct modrun *r)
 	if (start(r, &e) == 0)
 		return;
 	hy_err_message(&e, text);
-	say_why(r, "%s", text);
+	modrun_say_why(r, "%s", text);
 	modlife_ended(&r->life, hy_clock_ms());
 }
 
@@ -273,7 +272,6 @@ static void has_stopped(struct modrun *r)
 	if (r->life.state != MODULES_LIFE_stopped || !port)
 		return;
 	r->port = 0;
-	r->connections = 0;
 	r->ground->freed(r->ground->object, port);
 }
 
@@ -293,15 +291,16 @@ static void describe_end(struct modrun *r, int status)
 								      WEXITSTATUS(status);
 
 	if (r->life.killed && r->life.state == MODULES_LIFE_starting)
-		say_why(r, "did not listen at port %u within %d s%s%s", r->port,
-			MODLIFE_START_MS / 1000, r->last[0] ? ": " : "", r->last);
+		modrun_say_why(r, "did not listen at port %u within %d s%s%s", r->port,
+			       MODLIFE_START_MS / 1000, r->last[0] ? ": " : "", r->last);
 	else if (code == CELL_FAILED && r->last[0])
-		say_why(r, "%s", r->last);
+		modrun_say_why(r, "%s", r->last);
 	else if (code > SIGNALLED)
-		say_why(r, "killed by signal %d%s%s", code - SIGNALLED, r->last[0] ? ": " : "",
-			r->last);
+		modrun_say_why(r, "killed by signal %d%s%s", code - SIGNALLED,
+			       r->last[0] ? ": " : "", r->last);
 	else
-		say_why(r, "ended with exit code %d%s%s", code, r->last[0] ? ": " : "", r->last);
+		modrun_say_why(r, "ended with exit code %d%s%s", code, r->last[0] ? ": " : "",
+			       r->last);
 }
 
 static void ended(void *object, pid_t pid, int status)
@@ -386,25 +385,12 @@ void modrun_open(struct modrun *r, const struct modrun_ground *g, unsigned int n
 
 void modrun_want(struct modrun *r, uint16_t port)
 {
-	if (port && port != r->wanted) {
-		r->why[0] = '\0';
+	if (port && port != r->wanted)
 		r->spent_us = 0;
-	}
 	r->wanted = port;
 	apply(r);
 	if (r->life.state == MODULES_LIFE_stopped && r->wanted)
 		apply(r);		/* it had failed at another port */
-}
-
-void modrun_refused(struct modrun *r, const char *fmt, ...)
-{
-	char text[MODULES_WHY_MAX + 1];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	say_why(r, "%s", text);
 }
 
 void modrun_tell(const struct modrun *r, struct modules_state *s)

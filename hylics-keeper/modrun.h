@@ -66,8 +66,8 @@ void modrun_open(struct modrun *r, const struct modrun_ground *g, unsigned int n
  */
 void modrun_want(struct modrun *r, uint16_t port);
 
-/* Why it is not started, in the caller's words. */
-void modrun_refused(struct modrun *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Why it ended last, or is not started: for the guest, and the log. */
+void modrun_say_why(struct modrun *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* What the guest is told; number and of are the caller's to fill. */
 void modrun_tell(const struct modrun *r, struct modules_state *s);

@@ -26,17 +26,12 @@ static void look_later(struct modules *m)
 		ev_timer_set(m->cfg.loop, &m->look, LOOK_MS);
 }
 
-static bool is_allowed(const struct modules *m, unsigned int i)
-{
-	return m->allowed[i] && m->run[i].conf.name[0];
-}
-
 static unsigned int count_allowed(const struct modules *m, unsigned int before)
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < before; i++)
-		n += is_allowed(m, i);
+		n += m->allowed[i];
 	return n;
 }
 
@@ -68,7 +63,7 @@ static void tell_all(struct modules *m)
 	if (count_allowed(m, MODULES_RUNS) == 0)
 		say(m, &none);
 	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
-		if (is_allowed(m, i))
+		if (m->allowed[i])
 			tell_one(m, i);
 	}
 }
@@ -77,7 +72,7 @@ static void on_changed(void *object, unsigned int number)
 {
 	struct modules *m = object;
 
-	if (is_allowed(m, number))
+	if (m->allowed[number])
 		tell_one(m, number);
 }
 
@@ -246,9 +241,9 @@ static bool may_have(struct modules *m, struct modrun *r, uint16_t port)
 	const char *other = who_wants(m, port, r->number);
 
 	if (!modules_ports_have(&r->conf.ports, port))
-		modrun_refused(r, "port %u is not among those the operator allows", port);
+		modrun_say_why(r, "port %u is not among those the operator allows", port);
 	else if (other)
-		modrun_refused(r, "port %u is used by module '%s'", port, other);
+		modrun_say_why(r, "port %u is used by module '%s'", port, other);
 	else
 		return true;
 	return false;
@@ -273,7 +268,7 @@ static void apply(struct modules *m)
 			modrun_want(&m->run[i], 0);
 	}
 	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
-		if (is_allowed(m, i))
+		if (m->allowed[i])
 			want(m, &m->run[i]);
 	}
 }

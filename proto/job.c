@@ -146,16 +146,7 @@ int jobs_encode(const struct jobs_told *m, uint8_t *out, size_t room)
 	hy_wr_u8(&w, (uint8_t)m->n);
 	for (unsigned int i = 0; i < m->n; i++)
 		wr_record(&w, &m->at[i]);
-	return w.bad ? -EMSGSIZE : (int)(room - w.left);
-}
-
-/* Whoever shows it may have signed numbers only. */
-static uint64_t rd_total(struct hy_rd *r)
-{
-	uint64_t n = hy_rd_le64(r);
-
-	r->bad |= n > INT64_MAX;
-	return n;
+	return hy_wr_written(&w, out);
 }
 
 int jobs_decode(const uint8_t *in, size_t len, struct jobs_told *m)
@@ -163,7 +154,7 @@ int jobs_decode(const uint8_t *in, size_t len, struct jobs_told *m)
 	struct hy_rd r = { .p = in, .left = len };
 	struct jobs_told got = { 0 };
 
-#define X(name, what) got.totals.name = rd_total(&r);
+#define X(name, what) got.totals.name = hy_rd_number(&r);
 	JOBS_TOTALS(X)
 #undef X
 	got.n = hy_rd_u8(&r);

@@ -12,6 +12,7 @@
 
 #include "common/cursor.h"
 #include "common/name.h"
+#include "common/printable.h"
 
 const char *modules_life_name(unsigned int life)
 {
@@ -104,11 +105,6 @@ static void rd_ports(struct hy_rd *r, struct modules_ports *p)
 
 /* -- what is wanted -- */
 
-static int written(const struct hy_wr *w, size_t room)
-{
-	return w->bad ? -EMSGSIZE : (int)(room - w->left);
-}
-
 int modules_wanted_encode(const struct modules_wanted *m, uint8_t *out, size_t room)
 {
 	struct hy_wr w = { .p = out, .left = room, .bad = m->n > HY_MODULES_MAX };
@@ -118,7 +114,7 @@ int modules_wanted_encode(const struct modules_wanted *m, uint8_t *out, size_t r
 		hy_wr_le16(&w, m->at[i].port);
 		hy_wr_text(&w, m->at[i].name);
 	}
-	return written(&w, room);
+	return hy_wr_written(&w, out);
 }
 
 static bool is_twice(const struct modules_wanted *m, unsigned int number)
@@ -156,7 +152,7 @@ int modules_state_encode(const struct modules_state *m, uint8_t *out, size_t roo
 	hy_wr_u8(&w, m->number);
 	hy_wr_u8(&w, m->of);
 	if (!m->of)
-		return written(&w, room);
+		return hy_wr_written(&w, out);
 	hy_wr_u8(&w, m->life);
 	hy_wr_le16(&w, m->port);
 	hy_wr_le32(&w, m->starts);
@@ -167,25 +163,7 @@ int modules_state_encode(const struct modules_state *m, uint8_t *out, size_t roo
 	wr_ports(&w, &m->ports);
 	hy_wr_text(&w, m->name);
 	hy_wr_text(&w, m->why);
-	return written(&w, room);
-}
-
-/* Whoever shows it may have signed numbers only. */
-static uint64_t rd_number(struct hy_rd *r)
-{
-	uint64_t n = hy_rd_le64(r);
-
-	r->bad |= n > INT64_MAX;
-	return n;
-}
-
-static bool is_printable(const char *text)
-{
-	for (; *text; text++) {
-		if (*text < ' ' || *text > '~')
-			return false;
-	}
-	return true;
+	return hy_wr_written(&w, out);
 }
 
 static void rd_module(struct hy_rd *r, struct modules_state *m)
@@ -193,14 +171,14 @@ static void rd_module(struct hy_rd *r, struct modules_state *m)
 	m->life = hy_rd_u8(r);
 	m->port = hy_rd_le16(r);
 	m->starts = hy_rd_le32(r);
-	m->since_ms = rd_number(r);
+	m->since_ms = hy_rd_number(r);
 	m->connections = hy_rd_le32(r);
-	m->cpu_us = rd_number(r);
-	m->memory = rd_number(r);
+	m->cpu_us = hy_rd_number(r);
+	m->memory = hy_rd_number(r);
 	rd_ports(r, &m->ports);
 	hy_rd_text(r, m->name, sizeof(m->name));
 	hy_rd_text(r, m->why, sizeof(m->why));
-	r->bad |= m->life >= MODULES_LIVES || !hy_name_valid(m->name) || !is_printable(m->why);
+	r->bad |= m->life >= MODULES_LIVES || !hy_name_valid(m->name) || !hy_is_printable(m->why);
 	r->bad |= (m->life == MODULES_LIFE_stopped) != (m->port == 0);
 }
 

@@ -20,20 +20,6 @@ static struct hy_wr begin(uint8_t *out, size_t room, size_t longest)
 	return (struct hy_wr){ .p = out, .left = room < longest ? room : longest };
 }
 
-static int written(const struct hy_wr *w, const uint8_t *out)
-{
-	return w->bad ? -EMSGSIZE : (int)(w->p - out);
-}
-
-/* A number of bytes in a stream or file: the kernel's are signed. */
-static uint64_t rd_pos(struct hy_rd *r)
-{
-	uint64_t pos = hy_rd_le64(r);
-
-	r->bad |= pos > INT64_MAX;
-	return pos;
-}
-
 /* One of the numbers from @least to @most. */
 static uint8_t rd_kind(struct hy_rd *r, uint8_t least, uint8_t most)
 {
@@ -73,7 +59,7 @@ int move_offer_encode(const struct move_offer *m, uint8_t *out, size_t room)
 	hy_wr_le16(&w, 0);
 	hy_wr_bytes(&w, m->record, m->record_len);
 	hy_wr_bytes(&w, m->bytes, m->bytes_len);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int move_offer_decode(const uint8_t *in, size_t len, struct move_offer *m)
@@ -82,8 +68,8 @@ int move_offer_decode(const uint8_t *in, size_t len, struct move_offer *m)
 	struct move_offer got = { 0 };
 
 	r.bad = len > MOVE_OFFER_MAX;
-	got.down = rd_pos(&r);
-	got.up = rd_pos(&r);
+	got.down = hy_rd_number(&r);
+	got.up = hy_rd_number(&r);
 	got.rest = hy_rd_le32(&r);
 	got.record_len = hy_rd_le16(&r);
 	r.bad |= hy_rd_le16(&r) != 0;
@@ -102,7 +88,7 @@ int move_answer_encode(const struct move_answer *m, uint8_t *out, size_t room)
 	struct hy_wr w = begin(out, room, MOVE_ANSWER_LEN);
 
 	hy_wr_le16(&w, m->reason);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int move_answer_decode(const uint8_t *in, size_t len, struct move_answer *m)
@@ -122,7 +108,7 @@ int move_end_encode(uint16_t end, uint8_t *out, size_t room)
 	struct hy_wr w = begin(out, room, MOVE_END_LEN);
 
 	hy_wr_le16(&w, end);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int move_end_decode(const uint8_t *in, size_t len, uint16_t *end)
@@ -165,14 +151,14 @@ int move_file_encode(const struct move_file *m, uint8_t *out, size_t room)
 	hy_wr_le64(&w, m->mtime_ns);
 	hy_wr_u8(&w, m->by_inode);
 	hy_wr_text(&w, m->path);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int move_file_decode(const uint8_t *in, size_t len, struct move_file *m)
 {
 	struct hy_rd r = { .p = in, .left = len };
 	uint64_t inode = hy_rd_le64(&r);
-	uint64_t size = rd_pos(&r);
+	uint64_t size = hy_rd_number(&r);
 	uint64_t mtime_ns = hy_rd_le64(&r);
 	uint8_t by_inode = rd_kind(&r, 0, 1);
 	char path[sizeof(m->path)];
@@ -193,7 +179,7 @@ int move_opened_encode(uint16_t num, uint8_t *out, size_t room)
 	struct hy_wr w = begin(out, room, MOVE_OPENED_LEN);
 
 	hy_wr_le16(&w, num);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int move_opened_decode(const uint8_t *in, size_t len, uint16_t *num)
@@ -222,7 +208,7 @@ int move_item_encode(const struct move_item *m, uint8_t *out, size_t room)
 		hy_wr_le64(&w, m->offset);
 		hy_wr_le64(&w, m->len);
 	}
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 static void rd_slice(struct hy_rd *r, struct move_item *m)
@@ -240,7 +226,7 @@ int move_item_decode(const uint8_t *in, size_t len, struct move_item *m)
 	struct move_item got = { 0 };
 
 	r.bad = len > MOVE_ITEM_MAX;
-	got.pos = rd_pos(&r);
+	got.pos = hy_rd_number(&r);
 	got.kind = rd_kind(&r, ITEM_DATA, ITEM_RESET);
 	if (got.kind == ITEM_DATA) {
 		got.bytes = rd_rest(&r, &got.bytes_len);
@@ -262,13 +248,13 @@ int move_pos_encode(const struct move_pos *m, uint8_t *out, size_t room)
 
 	hy_wr_le64(&w, m->pos);
 	hy_wr_u8(&w, m->again);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int move_pos_decode(const uint8_t *in, size_t len, struct move_pos *m)
 {
 	struct hy_rd r = { .p = in, .left = len };
-	struct move_pos got = { .pos = rd_pos(&r) };
+	struct move_pos got = { .pos = hy_rd_number(&r) };
 
 	got.again = rd_kind(&r, 0, 1);
 	if (!is_whole(&r))
@@ -283,7 +269,7 @@ int move_up_encode(const struct move_up *m, uint8_t *out, size_t room)
 
 	hy_wr_le64(&w, m->pos);
 	hy_wr_bytes(&w, m->bytes, m->bytes_len);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int move_up_decode(const uint8_t *in, size_t len, struct move_up *m)
@@ -292,7 +278,7 @@ int move_up_decode(const uint8_t *in, size_t len, struct move_up *m)
 	struct move_up got = { 0 };
 
 	r.bad = len > MOVE_UP_MAX;
-	got.pos = rd_pos(&r);
+	got.pos = hy_rd_number(&r);
 	got.bytes = rd_rest(&r, &got.bytes_len);
 	check_span(&r, got.pos, got.bytes_len);
 	if (!is_whole(&r))
@@ -310,7 +296,7 @@ int move_resume_encode(const struct move_resume *m, uint8_t *out, size_t room)
 	hy_wr_u8(&w, m->held);
 	hy_wr_le64(&w, m->down);
 	hy_wr_le64(&w, m->up);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int move_resume_decode(const uint8_t *in, size_t len, struct move_resume *m)
@@ -319,8 +305,8 @@ int move_resume_decode(const uint8_t *in, size_t len, struct move_resume *m)
 	struct move_resume got = { 0 };
 
 	got.held = rd_kind(&r, HELD_OFFERED, HELD_REBUILT);
-	got.down = rd_pos(&r);
-	got.up = rd_pos(&r);
+	got.down = hy_rd_number(&r);
+	got.up = hy_rd_number(&r);
 	if (!is_whole(&r))
 		return -EPROTO;
 	*m = got;
@@ -334,7 +320,7 @@ int move_resumed_encode(const struct move_resumed *m, uint8_t *out, size_t room)
 	hy_wr_u8(&w, m->known);
 	hy_wr_le64(&w, m->down);
 	hy_wr_le64(&w, m->up);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int move_resumed_decode(const uint8_t *in, size_t len, struct move_resumed *m)
@@ -343,8 +329,8 @@ int move_resumed_decode(const uint8_t *in, size_t len, struct move_resumed *m)
 	struct move_resumed got = { 0 };
 
 	got.known = rd_kind(&r, 0, 1);
-	got.down = rd_pos(&r);
-	got.up = rd_pos(&r);
+	got.down = hy_rd_number(&r);
+	got.up = hy_rd_number(&r);
 	if (!is_whole(&r) || (!got.known && (got.down || got.up)))
 		return -EPROTO;
 	*m = got;
@@ -366,7 +352,7 @@ int move_addresses_encode(const struct move_address *a, unsigned int n, uint8_t 
 		hy_wr_u8(&w, a[i].family == MOVE_FAMILY_IP4 ? WIRE_IP4 : WIRE_IP6);
 		hy_wr_bytes(&w, a[i].addr, sizeof(a[i].addr));
 	}
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 static void rd_address(struct hy_rd *r, struct move_address *a)

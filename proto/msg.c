@@ -110,11 +110,6 @@ const struct msg_info *msg_info(uint16_t type)
 	return &table[type - 1];
 }
 
-static int written(const struct hy_wr *w, size_t room)
-{
-	return w->bad ? -EMSGSIZE : (int)(room - w->left);
-}
-
 int msg_hello_encode(const struct msg_hello *m, uint8_t *out, size_t room)
 {
 	struct hy_wr w = { .p = out, .left = room };
@@ -128,7 +123,7 @@ int msg_hello_encode(const struct msg_hello *m, uint8_t *out, size_t room)
 	hy_wr_le64(&w, m->features);
 	hy_wr_text(&w, m->software);
 	hy_wr_text(&w, m->kernel);
-	return written(&w, room);
+	return hy_wr_written(&w, out);
 }
 
 int msg_hello_decode(const uint8_t *in, size_t len, struct msg_hello *m)
@@ -161,7 +156,7 @@ int msg_bye_encode(const struct msg_bye *m, uint8_t *out, size_t room)
 
 	hy_wr_le16(&w, m->reason);
 	hy_wr_text(&w, m->words);
-	return written(&w, room);
+	return hy_wr_written(&w, out);
 }
 
 int msg_bye_decode(const uint8_t *in, size_t len, struct msg_bye *m)
@@ -198,7 +193,7 @@ int msg_count_encode(uint64_t bytes, uint8_t *out, size_t room)
 	struct hy_wr w = { .p = out, .left = room };
 
 	hy_wr_le64(&w, bytes);
-	return written(&w, room);
+	return hy_wr_written(&w, out);
 }
 
 int msg_count_decode(const uint8_t *in, size_t len, uint64_t *bytes)

@@ -146,11 +146,6 @@ bool option_may_be_set(const struct option_value *v)
 
 /* -- messages -- */
 
-static int written(const struct hy_wr *w, const uint8_t *out)
-{
-	return w->bad ? -EMSGSIZE : (int)(w->p - out);
-}
-
 static void take_value(struct hy_rd *r, uint8_t id, struct option_value *v)
 {
 	size_t len = r->left;
@@ -170,7 +165,7 @@ int option_set_encode(const struct option_value *v, uint8_t *out, size_t room)
 
 	hy_wr_u8(&w, v->id);
 	hy_wr_bytes(&w, v->bytes, v->len);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int option_set_decode(const uint8_t *in, size_t len, struct option_value *v)
@@ -191,7 +186,7 @@ int option_ask_encode(const struct option_ask *m, uint8_t *out, size_t room)
 
 	hy_wr_le32(&w, m->ask);
 	hy_wr_u8(&w, m->id);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int option_ask_decode(const uint8_t *in, size_t len, struct option_ask *m)
@@ -214,7 +209,7 @@ int option_told_encode(const struct option_told *m, uint8_t *out, size_t room)
 	hy_wr_le16(&w, m->num);
 	hy_wr_u8(&w, m->value.id);
 	hy_wr_bytes(&w, m->value.bytes, m->value.len);
-	return written(&w, out);
+	return hy_wr_written(&w, out);
 }
 
 int option_told_decode(const uint8_t *in, size_t len, struct option_told *m)

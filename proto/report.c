@@ -48,7 +48,7 @@ int report_encode(const struct report *m, uint8_t *out, size_t room)
 	hy_wr_le16(&w, MOVE_REASONS - 1);
 	for (unsigned int i = MOVE_DONE + 1; i < MOVE_REASONS; i++)
 		hy_wr_le64(&w, m->not_offered[i]);
-	return w.bad ? -EMSGSIZE : (int)(room - w.left);
+	return hy_wr_written(&w, out);
 }
 
 /* A newer guest may have its share in a way that is not known here. */
@@ -59,15 +59,6 @@ static uint8_t rd_share(struct hy_rd *r)
 	return share < REPORT_SHARES ? share : REPORT_SHARE_OTHER;
 }
 
-/* Whoever shows it may have signed numbers only. */
-static uint64_t rd_number(struct hy_rd *r)
-{
-	uint64_t n = hy_rd_le64(r);
-
-	r->bad |= n > INT64_MAX;
-	return n;
-}
-
 static void rd_reasons(struct hy_rd *r, struct report *m)
 {
 	unsigned int n = hy_rd_le16(r);
@@ -75,7 +66,7 @@ static void rd_reasons(struct hy_rd *r, struct report *m)
 	r->bad |= n > REPORT_REASONS_MAX;
 	for (unsigned int i = MOVE_DONE + 1; i <= n && !r->bad; i++) {
 		uint64_t *sum = &m->not_offered[i < MOVE_REASONS ? i : MOVE_ERROR];
-		uint64_t more = rd_number(r);
+		uint64_t more = hy_rd_number(r);
 
 		*sum = more > INT64_MAX - *sum ? INT64_MAX : *sum + more;
 	}
@@ -89,10 +80,10 @@ int report_decode(const uint8_t *in, size_t len, struct report *m)
 	r.bad |= hy_rd_u8(&r) != 0;
 	got.cpus = hy_rd_le16(&r);
 	got.load_100 = hy_rd_le32(&r);
-	got.memory_total = rd_number(&r);
-	got.memory_available = rd_number(&r);
+	got.memory_total = hy_rd_number(&r);
+	got.memory_available = hy_rd_number(&r);
 	for (unsigned int i = 0; i < REPORT_CPUS; i++)
-		got.cpu_ms[i] = rd_number(&r);
+		got.cpu_ms[i] = hy_rd_number(&r);
 	rd_reasons(&r, &got);
 	if (r.bad || r.left || got.memory_available > got.memory_total)
 		return -EPROTO;

@@ -412,6 +412,17 @@ int twin_listen(const struct twin *t, uint16_t port, bool listens, struct hy_err
 	return splice_present_listen(t->present, port, listens, e);
 }
 
+void twin_send_links(const struct twin *t, int sock)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < t->n_nics && rc == 0; i++)
+		rc = splice_send_links(&t->nic[i].splice, sock);
+	if (rc < 0)
+		hy_log(t->log, HY_LOG_WARN, "links for another process to hold: %s",
+		       strerrordesc_np(-rc));
+}
+
 void twin_close(struct twin *t)
 {
 	if (t->watch >= 0)

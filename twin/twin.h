@@ -144,6 +144,15 @@ int twin_socket(const struct twin *t, int family, int type);
 int twin_listen(const struct twin *t, uint16_t port, bool listens, struct hy_err *e);
 
 /**
+ * twin_send_links() - Put the links of all NICs into a socket's queue, see splice_send_links()
+ * @t:		Twin
+ * @sock:	Unix socket of packets
+ *
+ * What fails is logged: whoever is to hold them lives without.
+ */
+void twin_send_links(const struct twin *t, int sock);
+
+/**
  * twin_close() - Remove what was installed, let go of the namespaces
  * @t:	From twin_open()
  */

@@ -63,8 +63,7 @@ class Operated(Offload):
 def _offload():
     wall.require()
     with Net.bridge_uplink(spaces=1) as net, contextlib.ExitStack() as stack:
-        host = Hylicsd()
-        host.words = [*net.host.prefix(), *host.words]
+        host = Hylicsd(node=net.host)
         host.start()
         stack.callback(host.close)
         with Operated(net, host) as offload:

@@ -248,8 +248,7 @@ def _net():
 @contextlib.contextmanager
 def away(net, load):
     """(host, offload, client) with four connections that are away."""
-    host = Hylicsd()
-    host.words = [*net.host.prefix(), *host.words]
+    host = Hylicsd(node=net.host)
     host.start()
     try:
         with Hosted(net, host) as offload:

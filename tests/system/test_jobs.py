@@ -568,8 +568,7 @@ def test_who_has_joined_marks_on_a_connection_of_its_own(scene):
 def test_vm_show_tells_of_jobs():
     wall.require()
     with Net.bridge_uplink(spaces=1) as net, contextlib.ExitStack() as stack:
-        host = Hylicsd()
-        host.words = [*net.host.prefix(), *host.words]
+        host = Hylicsd(node=net.host)
         host.start()
         stack.callback(host.close)
         offload = stack.enter_context(Operated(net, host))

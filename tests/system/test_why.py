@@ -245,8 +245,7 @@ def test_exit_codes(scene):
 def test_both_sides_tell_what_the_host_refused():
     wall.require()
     with Net.bridge_uplink(spaces=1) as net, contextlib.ExitStack() as stack:
-        host = Hylicsd()
-        host.words = [*net.host.prefix(), *host.words]
+        host = Hylicsd(node=net.host)
         host.start()
         stack.callback(host.close)
         offload = stack.enter_context(Operated(net, host))
