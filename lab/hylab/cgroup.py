@@ -18,6 +18,7 @@ from hylab import LabError, MissingRight, wall
 
 CONTROLLERS = ("cpu", "cpuacct", "memory")
 PERIOD_US = 100000
+WEIGHT_USUAL, SHARES_USUAL = 100, 1024      # what a group has from the start, by version
 EMPTY_TIMEOUT_S = 10
 _numbers = itertools.count(1)
 
@@ -54,6 +55,11 @@ def _mounts(mountinfo):
 def _unified_controllers(place):
     """Controllers of version 2; cpuacct is part of each group there, without a name."""
     return [*(place / "cgroup.controllers").read_text().split(), "cpuacct"]
+
+
+def on_cpus(numbers):
+    """Words to put before a command so that it runs on these CPUs; none if there are no numbers."""
+    return ["taskset", "--cpu-list", ",".join(map(str, numbers))] if numbers else []
 
 
 class Cgroup:
@@ -99,6 +105,14 @@ class Cgroup:
         else:
             limit = "max" if cpus is None else str(quota)
             (path / "cpu.max").write_text(f"{limit} {PERIOD_US}")
+
+    def set_cpu_weight(self, weight):
+        """Its share where CPUs are short, beside its neighbours'; 100 is usual."""
+        path = self._path("cpu")
+        if self._where["cpu"].version == 1:
+            (path / "cpu.shares").write_text(str(weight * SHARES_USUAL // WEIGHT_USUAL))
+        else:
+            (path / "cpu.weight").write_text(str(weight))
 
     def set_memory_limit(self, limit_bytes):
         """Limit memory; what the kernel cannot reclaim ends in its out-of-memory killer."""

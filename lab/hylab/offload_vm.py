@@ -114,8 +114,9 @@ class Job:
 class Machine:
     """A VM with network, channel and share; booted on entering."""
 
-    def __init__(self, build=Net.bridge_uplink, memory="1G", share_bytes=1 << 30):
-        self._build, self._memory, self._share_bytes = build, memory, share_bytes
+    def __init__(self, build=Net.bridge_uplink, share_bytes=1 << 30, **spec):
+        """spec: words of vm.Spec, such as memory="2G"."""
+        self._build, self._share_bytes, self._words = build, share_bytes, spec
         self._closing = contextlib.ExitStack()
         self.net = self.vm = self.share = self.address = None
 
@@ -137,9 +138,9 @@ class Machine:
     def _spec(self):
         shares = tuple(Share(f"hylics-{kind}", str(self.share), place, kind, _CACHES[kind])
                        for kind, place in SHARES.items())
-        return Spec(name="mover", memory=self._memory,
-                    taps=tuple(guest.tap for guest in self.net.guests), node=self.net.host,
-                    channel=self.address, shares=shares, time_limit_s=3600)
+        return Spec(name="mover", taps=tuple(guest.tap for guest in self.net.guests),
+                    node=self.net.host, channel=self.address, shares=shares, time_limit_s=3600,
+                    **self._words)
 
 
 class OffloadVm(Offload):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """plot.py - SVG pictures of measured samples, drawn by gnuplot.
 
-cdf(), by_size(), dots() and promises() return a gnuplot script as text and touch nothing; render()
-runs gnuplot on it. Colours are Okabe and Ito's, which colour-blind people can tell apart; curves
-differ in dash as well.
+cdf(), by_size(), timeline(), dots() and promises() return a gnuplot script as text and touch
+nothing; render() runs gnuplot on it. Colours are Okabe and Ito's, which colour-blind people can
+tell apart; curves differ in dash as well.
 """
 
 import math
@@ -111,6 +111,12 @@ def _frame(title, subtitle, height, left_px, right_px, bottom_px):
     ]
 
 
+def _key(left_px, height, bottom_px):
+    """The gnuplot line that puts the key below the axis, a line for each curve."""
+    return (f"set key at screen {left_px / WIDTH:.4f},{(bottom_px - BOTTOM_PX + 2) / height:.4f}"
+            f" left top Left reverse vertical maxcols 1 samplen 3 spacing 1.35 textcolor rgb '{INK}'")
+
+
 def _block(name, rows):
     """A gnuplot data block of number rows."""
     body = [" ".join(f"{value:.9g}" for value in row) for row in rows]
@@ -136,8 +142,7 @@ def cdf(title, subtitle, axis, curves):
         "set yrange [0:100]", "set ytics (0, 25, 50, 75, 90, '99' 99)",
         f"set ylabel 'share of samples at or below, %' font ',13' textcolor rgb '{INK}'"
         " offset 0.6,0",
-        f"set key at screen {84 / WIDTH:.4f},{(bottom - BOTTOM_PX + 2) / height:.4f} left top Left"
-        f" reverse vertical maxcols 1 samplen 3 spacing 1.35 textcolor rgb '{INK}'",
+        _key(84, height, bottom),
     ]
     drawn = []
     for i, (label, samples, colour) in enumerate(curves):
@@ -170,8 +175,7 @@ def by_size(title, subtitle, axis, axis_y, curves, line=None):
         f"set logscale y; set yrange [{low!r}:{high!r}]",
         "set ytics (" + ", ".join(f"'{tic_label(t)}' {t!r}" for t in tics) + ")",
         f"set ylabel '{_escape(axis_y)}' font ',13' textcolor rgb '{INK}' offset 0.6,0",
-        f"set key at screen {left / WIDTH:.4f},{(bottom - BOTTOM_PX + 2) / height:.4f} left top"
-        f" Left reverse vertical maxcols 1 samplen 3 spacing 1.35 textcolor rgb '{INK}'",
+        _key(left, height, bottom),
     ]
     if line:
         lines.append(f"set arrow 1 from graph 0,first {line} to graph 1,first {line} nohead"
@@ -184,6 +188,30 @@ def by_size(title, subtitle, axis, axis_y, curves, line=None):
                   f" linecolor rgb '{rgb}' title '{_escape(label)}'",
                   f"$curve{i} using 1:2:3:4 with yerrorbars pointtype 7 pointsize 0.6"
                   f" linecolor rgb '{rgb}' notitle"]
+    return "\n".join(lines + ["plot " + ", \\\n  ".join(drawn), ""])
+
+
+def timeline(title, subtitle, axis_y, curves):
+    """Values over seconds; curves = [(label, [(second, value)], colour number)]."""
+    height = CDF_HEIGHT + KEY_PX * len(curves)
+    bottom = BOTTOM_PX + KEY_PX * len(curves) + 8
+    points = [point for _, found, _ in curves for point in found]
+    tics = linear_tics(0, max(value for _, value in points))
+    left = 84 + 10 * max(0, len(tic_label(tics[-1])) - 5)
+    lines = _frame(title, subtitle, height, left, 36, bottom)
+    lines += x_axis([second for second, _ in points], "seconds since the job began",
+                    from_zero=True)
+    lines += [
+        f"set yrange [0:{tics[-1]!r}]",
+        "set ytics (" + ", ".join(f"'{tic_label(t)}' {t!r}" for t in tics) + ")",
+        f"set ylabel '{_escape(axis_y)}' font ',13' textcolor rgb '{INK}' offset 0.6,0",
+        _key(left, height, bottom)]
+    drawn = []
+    for i, (label, found, colour) in enumerate(curves):
+        rgb, dash = COLOURS[colour % len(COLOURS)], DASHES[colour % len(DASHES)]
+        lines += _block(f"curve{i}", found)
+        drawn.append(f"$curve{i} with lines linewidth 2.5 dashtype {dash} linecolor rgb '{rgb}'"
+                     f" title '{_escape(label)}'")
     return "\n".join(lines + ["plot " + ", \\\n  ".join(drawn), ""])
 
 

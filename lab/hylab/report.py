@@ -23,7 +23,7 @@ UNITS = {
     "kb": "KB", "frames": "frames", "per_s": "1/s", "per_gb": "1/GB", "s_per_gb": "s/GB",
     "frames_per_s": "frames/s", "count": "count", "us_per_answer": "µs/answer",
     "mb_per_s": "MB/s", "us_per_move": "µs/move", "per_move": "1/move", "per_answer": "1/answer",
-    "kb_per_connection": "KB/connection",
+    "kb_per_connection": "KB/connection", "j_per_gb": "J/GB",
 }
 ACCELERATORS = {
     "kvm": "KVM: the guest's code runs on the CPU itself.",

@@ -130,11 +130,11 @@ class Sampler:
     """Differences over a stretch of time: start(), stop(), or `with`; then `sample`.
 
     With interval_s a thread looks in between: it gives the series, and catches tasks that live
-    shorter than the stretch.
+    shorter than the stretch. pids may be a function that tells those of the moment.
     """
 
     def __init__(self, pids, interval_s=None):
-        self.pids = tuple(pids)
+        self._pids = pids if callable(pids) else lambda fixed=tuple(pids): fixed
         self.interval_s = interval_s
         self.sample = None
         self._first, self._last, self._series = {}, {}, []
@@ -151,7 +151,7 @@ class Sampler:
     def start(self):
         """Take the counters from which differences are made."""
         self._started = time.monotonic()
-        self._first = {task.key: task for task in tasks_of(self.pids)}
+        self._first = {task.key: task for task in tasks_of(self._pids())}
         self._last = dict(self._first)
         if self.interval_s:
             self._thread = threading.Thread(target=self._repeat, daemon=True)
@@ -176,7 +176,7 @@ class Sampler:
 
     def _look(self):
         """Take the counters of what lives now; the keys of that."""
-        alive = {task.key: task for task in tasks_of(self.pids)}
+        alive = {task.key: task for task in tasks_of(self._pids())}
         self._last.update(alive)
         return alive.keys()
 

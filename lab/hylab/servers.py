@@ -274,9 +274,9 @@ class Site:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         place.chmod(0o777)      # some open their logs when they have changed their user
-        seen = offload.in_guest(place)
+        seen, root = (place, self.root) if node else map(offload.in_guest, (place, self.root))
         (place / "conf").write_text(what.template.format(
-            place=seen, root=offload.in_guest(self.root), port=port, limit_s=limit_s,
+            place=seen, root=root, port=port, limit_s=limit_s,
             user=what.user_line(), threads=what.looked_at if looked_at else "", **what.values))
         argv = [what.program, *(word.format(place=seen) for word in what.argv)]
         process = offload.start_program(self._wrapped(argv, mode), node)

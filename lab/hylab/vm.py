@@ -74,6 +74,7 @@ class Spec:
     command: object = "true"    # shell text, or a list of words
     node: object = None         # net.Node whose namespace has the taps
     cpu_cap: float = None       # CPUs for QEMU and virtiofsd together
+    cpus: tuple = ()            # numbers of those that they may run on, if not all
     memory_limit: int = None    # bytes of host memory for both
     time_limit_s: float = 900   # of the whole VM, which hangs then
     env: dict = dataclasses.field(default_factory=dict)
@@ -176,6 +177,7 @@ class Vm:
         self._exchange = self._closing(Exchange(self.spec.name))
         self._make_cgroup()
         launcher = self.cgroup.launcher() if self.cgroup else []
+        launcher += cgroup.on_cpus(self.spec.cpus)
         self._virtiofsds = self._start_virtiofsds(launcher)
         argv = self._qemu_argv(guest_kernel)
         if self.spec.node:
