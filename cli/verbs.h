@@ -58,6 +58,11 @@ struct lab_run_values {
 	int64_t seed;
 };
 
+struct lab_demo_values {
+	int64_t rounds;
+	const char *out;
+};
+
 struct lab_boot_values {
 	const char *cmd;
 	int64_t vms;
@@ -103,6 +108,8 @@ extern const struct hy_opt lab_run_options[];
 extern const struct lab_run_values lab_run_defaults;
 int lab_run_run(const void *values, int argc, char **argv, struct hy_err *e);
 
+extern const struct hy_opt lab_demo_options[];
+extern const struct lab_demo_values lab_demo_defaults;
 extern const struct hy_opt lab_boot_options[];
 extern const struct lab_boot_values lab_boot_defaults;
 int lab_boot_run(const void *values, int argc, char **argv, struct hy_err *e);

@@ -16,20 +16,21 @@ def main(argv):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("prepare", help="fetch and unpack the guest kernel (needs the network)")
     _add_boot(commands)
-    commands.add_parser("demo", help="boot a VM with a share, move a connection of it")
+    commands.add_parser("demo", help="jobs and deliveries of a VM, plain and with Hylics",
+                        add_help=False)
     commands.add_parser("list", help="list the experiments", add_help=False)
     commands.add_parser("run", help="run experiments", add_help=False)
     wall.end_on_signals()
     if argv[:1] in (["list"], ["run"]):
         return _experiments(argv)
+    if argv[:1] == ["demo"]:
+        from hylab import demo  # gnuplot, too
+        return demo.main(argv[1:])
     arguments = parser.parse_args(argv)
     if arguments.command == "prepare":
         found = kernel.prepare()
         progress.say(f"guest kernel {found.version} is ready in {found.tree}")
         return 0
-    if arguments.command == "demo":
-        from hylab import demo
-        return demo.main()
     return _guarded(arguments)
 
 

@@ -34,7 +34,7 @@ STUCK_AFTER_S = 60
 START_WITHIN_S = 120
 RESPONSES_KEPT = 1000
 TROUBLES_KEPT = 5
-COUNT_BYTES = 8
+COUNT_BYTES = 8             # of each of two counters: answers, bytes
 ROUNDING = 1e-6
 
 
@@ -84,8 +84,8 @@ class Audience:
     def __init__(self, node, address, port, files, connections=4, prefix=""):
         """files: what is asked for in turn, name -> path of the same bytes; prefix: of the URLs."""
         self._count_fd = os.memfd_create("answers")
-        os.ftruncate(self._count_fd, COUNT_BYTES)
-        self._count = mmap.mmap(self._count_fd, COUNT_BYTES)
+        os.ftruncate(self._count_fd, 2 * COUNT_BYTES)
+        self._count = mmap.mmap(self._count_fd, 2 * COUNT_BYTES)
         wanted = {"address": address, "port": port, "prefix": prefix, "connections": connections,
                   "files": [[name, str(path)] for name, path in files.items()],
                   "count_fd": self._count_fd}
@@ -118,7 +118,11 @@ class Audience:
 
     def answers(self):
         """How many they have had so far."""
-        return int.from_bytes(self._count[:], "little")
+        return int.from_bytes(self._count[:COUNT_BYTES], "little")
+
+    def bytes(self):
+        """How many bytes of answers they have had so far."""
+        return int.from_bytes(self._count[COUNT_BYTES:], "little")
 
     def wait_answers(self, count):
         """Until they have had so many; LabError if they end before."""
@@ -258,7 +262,8 @@ class _Crowd:
         self.prefix = wanted["prefix"]
         self.files = [(name, _mapped(path)) for name, path in wanted["files"]]
         self.bin = bytearray(READ_BYTES)
-        self._count = mmap.mmap(wanted["count_fd"], COUNT_BYTES)
+        self._count = mmap.mmap(wanted["count_fd"], 2 * COUNT_BYTES)
+        self._total = 0
         self._clients = [_Client(self, number) for number in range(wanted["connections"])]
         self._by_fd = {}
         self._epoll = select.epoll()
@@ -271,7 +276,7 @@ class _Crowd:
         """An answer is whole."""
         self._answers += 1
         self._checked += checked
-        self._count[:] = self._answers.to_bytes(COUNT_BYTES, "little")
+        self._count[:COUNT_BYTES] = self._answers.to_bytes(COUNT_BYTES, "little")
         if len(self._response_us) < RESPONSES_KEPT:
             self._response_us.append(round(took_s * 1e6))
 
@@ -305,6 +310,8 @@ class _Crowd:
         step = int((time.monotonic() - self._began) / STEP_S)
         self._bytes.extend([0] * (step + 1 - len(self._bytes)))
         self._bytes[step] += count
+        self._total += count
+        self._count[COUNT_BYTES:] = self._total.to_bytes(COUNT_BYTES, "little")
 
     def said(self):
         """For Heard."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What interference, hybrid and profile have in common: arms of a guest with a job and deliveries.
 
-An arm is a setting of the guest (duty.SETTINGS), a load (duty.LOADS) and one of the cases below. Its
-clients go on for a while behind the job's end: that is when CPU time per GB is measured, so that no
-job is in it.
+An arm is a setting of the guest (duty.SETTINGS), a load (duty.LOADS) and one of the cases below.
+Its clients go on for a while behind the job's end: that is when CPU time per GB is measured, so
+that no job is in it.
 """
 
 import contextlib

@@ -1,228 +1,300 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`hylics lab demo`: a VM with a share; files both ways; a download, plain and moved; times."""
+"""`hylics lab demo`: a VM that transcodes while it streams, and packs while it delivers.
 
+Each job alone, then beside the VM's own lighttpd, then with Hylics: streams by a module, downloads
+by connections that are moved to the host. hylicsd, keeper, worker, agent, modules and job marks are
+used as an operator and a guest's root would use them; the clients are on a line of 1 Gbit/s.
+"""
+
+import argparse
 import contextlib
+import dataclasses
+import itertools
 import json
 import os
 import pathlib
+import random
+import shlex
 import tempfile
 import time
 
-from hylab import LabError, channel, kernel, progress, stats, wall
+from hylab import BUILD, LabError, channel, demo_page, kernel, progress, ready, wall
+from hylab.audience import Audience
 from hylab.hylicsd import Hylicsd
 from hylab.net import Net
-from hylab.offload import LIBRARY, TALK
 from hylab.offload_vm import Job
+from hylab.sample import Sampler
+from hylab.servers import Site
 from hylab.vm import Share, Spec, Vm
+from hylab.wait import wait_for
 
 NAME = "web1"
-SHARE = "256M"
-PINGS = 1000
-SOAK = "4M"
-FILE_MB = 64
+SHARE, MOUNT = "256M", pathlib.Path("/hylics")
+LINE_MBPS = 1000
+CLIENTS = 4
+ROUNDS = 2
+TAIL_S = 3.0
+EVERY_S = 0.5
+JOB_WITHIN_S, PATIENCE_S, LOOK_S = 300, 120, 0.02
+MODULE, MODULE_PORT = "hls", 8000
 PORTS = {"plain": 8080, "hylics": 8081}
-PATIENCE_S = 60
-LOOK_S = 0.02
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+VIDEO = ("ffmpeg -v error -nostdin -y -f lavfi -i testsrc2=size=480x270:rate=25,noise=alls=8:allf=t"
+         " -t 6 -c:v libx264 -preset ultrafast -g 25 -f segment -segment_time 2 stream%02d.ts")
+ARCHIVE = "find /usr/bin -type f -size +100k | head -n 60 | xargs cat | head -c 12M > archive"
+LABELS = dict(demo_page.COLUMNS)
+ARMS = tuple(LABELS)
 
 
-def main():
+@dataclasses.dataclass(frozen=True)
+class Duty:
+    """A job, and what is delivered meanwhile."""
+    name: str
+    title: str
+    job: str            # in the site's folder
+    files: str          # what clients ask for
+    hylics: str         # how Hylics delivers it
+
+
+DUTIES = (
+    Duty("transcode", "transcode and stream",
+         "ffmpeg -v error -nostdin -y -i stream00.ts -vf scale=iw/2:-2 -c:v libx264"
+         " -preset veryfast -f hls -hls_time 1 ../list.m3u8", "stream*.ts",
+         "module hls: a lighttpd on the host, at the VM's address"),
+    Duty("pack", "pack and deliver", "sh -c 'pigz -c archive > ../packed'", "archive",
+         "hylics-guest run lighttpd: connections moved to the host"),
+)
+
+
+@dataclasses.dataclass
+class Found:
+    """What one run of a duty came to."""
+    job_s: float
+    rates_mbps: tuple = ()      # each half second of the job
+    mean_mbps: float = None
+    vm_cpu_s_per_gb: float = None       # behind the job's end
+    vm_switches_per_gb: float = None    # likewise
+
+
+def main(argv):
     """Run the demo; the exit code."""
+    parser = argparse.ArgumentParser(prog="hylics lab demo")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--out", type=pathlib.Path, default=BUILD / "lab/demo")
+    options = parser.parse_args(argv)
     wall.require()
     with contextlib.ExitStack() as closing:
-        _Demo(closing).run()
+        demo = _Demo(closing)
+        found = demo.run(options.rounds)
+        facts = demo.facts(options.rounds)
+    print(demo_page.text(DUTIES, found, facts))
+    options.out.mkdir(parents=True, exist_ok=True)
+    print(f"With pictures: {demo_page.write(options.out, DUTIES, found, facts)}")
     return 0
 
 
 class _Demo:
-    """What the steps have found so far."""
+    """The machines of the demo, and how they are asked."""
+
+    environment = {}        # of servers: what servers.Site asks of an offload
 
     def __init__(self, closing):
         self._closing = closing
-        self._net = closing.enter_context(Net.bridge_uplink(vms=1))
+        self.net = closing.enter_context(Net.bridge_uplink(vms=1))
+        self.guest = self.net.guests[0]
+        self.net.limit_line(LINE_MBPS)
         self._daemon = self._start_daemon()
-        self._record = self._channel = self._machine = None
-        self._first_ping_s = self._idle = self._busy = None
-        self._seconds = {}          # of what was timed
-        self._cpu_s = {}            # of the whole VM, during a download
-        self._counts = {}           # of the worker, at the end
+        self._machine = self._site = None
+        self.share = self.directory = None
 
-    def run(self):
-        """All steps, then the table."""
+    def run(self, rounds):
+        """All steps: {(duty's name, arm): [Found, one for each round]}."""
         self._add()
         self._boot()
-        self._measure_channel()
-        self._use_share()
-        self._download()
-        self._print()
+        self._make_files()
+        self._start_servers()
+        found, count = {}, itertools.count(1)
+        for number in range(rounds):
+            for duty in DUTIES:
+                order = list(ARMS)
+                random.Random(f"{duty.name} {number}").shuffle(order)
+                for arm in order:
+                    what = (f"{next(count)} of {rounds * len(DUTIES) * len(ARMS)}, {duty.title}: "
+                            + LABELS[arm])
+                    found.setdefault((duty.name, arm), []).append(self._one(what, duty, arm))
+        return found
+
+    def facts(self, rounds):
+        """What stands beside the figures."""
+        return {"accelerator": self._machine.accelerator, "kernel": kernel.need().version,
+                "line_mbps": LINE_MBPS, "clients": CLIENTS, "rounds": rounds,
+                "cpus": len(os.sched_getaffinity(0)),
+                "moved": self._daemon.worker_counts(NAME).get("moved", 0)}
+
+    # -- the machines --
 
     def _start_daemon(self):
         errors = self._closing.enter_context(tempfile.TemporaryFile())
-        daemon = Hylicsd(node=self._net.host, where=wall.RUN)
+        daemon = Hylicsd(node=self.net.host, where=wall.RUN)
         self._closing.callback(daemon.close)
         daemon.errors = errors
+        (daemon.modules / f"{MODULE}.conf").write_text(ready.description(MODULE), encoding="utf-8")
         return daemon.start()
 
-    @contextlib.contextmanager
-    def _timed(self, what):
-        started = time.monotonic()
-        yield
-        self._seconds[what] = time.monotonic() - started
-
     def _add(self):
-        tap = self._net.guests[0].tap
-        with progress.step(f"hylics vm add {NAME} --share {SHARE}"), self._timed("hylics vm add"):
+        tap = self.guest.tap
+        with progress.step(f"hylics vm add {NAME} --share {SHARE}, and module {MODULE}"):
             self._daemon.ask("vm", "add", NAME, "--share", SHARE, "--tap",
                              f"{tap.interface},{tap.mac}")
-        self._record = self._daemon.vm(NAME)
-        # a channel has one worker, and the round trips are measured by one of the demo's own:
-        # hylicsd's finds the socket when it is where hylicsd says
-        self._channel = pathlib.Path(self._record["channel"]).with_name("demo.sock")
+            self._daemon.ask("vm", "set", NAME, f"module={MODULE}")
+        self.share = pathlib.Path(self._daemon.vm(NAME)["share"])
+        self.directory = self._daemon.top
 
     def _boot(self):
-        record = self._record
+        record = self._daemon.vm(NAME)
         # the agent mounts it
         share = Share("hylics", "", "", "virtiofs", socket=record["virtiofs"])
         self._machine = Vm(Spec(
-            name=NAME, memory="512M", node=self._net.host, taps=(self._net.guests[0].tap,),
-            channel=f"serial:{self._channel}", shares=(share,)))
+            name=NAME, memory="512M", node=self.net.host, taps=(self.guest.tap,),
+            channel=f"serial:{record['channel']}", shares=(share,), time_limit_s=3600))
         self._closing.callback(self._machine.close)
-        started = time.monotonic()
         with progress.step("booting a VM with this machine's root file system, read-only"):
             self._machine.start()
             self._machine.wait_ready()
-            self._spawn(channel.program("hylics-agent"), "--channel", "serial", "--share",
-                        "/hylics")
-        with progress.step("waiting for the first ping of the agent in it"):
-            channel.measure(f"serial:{self._channel}", 1)
-        self._first_ping_s = time.monotonic() - started
-
-    def _measure_channel(self):
-        address = f"serial:{self._channel}"
-        with progress.step(f"{PINGS} round trips over virtio-serial"):
-            self._idle = channel.measure(address, PINGS)
-        with progress.step(f"{PINGS} more while {SOAK} messages flow beside them"):
-            self._busy = channel.measure(address, PINGS, "--soak", SOAK)
-        self._channel.rename(self._record["channel"])
-
-    def _use_share(self):
-        """A program of the guest writes a file, this process reads it, and the way back."""
-        share = pathlib.Path(self._record["share"])
-        with progress.step(f"the VM writes {FILE_MB} MB to /hylics and reads them"):
-            self._do(f"head -c {FILE_MB}M /dev/urandom > /run/body")
-            with self._timed("write in the VM"):
-                self._do("dd if=/run/body of=/hylics/body bs=1M conv=fsync")
-            with self._timed("read on the host"):
-                size = len((share / "body").read_bytes())
-            (share / "from-the-host").write_text("seen\n", encoding="ascii")
-            with self._timed("read in the VM"):
-                self._do("cat /hylics/body > /dev/null && grep -q seen /hylics/from-the-host")
-        if size != FILE_MB << 20:
-            raise LabError(f"the host sees {size} bytes of what the VM wrote")
-
-    def _download(self):
-        for mode, port in PORTS.items():
-            server = self._spawn("env", f"LD_LIBRARY_PATH={LIBRARY}", TALK, "server", "--listen",
-                                 f"[::]:{port}", "--file", "/hylics/body", "--mode", mode)
-            server.wait_output("ready")
-        self._ask_for("plain")
-        self._wait(lambda: self._status() == "up", "a worker of hylicsd's at the channel")
-        self._ask_for("hylics")
-        # it shows what it counts 20 ms later
-        self._wait(lambda: self._daemon.worker_counts(NAME).get("bytes_file", 0) >= FILE_MB << 20,
-                   "the worker has sent it")
-        self._counts = self._daemon.worker_counts(NAME)
+        with progress.step("waiting for the agent in it, and its channel"):
+            self.start_program([channel.program("hylics-agent"), "--channel", "serial", "--share",
+                                str(MOUNT)])
+            wait_for(lambda: self._status() == "up", "the channel is up", PATIENCE_S, LOOK_S)
 
     def _status(self):
         done = self._machine.run([channel.program("hylics-guest"), "status", "--json"], PATIENCE_S)
         return json.loads(done.stdout)["channel"] if done.code == 0 else ""
 
-    def _ask_for(self, mode):
-        """A client in a network of its own downloads the file, and compares every byte."""
-        where = f"{self._net.guests[0].v4}:{PORTS[mode]}"
-        file = pathlib.Path(self._record["share"]) / "body"
-        before = self._vm_cpu_s()
-        with progress.step(f"a client downloads {FILE_MB} MB, sent by "
-                           + ("the VM" if mode == "plain" else "the host: a moved connection")):
-            with self._timed(mode):
-                done = self._net.client.run([TALK, "client", "--connect", where, "--file", file],
-                                            timeout_s=PATIENCE_S, check=False)
-        self._cpu_s[mode] = self._vm_cpu_s() - before
-        if not done.stdout.strip() or not json.loads(done.stdout)["good"]:
-            raise LabError(f"the client got something else: {done.stdout} {done.stderr}")
+    # -- what a Site asks --
 
-    def _vm_cpu_s(self):
-        """CPU time of QEMU: the guest's, and what emulating it takes."""
-        stat = pathlib.Path(f"/proc/{self._machine.pids()['qemu']}/stat").read_text()
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / TICKS_PER_S
+    def in_guest(self, path):
+        """Where the guest sees a path of the share."""
+        return MOUNT / pathlib.Path(path).relative_to(self.share)
 
-    def _spawn(self, *argv):
-        return Job(self._machine, argv)
+    def start_program(self, argv, _node=None):
+        """A program in the VM."""
+        return self._closing.enter_context(Job(self._machine, argv))
 
-    def _do(self, command):
-        done = self._machine.run(command, PATIENCE_S)
+    def run_in_guest(self, argv):
+        """A command in the VM, which must be done well."""
+        done = self._machine.run(argv, JOB_WITHIN_S)
         if done.code:
-            raise LabError(f"in the VM '{command}' failed: {done.stderr.strip()}")
+            raise LabError(f"in the VM '{argv}' failed: {done.stderr.strip()}")
+        return done
 
-    @staticmethod
-    def _wait(happened, what):
-        end = time.monotonic() + PATIENCE_S
-        while not happened():
-            if time.monotonic() > end:
-                raise LabError(f"in vain: {what}")
-            time.sleep(LOOK_S)
+    # -- files and servers --
 
-    # -- the table --
+    def _make_files(self):
+        self._site = Site(self)
+        place = shlex.quote(str(self.in_guest(self._site.root)))
+        with progress.step("ffmpeg makes a video in the VM"):
+            self.run_in_guest(f"cd {place} && {VIDEO}")
+        with progress.step("an archive of programs is put together there"):
+            self.run_in_guest(f"cd {place} && {ARCHIVE}")
 
-    def _print(self):
-        machine = self._machine
-        print()
-        print(f"A VM (Linux {kernel.need().version}, accelerator {machine.accelerator}) and its "
-              "host.")
-        print()
-        print("  seconds from QEMU's start to")
-        for stage, seconds in machine.boot_times().items():
-            print(_seconds(stage, seconds))
-        print(_seconds("first pong of the agent", self._first_ping_s))
-        self._print_channel()
-        self._print_share()
-        self._print_download()
-        if machine.accelerator == "tcg":
-            print("This machine has no usable KVM: the VM is emulated, and every figure is slower")
-            print("than a user of KVM would see.")
+    def _start_servers(self):
+        with progress.step("lighttpd starts in the VM, plain and under hylics-guest run"):
+            for mode, port in PORTS.items():
+                self._site.start("lighttpd", port, mode, within_s=PATIENCE_S)
+        with progress.step(f"hylics-guest module start {MODULE}: one starts on the host"):
+            self.run_in_guest([channel.program("hylics-guest"), "module", "start", MODULE, "--port",
+                               str(MODULE_PORT)])
 
-    def _print_channel(self):
-        soak = self._busy["soak"]
-        print()
-        print("  the channel, which carries control, not files: microseconds of a round trip")
-        print("                                   min   median      p99      max")
-        print(_row("idle", self._idle["rtt_us"]))
-        print(_row(f"beside {SOAK} messages", self._busy["rtt_us"]))
-        print(f"    those messages ran at {soak['bytes'] / soak['seconds'] / 1e6:.0f} MB/s")
+    # -- one run --
 
-    def _print_share(self):
-        print()
-        print(f"  the share: seconds for {FILE_MB} MB in one file, at /hylics in the VM")
-        print(_seconds(f"hylics vm add --share {SHARE}", self._seconds["hylics vm add"], 3))
-        for what in ("write in the VM", "read in the VM", "read on the host"):
-            print(_seconds(what, self._seconds[what], 3))
+    def _one(self, what, duty, arm):
+        with contextlib.ExitStack() as stack:
+            audience = None
+            if arm != "alone":
+                audience = stack.enter_context(self._clients(duty, arm))
+            with progress.step(what, _rate_of(audience)):
+                began, ended = self._job(duty)
+                found = Found(job_s=round(ended - began, 3))
+                if audience:
+                    tail = self._tail()
+        if not audience:
+            return found
+        return _with_rates(found, audience.heard, began, ended, tail)
 
-    def _print_download(self):
-        print()
-        print("  that file, downloaded over the VM's network; every byte compared")
-        print("                                       seconds   CPU seconds of the VM")
-        for mode, label in (("plain", "sent by the VM"), ("hylics", "moved: sent by the host")):
-            print(f"    {label:<34}{self._seconds[mode]:8.2f}{self._cpu_s[mode]:10.2f}")
-        print(f"    connections moved: {self._counts['moved']}, bytes the host sent: "
-              f"{self._counts['bytes_file']}")
-        print()
+    def _clients(self, duty, arm):
+        module = arm == "hylics" and duty.name == "transcode"
+        port = MODULE_PORT if module else PORTS[arm]
+        files = {path.name: path for path in sorted(self._site.root.glob(duty.files))}
+        return _Heard(Audience(self.net.client, self.guest.v4, port, files, CLIENTS,
+                               f"{self._site.root.name}/" if module else ""))
+
+    def _job(self, duty):
+        """Run it, marked: when it began and ended, by what the host was told."""
+        before = self._jobs()["finished"]
+        place = shlex.quote(str(self.in_guest(self._site.root)))
+        self.run_in_guest(f"cd {place} && {channel.program('hylics-guest')} job --name {duty.name}"
+                          f" -- {duty.job}")
+        wait_for(lambda: self._jobs()["finished"] > before, "the host has heard of the job",
+                 PATIENCE_S, LOOK_S)
+        last = next(job for job in reversed(self._jobs()["last"]) if job["name"] == duty.name)
+        if last["state"] != "exited" or last["code"]:
+            raise LabError(f"job {duty.name}: {last}")
+        # the host's clock tells the time of day, the clients' the time since it was started
+        offset = time.time() - time.monotonic()
+        return last["begun_ms"] / 1e3 - offset, last["ended_ms"] / 1e3 - offset
+
+    def _jobs(self):
+        agent = self._daemon.vm(NAME).get("agent", {})
+        return agent.get("jobs") or {"finished": 0, "last": []}
+
+    def _tail(self):
+        """The clients go on for a while: (began, ended, what the VM used)."""
+        began = time.monotonic()
+        with Sampler([self._machine.pids()["qemu"]]) as sampler:
+            time.sleep(TAIL_S)
+        return began, time.monotonic(), sampler.sample.total
 
 
-def _seconds(label, seconds, digits=1):
-    return f"    {label:<30}{seconds:9.{digits}f}"
+class _Heard:
+    """An audience, and what it said when it was let go."""
+
+    def __init__(self, audience):
+        self._audience = audience
+        self.heard = None
+
+    def __enter__(self):
+        self._audience.__enter__()
+        return self
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None:
+                self.heard = self._audience.end()
+        finally:
+            self._audience.__exit__(kind, *rest)
+
+    def bytes(self):
+        """So far."""
+        return self._audience.bytes()
 
 
-def _row(label, rtt_us):
-    cells = (min(rtt_us), stats.median(rtt_us), stats.quantile(rtt_us, 0.99), max(rtt_us))
-    return f"    {label:<26}" + "".join(f"{cell:>9.0f}" for cell in cells)
+def _rate_of(audience):
+    """For progress: how fast it goes just now."""
+    if not audience:
+        return None
+    last = [time.monotonic(), audience.bytes()]
+
+    def tell():
+        now, got = time.monotonic(), audience.bytes()
+        rate = (got - last[1]) * 8 / max(now - last[0], 1e-3) / 1e6
+        last[:] = [now, got]
+        return f"{rate:.0f} Mbit/s"
+    return tell
+
+
+def _with_rates(found, heard, began, ended, tail):
+    tail_began, tail_ended, used = tail
+    gigabytes = heard.gigabytes(tail_began, tail_ended)
+    return dataclasses.replace(
+        found, rates_mbps=tuple(heard.rates_mbps(began, ended, EVERY_S)),
+        mean_mbps=heard.rate_mbps(began, ended), vm_cpu_s_per_gb=used.cpu_s / gigabytes,
+        vm_switches_per_gb=used.switches / gigabytes)

@@ -35,7 +35,6 @@ SHARE_BYTES = 1 << 30
 SERVER_PORT, MODULE_PORT = 8080, 8081
 JOB_WITHIN_S = 600
 LOOK_S = 0.01
-LINE_BURST, LINE_LATENCY = "256k", "20ms"
 TEXT_WORDS, TEXT_BLOCK = 4000, 1 << 20
 _FFMPEG = ("ffmpeg", "-v", "error", "-nostdin", "-y")
 WAYS = {
@@ -56,7 +55,7 @@ class Setting:
     cap: float = None           # CPUs by quota
     pinned: bool = True         # it has CPUs of its own, and the host has the others
     weighed: bool = False       # beside a neighbour that computes without end, of the same weight
-    line_mbps: int = 0          # of the network towards the clients, if it is not as fast as it goes
+    line_mbps: int = 0          # towards the clients; 0: as fast as it goes
 
 
 SETTINGS = {
@@ -85,7 +84,7 @@ class Load:
 
 
 LOADS = {
-    "transcode": Load("ffmpeg makes HLS segments of a video, whose own segments are streamed", "hls",
+    "transcode": Load("ffmpeg makes HLS segments of a video, whose own are streamed", "hls",
                       "ffmpeg"),
     "compress": Load("pigz packs a file, which is delivered", "lighttpd", "pigz"),
 }
@@ -318,15 +317,9 @@ class Scene:
         self.site = Site(self.offload)
         self.guest_group.set_cpu_cap(self.setting.cap)
         if self.setting.line_mbps:
-            self._limit_line()
+            self.net.limit_line(self.setting.line_mbps)
         if self.setting.weighed:
             self._start_neighbour()
-
-    def _limit_line(self):
-        """Of what leaves the host towards the clients, whoever sends it."""
-        self.net.host.run(["tc", "qdisc", "add", "dev", "up0", "root", "tbf", "rate",
-                           f"{self.setting.line_mbps}mbit", "burst", LINE_BURST, "latency",
-                           LINE_LATENCY])
 
     def _start_neighbour(self):
         group = self._group("neighbour")

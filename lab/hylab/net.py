@@ -31,6 +31,7 @@ from hylab.vm import Tap
 
 RUN_TIMEOUT_S = 60
 GUESTS_MAX = 9
+LINE_BURST, LINE_LATENCY = "256k", "20ms"
 _numbers = itertools.count(1)
 
 _SYSCTLS = {"net/ipv6/conf/all/accept_dad": 0, "net/ipv6/conf/default/accept_dad": 0}
@@ -208,6 +209,11 @@ class Net:
             address = OUTSIDE.v4(1) if family == 4 else OUTSIDE.v6(1)
             return address, self._forwarded[guest.number, port]
         return (guest.v4 if family == 4 else guest.v6), port
+
+    def limit_line(self, mbps):
+        """What leaves the host towards the clients, whoever sends it, does so at this rate."""
+        self.host.run(["tc", "qdisc", "add", "dev", "up0", "root", "tbf", "rate", f"{mbps}mbit",
+                       "burst", LINE_BURST, "latency", LINE_LATENCY])
 
     def close(self):
         """Kill what runs in the nodes, remove interfaces and namespaces."""

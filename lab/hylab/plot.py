@@ -114,7 +114,8 @@ def _frame(title, subtitle, height, left_px, right_px, bottom_px):
 def _key(left_px, height, bottom_px):
     """The gnuplot line that puts the key below the axis, a line for each curve."""
     return (f"set key at screen {left_px / WIDTH:.4f},{(bottom_px - BOTTOM_PX + 2) / height:.4f}"
-            f" left top Left reverse vertical maxcols 1 samplen 3 spacing 1.35 textcolor rgb '{INK}'")
+            " left top Left reverse vertical maxcols 1 samplen 3 spacing 1.35"
+            f" textcolor rgb '{INK}'")
 
 
 def _block(name, rows):
@@ -199,7 +200,8 @@ def timeline(title, subtitle, axis_y, curves):
     tics = linear_tics(0, max(value for _, value in points))
     left = 84 + 10 * max(0, len(tic_label(tics[-1])) - 5)
     lines = _frame(title, subtitle, height, left, 36, bottom)
-    lines += x_axis([second for second, _ in points], "seconds since the job began",
+    # from 0 on, which no logarithmic axis has
+    lines += x_axis([0, *(second for second, _ in points)], "seconds since the job began",
                     from_zero=True)
     lines += [
         f"set yrange [0:{tics[-1]!r}]",

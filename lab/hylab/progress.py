@@ -15,8 +15,8 @@ def say(text):
 
 
 @contextlib.contextmanager
-def step(text, done_bytes=None):
-    """Show that a step runs and how long it took; done_bytes() tells how far a download is."""
+def step(text, tell=None):
+    """Show that a step runs and how long it took; tell() says how it goes, on a terminal."""
     started = time.monotonic()
     if not sys.stderr.isatty():
         say(f"{text} ...")
@@ -24,7 +24,7 @@ def step(text, done_bytes=None):
         say(f"{text}: {time.monotonic() - started:.1f} s")
         return
     ended = threading.Event()
-    painter = threading.Thread(target=_paint, args=(text, started, done_bytes, ended), daemon=True)
+    painter = threading.Thread(target=_paint, args=(text, started, tell, ended), daemon=True)
     painter.start()
     try:
         yield
@@ -34,8 +34,8 @@ def step(text, done_bytes=None):
         print(f"\r\033[Klab: {text}: {time.monotonic() - started:.1f} s", file=sys.stderr)
 
 
-def _paint(text, started, done_bytes, ended):
+def _paint(text, started, tell, ended):
     while not ended.wait(REDRAW_S):
-        far = f", {done_bytes() / 1e6:.0f} MB" if done_bytes else ""
+        far = f", {tell()}" if tell else ""
         print(f"\r\033[Klab: {text} ... {time.monotonic() - started:.0f} s{far}",
               end="", file=sys.stderr, flush=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What interference, hybrid and profile measure with: guests with jobs, servers, clients, counters."""
+"""What interference, hybrid and profile measure with: guests with jobs, clients, counters."""
 
 import contextlib
 import pathlib
@@ -55,7 +55,8 @@ def test_energy_of_all_packages_also_when_a_counter_begins_anew(tmp_path):
 
 
 def test_perf_counts_what_the_processor_has():
-    text = ("# started on Sat\n\n123456,,cycles:u,1000,100.00,,\n<not supported>,,instructions,0,,,\n"
+    text = ("# started on Sat\n\n123456,,cycles:u,1000,100.00,,\n"
+            "<not supported>,,instructions,0,,,\n"
             "<not counted>,,stalled-cycles-frontend,0,,,\n77,,stalled-cycles-backend,9,100.00,,\n")
     assert perf.parse(text) == {"cycles": 123456, "stalled-cycles-backend": 77}
     assert perf.parse("") == {}

@@ -17,7 +17,7 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 PLACES = ("/tmp", "/var/tmp", "/run", "/run/netns", "/dev/shm", "/run/user")
 OURS = ("qemu-system", "hylics", "virtiofsd", "hylab")
-DEMO_LIMIT_S = 300
+DEMO_LIMIT_S = 900
 SHORTEST_DEMO_S = 2.2     # a moment after its end would prove nothing
 TAKE_APART_S = 60
 
@@ -95,7 +95,7 @@ def assert_unchanged(before):
 
 def start_demo():
     """./demo in a process group of its own, as a shell starts it."""
-    return subprocess.Popen([str(TREE / "demo")], stdout=subprocess.DEVNULL,
+    return subprocess.Popen([str(TREE / "demo"), "--rounds", "1"], stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True, start_new_session=True,
                             env={**os.environ, "HYLICS_DEPS": "present"})
 
@@ -124,8 +124,8 @@ def test_finished_demo(before):
     assert_unchanged(before)
 
 
-@pytest.mark.parametrize("moment", ["vm add", "booting a VM", "waiting for the first ping",
-                                    "round trips", "writes 64 MB", "a moved connection"])
+@pytest.mark.parametrize("moment", ["vm add", "booting a VM", "waiting for the agent",
+                                    "makes a video", "module start", "transcode and stream:"])
 def test_interrupted_demo(before, moment):
     demo = start_demo()
     assert any(moment in line for line in demo.stderr), "the demo ended before that"
@@ -135,7 +135,7 @@ def test_interrupted_demo(before, moment):
 
 def test_killed_demo_leaves_nothing_but_what_the_next_run_sweeps(before):
     demo = start_demo()
-    assert any("waiting for the first ping" in line for line in demo.stderr)
+    assert any("waiting for the agent" in line for line in demo.stderr)
     os.killpg(demo.pid, signal.SIGKILL)
     demo.stderr.close()
     demo.wait(DEMO_LIMIT_S)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""interference - what a guest's job and its deliveries take from each other, and what a module saves.
+"""interference - what a guest's job and its deliveries take from each other; what a module saves.
 
 A job in a guest that streams, by CPU quota, by scheduling and in a VM: each alone, both, and both
 while a module of the host's delivers.

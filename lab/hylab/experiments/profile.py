@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""profile - how often a guest and the host's helpers are switched while it transcodes and streams."""
+"""profile - how often a guest that transcodes and streams is switched, and the host's helpers."""
 
 from hylab.contest import CYCLES, LOOK_S, METRICS, READING, SWITCHES, Contest, make_arms
 
@@ -14,7 +14,7 @@ class Profile(Contest):
     summary = "context switches of a guest that transcodes and streams, and of the host's helpers"
     takes = "25 min, quick 2 min"
     paper = ("table 4 of Hylics: 762,991 context switches a second in a VM that transcodes and"
-             " streams, 1,979 with a module, 2,423 with moved connections, 1,856 on the host alone.")
+             " streams, 1,979 with a module, 2,423 with moved connections, 1,856 on the host.")
     arms = tuple(arm for setting in SETTINGS
                  for arm in make_arms(setting, setting, "transcode", CASES))
     quick_arms = tuple(arm.name for arm in arms if arm.group != "vm")
