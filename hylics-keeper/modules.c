@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/name.h"
 #include "common/own.h"
+#include "hylics-keeper/modshow.h"
 #include "twin/port.h"
 
 #define LOOK_MS 1000			/* at ports given back; at what could not be told */
@@ -59,6 +61,7 @@ static void tell_all(struct modules *m)
 {
 	static const struct modules_state none;
 
+	m->changes++;
 	m->untold = false;
 	if (count_allowed(m, MODULES_RUNS) == 0)
 		say(m, &none);
@@ -72,6 +75,7 @@ static void on_changed(void *object, unsigned int number)
 {
 	struct modules *m = object;
 
+	m->changes++;
 	if (m->allowed[number])
 		tell_one(m, number);
 }
@@ -140,13 +144,14 @@ static void on_look(void *object)
 
 /* -- which there are -- */
 
-static struct modrun *find(struct modules *m, const char *name)
+/* Return: its number, -1: there is none */
+static int find(const struct modules *m, const char *name)
 {
-	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+	for (int i = 0; i < MODULES_RUNS; i++) {
 		if (strcmp(m->run[i].conf.name, name) == 0)
-			return &m->run[i];
+			return i;
 	}
-	return NULL;
+	return -1;
 }
 
 static struct modrun *find_place(struct modules *m)
@@ -162,7 +167,8 @@ static struct modrun *find_place(struct modules *m)
 static void allow(struct modules *m, const char *name)
 {
 	static struct module conf;	/* large; one loop */
-	struct modrun *r = find(m, name);
+	int number = find(m, name);
+	struct modrun *r = number < 0 ? NULL : &m->run[number];
 	struct hy_err e = { 0 };
 	int rc = module_read(m->cfg.folder, name, &conf, &e);
 
@@ -281,6 +287,70 @@ static void on_apply(void *object)
 	tell_all(m);
 }
 
+/* -- showing -- */
+
+#define SHOWN_MAX (MODULES_RUNS + HY_MODULES_MAX)
+
+static struct modshow shown_of(const struct modules *m, const struct modrun *r)
+{
+	uint64_t now = hy_clock_ms(), due = modlife_due_ms(&r->life);
+	struct modshow s = { 0 };
+
+	modrun_tell(r, &s.is);
+	if (!s.is.port)
+		s.is.port = wanted_port(m, r->conf.name);
+	if (r->life.state == MODULES_LIFE_failing)
+		s.retry_ms = due > now ? due - now : 1;
+	return s;
+}
+
+/* Of one that is not allowed any more nothing is known once it has ended. */
+static bool is_known(const struct modules *m, int number)
+{
+	return number >= 0 && (m->run[number].port || m->allowed[number]);
+}
+
+/* Wanted, and not to be had. */
+static struct modshow unknown(const struct modules *m, unsigned int i)
+{
+	struct modshow s = { .is.port = m->wanted.at[i].port };
+
+	memcpy(s.is.name, m->wanted.at[i].name, sizeof(s.is.name));
+	snprintf(s.is.why, sizeof(s.is.why), "this VM may not use it, or what it is cannot be read");
+	return s;
+}
+
+static void print(const void *object, FILE *f)
+{
+	static struct modshow at[SHOWN_MAX];	/* large; one loop */
+	const struct modules *m = object;
+	unsigned int n = 0;
+
+	for (int i = 0; i < MODULES_RUNS; i++) {
+		const struct modrun *r = &m->run[i];
+
+		if (is_known(m, i) && (r->port || wanted_port(m, r->conf.name)))
+			at[n++] = shown_of(m, r);
+	}
+	for (unsigned int i = 0; i < m->wanted.n; i++) {
+		if (!is_known(m, find(m, m->wanted.at[i].name)))
+			at[n++] = unknown(m, i);
+	}
+	modshow_print(at, n, hy_clock_wall_ms(), f);
+}
+
+static void begin_showing(struct modules *m)
+{
+	m->show.fd = m->cfg.file;
+	m->show.loop = m->cfg.loop;
+	m->show.log = m->cfg.log;
+	m->show.watch = &m->changes;
+	m->show.n_watch = 1;
+	m->show.print = print;
+	m->show.object = m;
+	hy_show_start(&m->show);
+}
+
 /* -- for its owner -- */
 
 int modules_open(struct modules *m, const struct modules_config *cfg, struct hy_err *e)
@@ -300,6 +370,7 @@ int modules_open(struct modules *m, const struct modules_config *cfg, struct hy_
 	m->apply = (struct ev_timer){ .fn = on_apply, .object = m };
 	for (unsigned int i = 0; i < MODULES_RUNS; i++)
 		modrun_open(&m->run[i], &m->ground, i);
+	begin_showing(m);
 	return 0;
 }
 
@@ -324,6 +395,7 @@ void modules_close(struct modules *m)
 {
 	if (!m->desk.present)
 		return;
+	hy_show_stop(&m->show);
 	for (unsigned int i = 0; i < MODULES_RUNS; i++)
 		modrun_close(&m->run[i]);
 	ev_timer_cancel(m->cfg.loop, &m->look);

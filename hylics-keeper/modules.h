@@ -12,6 +12,7 @@
 #ifndef HY_KEEPER_MODULES_H
 #define HY_KEEPER_MODULES_H
 
+#include "common/show.h"
 #include "hylics-keeper/modrun.h"
 
 /* Allowed ones, and as many that are not any more but still end. */
@@ -26,6 +27,7 @@ struct modules_config {
 	const struct twin *twin;
 	struct ev_loop *loop;
 	const struct hy_log *log;
+	int file;			/* in which hylicsd finds how they are, -1: none */
 	/* Tell the guest; -EAGAIN: not now */
 	int (*tell)(void *object, const void *payload, size_t len);
 	void *object;
@@ -42,6 +44,8 @@ struct modules {
 	uint16_t left[MODULES_LEFT_MAX];
 	unsigned int n_left;
 	struct ev_timer look, apply;
+	uint64_t changes;		/* of what the file says */
+	struct hy_show show;
 	struct hy_log_rate rate;
 };
 
