@@ -279,6 +279,20 @@ static void apply(struct modules *m)
 	}
 }
 
+/* What was said last is to hold, as soon as it may: what was said since the one before is in it. */
+static void heed(void *object)
+{
+	struct modules *m = object;
+	uint64_t wait = bucket_take(&m->pace, hy_clock_ms());
+
+	if (wait) {
+		ev_timer_set(m->cfg.loop, &m->later, wait);
+		return;
+	}
+	m->wanted = m->next;
+	modules_again(m);
+}
+
 static void on_apply(void *object)
 {
 	struct modules *m = object;
@@ -368,6 +382,8 @@ int modules_open(struct modules *m, const struct modules_config *cfg, struct hy_
 	};
 	m->look = (struct ev_timer){ .fn = on_look, .object = m };
 	m->apply = (struct ev_timer){ .fn = on_apply, .object = m };
+	m->later = (struct ev_timer){ .fn = heed, .object = m };
+	m->pace = (struct bucket){ .most = HY_MODULES_CHANGES, .each_ms = HY_MODULES_CHANGE_MS };
 	for (unsigned int i = 0; i < MODULES_RUNS; i++)
 		modrun_open(&m->run[i], &m->ground, i);
 	begin_showing(m);
@@ -376,12 +392,13 @@ int modules_open(struct modules *m, const struct modules_config *cfg, struct hy_
 
 void modules_take(struct modules *m, const uint8_t *payload, size_t len)
 {
-	if (modules_wanted_decode(payload, len, &m->wanted) < 0) {
+	if (modules_wanted_decode(payload, len, &m->next) < 0) {
 		hy_log_limited(m->cfg.log, &m->rate, HY_LOG_WARN,
 			       "the worker sent what is no list of modules");
 		return;
 	}
-	modules_again(m);
+	if (!m->later.pos)
+		heed(m);
 }
 
 void modules_again(struct modules *m)
@@ -400,6 +417,7 @@ void modules_close(struct modules *m)
 		modrun_close(&m->run[i]);
 	ev_timer_cancel(m->cfg.loop, &m->look);
 	ev_timer_cancel(m->cfg.loop, &m->apply);
+	ev_timer_cancel(m->cfg.loop, &m->later);
 	twin_desk_close(&m->desk);
 }
 
