@@ -50,7 +50,8 @@ static void say(struct modules *m, const struct modules_state *s)
 
 static void tell_one(struct modules *m, unsigned int i)
 {
-	struct modules_state s = { .number = (uint8_t)count_allowed(m, i),
+	struct modules_state s = { .list = m->wanted.number,
+				   .number = (uint8_t)count_allowed(m, i),
 				   .of = (uint8_t)count_allowed(m, MODULES_RUNS) };
 
 	modrun_tell(&m->run[i], &s);
@@ -59,7 +60,7 @@ static void tell_one(struct modules *m, unsigned int i)
 
 static void tell_all(struct modules *m)
 {
-	static const struct modules_state none;
+	const struct modules_state none = { .list = m->wanted.number };
 
 	m->changes++;
 	m->untold = false;

@@ -221,7 +221,13 @@ def test_what_the_host_said_before_it_heard_is_not_believed(scene):
     scene.ask("stop", "hls", "--no-wait")
     with scene.asking("start", "hls", "--port", "8000") as start:
         scene.host.hears("wanted", "wanted hls:8000")
+        # by a list of which it was no part: it was under way when it was started again
+        scene.host.order("tell-late", 0, len(NAMES), "running", 8000, "hls")
+        scene.host.tell("lighttpd", "running", 443)
+        scene.wait_heard("lighttpd", "running")
+        assert scene.modules()["hls"]["state"] == "running"
         assert scene.modules()["hls"]["heard"] is False
+        time.sleep(LOOKS_S)
         assert start.poll() is None
         scene.host.tell("hls", "failing", 8000, "killed")
         assert ended(start)[0] == 1
