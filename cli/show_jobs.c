@@ -23,7 +23,8 @@ static void show_totals(const json_t *jobs)
 		printf("%s%" JSON_INTEGER_FORMAT " %s", word == words ? "" : ", ",
 		       shown_number(jobs, *word), *word);
 	if (shown_number(jobs, "untold"))
-		printf(", the times of %" JSON_INTEGER_FORMAT " untold", shown_number(jobs, "untold"));
+		printf(", the times of %" JSON_INTEGER_FORMAT " untold",
+		       shown_number(jobs, "untold"));
 	putchar('\n');
 }
 

@@ -53,9 +53,9 @@ static void show_use(const json_t *state)
 
 	ask_size_text((uint64_t)shown_number(state, "memory"), memory, sizeof(memory));
 	printf(SHOW_COLUMN "%" JSON_INTEGER_FORMAT " starts, %" JSON_INTEGER_FORMAT
-	       " connections, %.2f s of CPU time, %s of memory\n", "", shown_number(state, "starts"),
-	       shown_number(state, "connections"), (double)shown_number(state, "cpu_us") / US_PER_S,
-	       memory);
+	       " connections, %.2f s of CPU time, %s of memory\n", "",
+	       shown_number(state, "starts"), shown_number(state, "connections"),
+	       (double)shown_number(state, "cpu_us") / US_PER_S, memory);
 }
 
 static void show_state(const json_t *state)

@@ -331,7 +331,8 @@ static struct modshow unknown(const struct modules *m, unsigned int i)
 	struct modshow s = { .is.port = m->wanted.at[i].port };
 
 	memcpy(s.is.name, m->wanted.at[i].name, sizeof(s.is.name));
-	snprintf(s.is.why, sizeof(s.is.why), "this VM may not use it, or what it is cannot be read");
+	snprintf(s.is.why, sizeof(s.is.why),
+		 "this VM may not use it, or what it is cannot be read");
 	return s;
 }
 

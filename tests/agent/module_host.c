@@ -160,8 +160,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct host *h, const char *args);
 } orders[] = {
-	{ "tell", tell }, { "tell-late", tell_late }, { "none", tell_none }, { "nonsense", tell_nonsense },
-	{ "hang-up", hang_up },
+	{ "tell", tell }, { "tell-late", tell_late }, { "none", tell_none },
+	{ "nonsense", tell_nonsense }, { "hang-up", hang_up },
 };
 
 static void obey(struct host *h, char *line)

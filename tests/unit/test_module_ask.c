@@ -28,8 +28,8 @@ static const uint8_t ask_bytes[] = { 1, 0, 18, 0, 9, 0, 0, 0, 7 };
 static const struct local_module told = {
 	.wanted = MODULE_WANTED,
 	.state = {
-		.list = 5, .number = 1, .of = 3, .life = MODULES_LIFE_running, .port = 80, .starts = 4,
-		.since_ms = 5, .connections = 6, .cpu_us = 7, .memory = 8,
+		.list = 5, .number = 1, .of = 3, .life = MODULES_LIFE_running, .port = 80,
+		.starts = 4, .since_ms = 5, .connections = 6, .cpu_us = 7, .memory = 8,
 		.ports = { .n = 1, .at = { { 80, 81 } } }, .name = "hls", .why = "no",
 	},
 };

@@ -28,7 +28,8 @@ static const uint8_t wanted_bytes[] = {
 };
 
 static const struct modules_state state = {
-	.list = 0x0807060504030201, .number = 1, .of = 3, .life = MODULES_LIFE_failing, .port = 80, .starts = 0x01020304,
+	.list = 0x0807060504030201, .number = 1, .of = 3, .life = MODULES_LIFE_failing,
+	.port = 80, .starts = 0x01020304,
 	.since_ms = 0x0102030405060708, .connections = 5, .cpu_us = 6, .memory = 7,
 	.ports = { .n = 2, .at = { { 80, 80 }, { 8000, 8999 } } },
 	.name = "hls", .why = "no",
