@@ -368,6 +368,23 @@ def test_lists_are_printed_for_people_and_programs(scene):
                   {"first": 8000, "last": 8999}], "why": "no \"such\" file"}}
 
 
+def test_a_worker_without_a_keeper_has_no_modules():
+    """And says so, also when it is asked again."""
+    wall.require()
+    place = channel.socket_path().parent
+    address = f"unix:{place}/c.sock"
+    with channel.worker(address), channel.agent(address, place, "--no-mount") as agent:
+        agent.wait_line(channel.UP)
+        for _ in range(2):
+            done = subprocess.run([program("hylics-guest"), "module", "list", "--run-dir", place],
+                                  capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+            assert done.returncode == 0 and done.stdout.startswith("none; "), done
+            before = children(agent.pid)[0]
+            os.kill(before, signal.SIGKILL)
+            wait_for(lambda old=before: children(agent.pid) not in ([], [old]), "a successor")
+            agent.wait_line(channel.UP)
+
+
 def test_a_vm_without_modules(scene):
     scene.start("hls", 80)
     scene.host.hears("wanted hls:80")
