@@ -312,8 +312,11 @@ static struct modshow shown_of(const struct modules *m, const struct modrun *r)
 	struct modshow s = { 0 };
 
 	modrun_tell(r, &s.is);
-	if (!s.is.port)
+	if (!s.is.port) {
 		s.is.port = wanted_port(m, r->conf.name);
+		s.is.starts = 0;	/* what is told was of another time that it was wanted */
+		s.is.cpu_us = 0;
+	}
 	if (r->life.state == MODULES_LIFE_failing)
 		s.retry_ms = due > now ? due - now : 1;
 	return s;

@@ -135,6 +135,7 @@ def test_one_that_may_not_be_is_refused_with_the_reason(vm):
     ask(vm, "start", "files", "--no-wait")
     state = vm.until("files", "refused")
     assert state["port"] == 80 and "not among those" in state["why"]
+    assert (state["starts"], state["cpu_us"]) == (0, 0)     # this time
     vm.allow("files")
     state = vm.until("other", "refused")
     assert state["port"] == 82 and "may not use it" in state["why"] and state["starts"] == 0
