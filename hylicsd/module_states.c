@@ -7,11 +7,13 @@
  */
 #include "hylicsd/module_states.h"
 
+#include <stddef.h>
+
 #include "hylicsd/guest.h"
 #include "proto/modules.h"
 
 /* Those that are not allowed any more still end while as many others are wanted. */
-#define STATES_MAX (3 * HY_MODULES_MAX)
+#define STATES_MAX ((size_t)3 * HY_MODULES_MAX)
 
 static const char *const texts[] = { "name", "state", NULL };
 static const char *const numbers[] = { "port", "starts", "connections", "cpu_us", "memory",
