@@ -13,6 +13,7 @@
 
 #include "cli/api.h"
 #include "cli/show_jobs.h"
+#include "cli/show_modules.h"
 #include "common/name.h"
 
 #define PATH_ROOM (HY_NAME_MAX + 32)
@@ -151,7 +152,6 @@ static void show_agent(const json_t *agent)
 void ask_show_vm(const json_t *vm)
 {
 	const json_t *nics = json_object_get(vm, "nics"), *guest = json_object_get(vm, "guest");
-	const json_t *modules = json_object_get(vm, "modules");
 
 	show_text(vm, "name");
 	show_text(vm, "state");
@@ -167,8 +167,7 @@ void ask_show_vm(const json_t *vm)
 	show_text(vm, "domain");
 	for (size_t i = 0; i < json_array_size(nics); i++)
 		printf("%-10s %s\n", "nic", json_string_value(json_array_get(nics, i)));
-	for (size_t i = 0; i < json_array_size(modules); i++)
-		printf("%-10s %s\n", "module", json_string_value(json_array_get(modules, i)));
+	show_modules(json_object_get(vm, "modules"), json_object_get(vm, "module_states"));
 	show_offload(vm);
 	show_agent(json_object_get(vm, "agent"));
 	show_text(vm, "share");

@@ -309,6 +309,12 @@
 #define HY_MODULES_MAX 8
 #define HY_MODULE_PORTS_MAX 16
 /*
+ * How often a guest may say which it wants: so many at once, which is each of them stopped and
+ * started again, then one in a while. Each makes a keeper read as many files, and start programs.
+ */
+#define HY_MODULES_CHANGES 16
+#define HY_MODULES_CHANGE_MS 1000
+/*
  * What who starts or stops one waits for it: the host has 10 s for a start and 5 s for an end, and
  * may be at the other one's. And for a host, with which a session has just begun, to tell of them.
  */

@@ -2,7 +2,7 @@
 /*
  * show.c - a file in which a process shows its counters, as one JSON object
  *
- * Runs in: worker, agent
+ * Runs in: worker, agent, keeper
  * Reads from: no untrusted input
  */
 #include "common/show.h"

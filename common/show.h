@@ -2,7 +2,7 @@
 /*
  * show.h - a file in which a process shows its counters, as one JSON object
  *
- * Runs in: worker, agent
+ * Runs in: worker, agent, keeper
  * Reads from: no untrusted input
  *
  * The file is written in place, padded with blanks: a shorter text leaves no rest of a longer one.

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "hylics-agent/agent.h"
 #include "hylics-agent/listener.h"
 #include "proto/module_ask.h"
@@ -82,8 +83,9 @@ void modules_say(struct agent *a)
 /* It has changed for this module, of which the host may not have told. */
 static void changed(struct agent *a, struct modules_row *row)
 {
+	a->modules.wanted.number++;
 	if (row)
-		row->unheard = true;
+		row->asked = a->modules.wanted.number;
 	a->modules.owed = true;
 	save(a);
 	modules_say(a);
@@ -93,6 +95,7 @@ static void changed(struct agent *a, struct modules_row *row)
 
 void modules_up(struct agent *a)
 {
+	a->modules.first = ++a->modules.wanted.number;
 	a->modules.owed = true;
 	modules_say(a);
 }
@@ -115,14 +118,23 @@ static struct modules_row *find_row(struct modules *m, const char *name)
 	return NULL;
 }
 
+/* Of a host that goes by a list of another session it is not known what it will do. */
+static bool is_of_session(const struct modules *m, const struct modules_state *s)
+{
+	return s->list >= m->first && s->list <= m->wanted.number;
+}
+
 int modules_take(struct agent *a, const struct message *msg)
 {
 	struct modules *m = &a->modules;
 	struct modules_state s;
 	struct modules_row *row;
+	uint64_t asked;
 
 	if (modules_state_decode(msg->payload, msg->len, &s) < 0)
 		return -EPROTO;
+	if (!is_of_session(m, &s))
+		return 0;
 	m->heard = true;
 	m->n = s.of;
 	for (unsigned int i = m->n; i < HY_MODULES_MAX; i++)
@@ -130,12 +142,10 @@ int modules_take(struct agent *a, const struct message *msg)
 	if (!s.of)
 		return 0;
 	row = find_row(m, s.name);
+	asked = row ? row->asked : m->wanted.number;	/* it may have been forgotten meanwhile */
 	if (row && row != &m->row[s.number])
 		row->told = false;		/* it has another number now */
-	/* while it is owed nobody can have answered */
-	m->row[s.number] = (struct modules_row){
-		.told = true, .state = s, .unheard = m->owed && m->row[s.number].unheard,
-	};
+	m->row[s.number] = (struct modules_row){ .told = true, .state = s, .asked = asked };
 	return 0;
 }
 
@@ -205,7 +215,7 @@ static int answer(const struct modules *m, struct request *r, const struct modul
 	if (row) {
 		told.state = row->state;
 		told.state.of = (uint8_t)m->n;	/* it may have been told with another number */
-		told.wanted |= row->unheard ? MODULE_UNHEARD : 0;
+		told.wanted |= row->state.list < row->asked ? MODULE_UNHEARD : 0;
 	}
 	told.wanted |= find_wanted(m, name) >= 0 ? MODULE_WANTED : 0;
 	return (int)module_ask_encode(r->head.id, &told, r->answer);
@@ -384,6 +394,7 @@ void modules_open(struct agent *a)
 	a->modules = (struct modules){ 0 };
 	listener_open(a->modules.listeners);
 	read_back(a);
+	a->modules.wanted.number = hy_clock_ns();
 }
 
 void modules_close(struct agent *a)

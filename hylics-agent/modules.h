@@ -8,6 +8,9 @@
  * What is wanted outlives the agent in the holder's table, and is said whole as each session
  * begins and whenever it changes: a host that has forgotten learns it again. What the host has
  * told is of its session, and forgotten with it.
+ *
+ * Lists have numbers, which the host's words bring back. They grow, beginning with the time since
+ * boot: so no word for an earlier agent, or boot, passes for one of this session.
  */
 #ifndef AGENT_MODULES_H
 #define AGENT_MODULES_H
@@ -37,12 +40,13 @@ struct modules_saved {
 
 struct modules_row {
 	bool told;			/* by the host, in this session */
-	bool unheard;			/* but not since it was started or stopped here */
+	uint64_t asked;			/* number of the list with which it changed here */
 	struct modules_state state;
 };
 
 struct modules {
 	struct modules_wanted wanted;
+	uint64_t first;			/* number of the first list of this session */
 	bool owed;			/* it is to be said to the host */
 	bool heard;			/* the host has said how many there are: */
 	unsigned int n;

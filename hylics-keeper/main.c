@@ -54,7 +54,7 @@ struct values {
 	int64_t uid;
 	struct hy_opt_list nics;
 	const char *moving;
-	const char *modules, *modules_dir, *share;
+	const char *modules, *modules_dir, *modules_state, *share;
 	int log_level;
 };
 
@@ -74,6 +74,8 @@ static const struct hy_opt options[] = {
 	  .help = "names the modules the VM may use; read when the guest wants one, on SIGURG" },
 	{ .name = "modules-dir", .type = HY_OPT_STRING, .offset = OPTION(modules_dir),
 	  .arg = "DIR", .help = "of what modules are, with --modules" },
+	{ .name = "modules-state", .type = HY_OPT_STRING, .offset = OPTION(modules_state),
+	  .arg = "FILE", .help = "keep in FILE how they are, as a JSON object" },
 	{ .name = "share", .type = HY_OPT_STRING, .offset = OPTION(share), .arg = "DIR",
 	  .help = "the VM's share, for modules" },
 	{ .name = "channel", .type = HY_OPT_STRING, .offset = OPTION(channel), .arg = "ADDRESS",
@@ -98,6 +100,7 @@ struct keeper {
 	int freezer, ring;		/* from tcp_catch_load(); -1: none */
 	const char *moving;		/* file that says whether connections may; NULL: they may */
 	struct modules modules;
+	int modules_state;		/* file for how they are; -1 */
 	struct hy_log_rate rate;
 };
 
@@ -378,12 +381,16 @@ static int tell_module(void *object, const void *payload, size_t len)
 
 static int open_modules(struct keeper *k, const struct values *v, struct hy_err *e)
 {
+	const int file = hy_show_open(v->modules_state, e);
 	const struct modules_config cfg = {
 		.list = v->modules, .folder = v->modules_dir, .vm = v->vm, .share = v->share,
 		.uid = k->uid, .twin = &k->twin, .loop = &k->daemon.loop, .log = &k->daemon.log,
-		.tell = tell_module, .object = k,
+		.file = file, .tell = tell_module, .object = k,
 	};
 
+	if (v->modules_state && file < 0)
+		return file;
+	k->modules_state = file;
 	return modules_open(&k->modules, &cfg, e);
 }
 
@@ -421,6 +428,7 @@ static int serve(struct keeper *k, const struct values *v, struct hy_err *e)
 		keep_close(&k->keep);
 	}
 	modules_close(&k->modules);
+	hy_fd_close(&k->modules_state);
 	chan_door_close(&k->door);
 	hy_fd_close(&k->freezer);
 	hy_fd_close(&k->ring);
@@ -447,7 +455,7 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 	k.worker = argv;
 	k.moving = v->moving;
 	k.channel = v->channel;
-	k.freezer = k.ring = -1;
+	k.freezer = k.ring = k.modules_state = -1;
 	k.uid = v->uid < 0 ? geteuid() : (uid_t)v->uid;
 	k.door = (struct chan_door){ .listener = -1, .inside = -1, .outside = -1, .watch = -1 };
 	k.daemon.on_stop = on_stop;

@@ -23,6 +23,7 @@
 #define SIGNALLED 128			/* a warden's exit code for a signal, see cell.h */
 #define VALUE_MAX 128
 #define NEWS_CPU_US 10000
+#define NEWS_MEMORY (1u << 20)
 
 static void changed(struct modrun *r)
 {
@@ -313,6 +314,7 @@ static void ended(void *object, pid_t pid, int status)
 	r->spent_us += r->usage.cpu_us;
 	r->usage = (struct usage){ 0 };
 	r->connections = 0;
+	r->heard = (struct modrun_news){ 0 };
 	if (r->life.state != MODULES_LIFE_stopping)
 		describe_end(r, status);
 	obey(r, modlife_ended(&r->life, hy_clock_ms()));
@@ -322,30 +324,29 @@ static void ended(void *object, pid_t pid, int status)
 	changed(r);
 }
 
-/* What the guest is to hear of soon. */
-struct news {
-	enum modules_life state;
-	uint32_t connections;
-	uint64_t cpu_us;
-};
-
-static struct news news_of(const struct modrun *r)
+static struct modrun_news news_of(const struct modrun *r)
 {
-	return (struct news){ r->life.state, r->connections, r->usage.cpu_us };
+	return (struct modrun_news){ r->life.state, r->connections, r->usage.cpu_us,
+				     r->usage.memory };
+}
+
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
 }
 
 /* It is not woken for a few ticks of a program without work: they are told with the rest. */
-static bool is_news(const struct news *before, const struct news *now)
+static bool is_news(const struct modrun_news *before, const struct modrun_news *now)
 {
 	return now->state != before->state || now->connections != before->connections ||
-	       now->cpu_us >= before->cpu_us + NEWS_CPU_US;
+	       apart(now->cpu_us, before->cpu_us) >= NEWS_CPU_US ||
+	       apart(now->memory, before->memory) >= NEWS_MEMORY;
 }
 
 /* Return: whether there is news */
 static bool look(struct modrun *r)
 {
-	const struct news before = news_of(r);
-	struct news now;
+	struct modrun_news now;
 	struct twin_port p;
 
 	if (twin_port_look(r->ground->desk, r->port, &p, NULL) < 0)
@@ -356,7 +357,10 @@ static bool look(struct modrun *r)
 	if (r->life.state == MODULES_LIFE_running)
 		usage_read(r->cell.pid, &r->usage);
 	now = news_of(r);
-	return is_news(&before, &now);
+	if (!is_news(&r->heard, &now))
+		return false;
+	r->heard = now;
+	return true;
 }
 
 static void on_timer(void *object)

@@ -34,6 +34,13 @@ struct modrun_ground {
 	void *object;
 };
 
+/* What the guest is to hear of soon, if it is another. */
+struct modrun_news {
+	enum modules_life state;
+	uint32_t connections;
+	uint64_t cpu_us, memory;
+};
+
 struct modrun {
 	const struct modrun_ground *ground;
 	unsigned int number;		/* the owner's */
@@ -46,6 +53,7 @@ struct modrun {
 	struct ev_timer timer;
 	uint32_t connections;
 	struct usage usage;		/* of the program that runs */
+	struct modrun_news heard;	/* of it, so far */
 	uint64_t spent_us;		/* CPU time of those before it, since it was wanted */
 	char why[MODULES_WHY_MAX + 1];
 	char line[MODULES_WHY_MAX + 1];	/* that is being printed */

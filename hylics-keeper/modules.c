@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/name.h"
 #include "common/own.h"
+#include "hylics-keeper/modshow.h"
 #include "twin/port.h"
 
 #define LOOK_MS 1000			/* at ports given back; at what could not be told */
@@ -48,7 +50,8 @@ static void say(struct modules *m, const struct modules_state *s)
 
 static void tell_one(struct modules *m, unsigned int i)
 {
-	struct modules_state s = { .number = (uint8_t)count_allowed(m, i),
+	struct modules_state s = { .list = m->wanted.number,
+				   .number = (uint8_t)count_allowed(m, i),
 				   .of = (uint8_t)count_allowed(m, MODULES_RUNS) };
 
 	modrun_tell(&m->run[i], &s);
@@ -57,8 +60,9 @@ static void tell_one(struct modules *m, unsigned int i)
 
 static void tell_all(struct modules *m)
 {
-	static const struct modules_state none;
+	const struct modules_state none = { .list = m->wanted.number };
 
+	m->changes++;
 	m->untold = false;
 	if (count_allowed(m, MODULES_RUNS) == 0)
 		say(m, &none);
@@ -72,6 +76,7 @@ static void on_changed(void *object, unsigned int number)
 {
 	struct modules *m = object;
 
+	m->changes++;
 	if (m->allowed[number])
 		tell_one(m, number);
 }
@@ -140,13 +145,14 @@ static void on_look(void *object)
 
 /* -- which there are -- */
 
-static struct modrun *find(struct modules *m, const char *name)
+/* Return: its number, -1: there is none */
+static int find(const struct modules *m, const char *name)
 {
-	for (unsigned int i = 0; i < MODULES_RUNS; i++) {
+	for (int i = 0; i < MODULES_RUNS; i++) {
 		if (strcmp(m->run[i].conf.name, name) == 0)
-			return &m->run[i];
+			return i;
 	}
-	return NULL;
+	return -1;
 }
 
 static struct modrun *find_place(struct modules *m)
@@ -162,7 +168,8 @@ static struct modrun *find_place(struct modules *m)
 static void allow(struct modules *m, const char *name)
 {
 	static struct module conf;	/* large; one loop */
-	struct modrun *r = find(m, name);
+	int number = find(m, name);
+	struct modrun *r = number < 0 ? NULL : &m->run[number];
 	struct hy_err e = { 0 };
 	int rc = module_read(m->cfg.folder, name, &conf, &e);
 
@@ -273,12 +280,94 @@ static void apply(struct modules *m)
 	}
 }
 
+/* What was said last is to hold, as soon as it may: what was said since the one before is in it. */
+static void heed(void *object)
+{
+	struct modules *m = object;
+	uint64_t wait = bucket_take(&m->pace, hy_clock_ms());
+
+	if (wait) {
+		ev_timer_set(m->cfg.loop, &m->later, wait);
+		return;
+	}
+	m->wanted = m->next;
+	modules_again(m);
+}
+
 static void on_apply(void *object)
 {
 	struct modules *m = object;
 
 	apply(m);
 	tell_all(m);
+}
+
+/* -- showing -- */
+
+#define SHOWN_MAX (MODULES_RUNS + HY_MODULES_MAX)
+
+static struct modshow shown_of(const struct modules *m, const struct modrun *r)
+{
+	uint64_t now = hy_clock_ms(), due = modlife_due_ms(&r->life);
+	struct modshow s = { 0 };
+
+	modrun_tell(r, &s.is);
+	if (!s.is.port) {
+		s.is.port = wanted_port(m, r->conf.name);
+		s.is.starts = 0;	/* what is told was of another time that it was wanted */
+		s.is.cpu_us = 0;
+	}
+	if (r->life.state == MODULES_LIFE_failing)
+		s.retry_ms = due > now ? due - now : 1;
+	return s;
+}
+
+/* Of one that is not allowed any more nothing is known once it has ended. */
+static bool is_known(const struct modules *m, int number)
+{
+	return number >= 0 && (m->run[number].port || m->allowed[number]);
+}
+
+/* Wanted, and not to be had. */
+static struct modshow unknown(const struct modules *m, unsigned int i)
+{
+	struct modshow s = { .is.port = m->wanted.at[i].port };
+
+	memcpy(s.is.name, m->wanted.at[i].name, sizeof(s.is.name));
+	snprintf(s.is.why, sizeof(s.is.why),
+		 "this VM may not use it, or what it is cannot be read");
+	return s;
+}
+
+static void print(const void *object, FILE *f)
+{
+	static struct modshow at[SHOWN_MAX];	/* large; one loop */
+	const struct modules *m = object;
+	unsigned int n = 0;
+
+	for (int i = 0; i < MODULES_RUNS; i++) {
+		const struct modrun *r = &m->run[i];
+
+		if (is_known(m, i) && (r->port || wanted_port(m, r->conf.name)))
+			at[n++] = shown_of(m, r);
+	}
+	for (unsigned int i = 0; i < m->wanted.n; i++) {
+		if (!is_known(m, find(m, m->wanted.at[i].name)))
+			at[n++] = unknown(m, i);
+	}
+	modshow_print(at, n, hy_clock_wall_ms(), f);
+}
+
+static void begin_showing(struct modules *m)
+{
+	m->show.fd = m->cfg.file;
+	m->show.loop = m->cfg.loop;
+	m->show.log = m->cfg.log;
+	m->show.watch = &m->changes;
+	m->show.n_watch = 1;
+	m->show.print = print;
+	m->show.object = m;
+	hy_show_start(&m->show);
 }
 
 /* -- for its owner -- */
@@ -298,19 +387,23 @@ int modules_open(struct modules *m, const struct modules_config *cfg, struct hy_
 	};
 	m->look = (struct ev_timer){ .fn = on_look, .object = m };
 	m->apply = (struct ev_timer){ .fn = on_apply, .object = m };
+	m->later = (struct ev_timer){ .fn = heed, .object = m };
+	m->pace = (struct bucket){ .most = HY_MODULES_CHANGES, .each_ms = HY_MODULES_CHANGE_MS };
 	for (unsigned int i = 0; i < MODULES_RUNS; i++)
 		modrun_open(&m->run[i], &m->ground, i);
+	begin_showing(m);
 	return 0;
 }
 
 void modules_take(struct modules *m, const uint8_t *payload, size_t len)
 {
-	if (modules_wanted_decode(payload, len, &m->wanted) < 0) {
+	if (modules_wanted_decode(payload, len, &m->next) < 0) {
 		hy_log_limited(m->cfg.log, &m->rate, HY_LOG_WARN,
 			       "the worker sent what is no list of modules");
 		return;
 	}
-	modules_again(m);
+	if (!m->later.pos)
+		heed(m);
 }
 
 void modules_again(struct modules *m)
@@ -324,10 +417,12 @@ void modules_close(struct modules *m)
 {
 	if (!m->desk.present)
 		return;
+	hy_show_stop(&m->show);
 	for (unsigned int i = 0; i < MODULES_RUNS; i++)
 		modrun_close(&m->run[i]);
 	ev_timer_cancel(m->cfg.loop, &m->look);
 	ev_timer_cancel(m->cfg.loop, &m->apply);
+	ev_timer_cancel(m->cfg.loop, &m->later);
 	twin_desk_close(&m->desk);
 }
 

@@ -7,11 +7,15 @@
  *
  * A list says which modules the VM may use, and the files NAME.conf what they are. Both are read
  * again whenever the guest says what it wants, or hylicsd says that the list has changed. A module
- * that is not in it any more is ended. docs/modules.md has the whole.
+ * that is not in it any more is ended. A guest that changes its mind without end is heard
+ * HY_MODULES_CHANGES times, and then once in a while: what it has said last is what counts then.
+ * docs/modules.md has the whole.
  */
 #ifndef HY_KEEPER_MODULES_H
 #define HY_KEEPER_MODULES_H
 
+#include "common/show.h"
+#include "hylics-keeper/bucket.h"
 #include "hylics-keeper/modrun.h"
 
 /* Allowed ones, and as many that are not any more but still end. */
@@ -26,6 +30,7 @@ struct modules_config {
 	const struct twin *twin;
 	struct ev_loop *loop;
 	const struct hy_log *log;
+	int file;			/* in which hylicsd finds how they are, -1: none */
 	/* Tell the guest; -EAGAIN: not now */
 	int (*tell)(void *object, const void *payload, size_t len);
 	void *object;
@@ -35,13 +40,16 @@ struct modules {
 	struct modules_config cfg;
 	struct twin_desk desk;
 	struct modrun_ground ground;
-	struct modules_wanted wanted;
+	struct modules_wanted wanted, next;	/* that holds; that was said last */
+	struct bucket pace;			/* from one to the other */
 	struct modrun run[MODULES_RUNS];
 	bool allowed[MODULES_RUNS];
 	bool untold;
 	uint16_t left[MODULES_LEFT_MAX];
 	unsigned int n_left;
-	struct ev_timer look, apply;
+	struct ev_timer look, apply, later;	/* later: next is to hold */
+	uint64_t changes;		/* of what the file says */
+	struct hy_show show;
 	struct hy_log_rate rate;
 };
 

@@ -20,7 +20,7 @@ static void say(struct moves *m, const uint8_t *payload, size_t len)
 /* Who has no keeper has no modules. */
 static void pass_on(struct moves *m)
 {
-	static const struct modules_state none;
+	const struct modules_state none = { .list = m->modules.number };
 	uint8_t payload[MODULES_STATE_MIN];
 
 	if (m->link >= 0) {
@@ -40,6 +40,7 @@ int modules_take_wanted(struct moves *m, const struct message *msg)
 		return rc;
 	memcpy(m->modules.wanted, msg->payload, msg->len);
 	m->modules.len = msg->len;
+	m->modules.number = checked.number;
 	m->count->told++;
 	pass_on(m);
 	return 0;

@@ -20,6 +20,7 @@
 struct modules {
 	uint8_t wanted[MODULES_WANTED_MAX];	/* as the guest said it last */
 	size_t len;				/* 0: nothing was said in this session */
+	uint64_t number;			/* of that list */
 	bool lost;				/* something the keeper said */
 };
 

@@ -4,7 +4,7 @@
  *
  * Runs in: hylicsd
  * Reads from: clients of the API, checked by their routes; RUN/vm/NAME/worker.json, which a worker
- * writes that may have been taken over
+ * writes that may have been taken over; modules.json there, with words of modules
  */
 #include "hylicsd/api.h"
 
@@ -18,8 +18,10 @@
 #include "common/show.h"
 #include "hylicsd/guest.h"
 #include "conf/module.h"
+#include "hylicsd/module_states.h"
 #include "hylicsd/share.h"
 #include "hylicsd/swap.h"
+#include "hylicsd/vm_keeper.h"
 #include "hylicsd/why.h"
 #include "version.h"
 
@@ -129,16 +131,16 @@ static void add_use(json_t *o, const struct vm *vm)
 	}
 }
 
-#define LOOKS 3		/* at what a worker may be writing just now */
+#define LOOKS 3		/* at what somebody may be writing just now */
 
 /*
- * The worker's word is the guest's: numbers and texts below names of ours are all that is taken
- * of it. NULL if there is none.
+ * What a worker or keeper shows. The worker's word is the guest's, and in the keeper's there are
+ * words of modules: numbers and texts below names of ours are all that is taken of it. NULL if
+ * there is none.
  */
-static json_t *worker_counters(const struct vm *vm)
+static json_t *told(const struct vm *vm, const char *file)
 {
-	hy_autofd fd = vm->dir < 0 ? -1 : openat(vm->dir, "worker.json",
-						  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	hy_autofd fd = vm->dir < 0 ? -1 : openat(vm->dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	char text[HY_SHOW_TEXT_MAX];
 	json_t *o = NULL;
 
@@ -157,7 +159,7 @@ static json_t *worker_counters(const struct vm *vm)
  */
 static void add_away(json_t *o, const struct vm *vm)
 {
-	json_t *c = worker_counters(vm);
+	json_t *c = told(vm, VM_STATS);
 	json_t *live = json_object_get(c, "live"), *coming = json_object_get(c, "coming");
 	json_t *moving = json_object_get(c, "moving");
 
@@ -459,11 +461,21 @@ static int post_vm(void *object, const struct http_request *r, struct hy_err *e)
 /* A killed worker's last words stay in its file. */
 static void add_agent(json_t *o, const struct vm *vm)
 {
-	json_t *counters = proc_runs(&vm->keeper) ? worker_counters(vm) : NULL;
+	json_t *counters = proc_runs(&vm->keeper) ? told(vm, VM_STATS) : NULL;
 	json_t *agent = guest_json(counters);
 
 	json_object_set_new(o, "agent", agent ? agent : json_null());
 	json_decref(counters);
+}
+
+/* With a keeper its modules have ended. */
+static void add_module_states(json_t *o, const struct vm *vm)
+{
+	json_t *from = proc_runs(&vm->keeper) ? told(vm, VM_MODULES_STATE) : NULL;
+	json_t *states = module_states_json(from);
+
+	json_object_set_new(o, "module_states", states ? states : json_null());
+	json_decref(from);
 }
 
 static int get_vm(void *object, const struct http_request *r, struct hy_err *e)
@@ -476,6 +488,7 @@ static int get_vm(void *object, const struct http_request *r, struct hy_err *e)
 		return -ENOENT;
 	o = vm_json(vm);
 	add_agent(o, vm);
+	add_module_states(o, vm);
 	return http_reply(a->http, r->ref, 200, o);
 }
 
@@ -625,7 +638,7 @@ static int get_why(void *object, const struct http_request *r, struct hy_err *e)
 
 	if (!vm)
 		return -ENOENT;
-	counters = worker_counters(vm);
+	counters = told(vm, VM_STATS);
 	o = why_json(counters);
 	json_decref(counters);
 	return http_reply(a->http, r->ref, 200, o);

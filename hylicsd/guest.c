@@ -19,14 +19,14 @@ static const char *const numbers[] = { "cpus", "load_100", "memory_total", "memo
 				       NULL };
 
 /* It may end on a terminal, or in a page. Return: NULL if it is none */
-static json_t *printable(const json_t *text)
+static json_t *printable(const json_t *text, size_t most)
 {
 	const char *from = json_string_value(text);
-	char to[HY_NAME_MAX + 1];
+	char to[GUEST_TEXT_MAX + 1];
 
 	if (!from)
 		return NULL;
-	hy_copy_printable(to, sizeof(to), from);
+	hy_copy_printable(to, most < sizeof(to) ? most + 1 : sizeof(to), from);
 	return json_string(to);
 }
 
@@ -40,12 +40,16 @@ void guest_add_number(json_t *o, const char *name, const json_t *from)
 
 void guest_add_texts(json_t *o, const char *const *names, const json_t *from)
 {
-	for (; *names; names++) {
-		json_t *text = printable(json_object_get(from, *names));
+	for (; *names; names++)
+		guest_add_text(o, *names, HY_NAME_MAX, from);
+}
 
-		if (text)
-			json_object_set_new(o, *names, text);
-	}
+void guest_add_text(json_t *o, const char *name, size_t most, const json_t *from)
+{
+	json_t *text = printable(json_object_get(from, name), most);
+
+	if (text)
+		json_object_set_new(o, name, text);
 }
 
 static json_t *cpu_times(const json_t *from)
@@ -62,7 +66,7 @@ static json_t *addresses(const json_t *from)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < json_array_size(from) && i < HY_TWIN_ADDRS_MAX; i++) {
-		json_t *text = printable(json_array_get(from, i));
+		json_t *text = printable(json_array_get(from, i), HY_NAME_MAX);
 
 		if (text)
 			json_array_append_new(list, text);

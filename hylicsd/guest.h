@@ -24,4 +24,9 @@ json_t *guest_json(const json_t *counters);
 void guest_add_number(json_t *o, const char *name, const json_t *from);
 void guest_add_texts(json_t *o, const char *const *names, const json_t *from);
 
+#define GUEST_TEXT_MAX 255
+
+/* The same with one text, cut to @most bytes, GUEST_TEXT_MAX at most. */
+void guest_add_text(json_t *o, const char *name, size_t most, const json_t *from);
+
 #endif

@@ -55,6 +55,7 @@ int keeper_words(struct keeper_words *w, const struct config *c, const struct re
 	add(w, "--moving=%s", p->moving);
 	add(w, "--modules=%s", p->modules);
 	add(w, "--modules-dir=%s", c->modules_dir);
+	add(w, "--modules-state=%s", p->modules_state);
 	add(w, "--share=%s", p->share);
 	add(w, "--");
 	add(w, "%s/hylics-worker", c->libexec_dir);

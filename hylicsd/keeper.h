@@ -31,6 +31,7 @@ struct keeper_places {
 	const char *stats;		/* file for the worker's counters */
 	const char *moving;		/* see common/moving.h */
 	const char *modules;		/* names of those it may use, a line each */
+	const char *modules_state;	/* file for how they are */
 };
 
 /**

@@ -30,13 +30,15 @@
 static int words_of(struct vm *vm, struct keeper_words *w, struct hy_err *e)
 {
 	char channel[VM_PATH_MAX + 32], stats[VM_PATH_MAX + 32], moving[VM_PATH_MAX + 32];
-	char modules[VM_PATH_MAX + 32];
-	const struct keeper_places p = { channel, vm->share_path, stats, moving, modules };
+	char modules[VM_PATH_MAX + 32], state[VM_PATH_MAX + 32];
+	const struct keeper_places p = { channel, vm->share_path, stats, moving, modules,
+					 state };
 
 	snprintf(channel, sizeof(channel), "%s/%s", vm->path, VM_CHANNEL);
 	snprintf(stats, sizeof(stats), "%s/%s", vm->path, VM_STATS);
 	snprintf(moving, sizeof(moving), "%s/%s", vm->path, VM_MOVING);
 	snprintf(modules, sizeof(modules), "%s/%s", vm->path, VM_MODULES);
+	snprintf(state, sizeof(state), "%s/%s", vm->path, VM_MODULES_STATE);
 	return keeper_words(w, &vm->host->config, &vm->rec, &p, e);
 }
 

@@ -14,6 +14,7 @@
 #define VM_STATS "worker.json"
 #define VM_CHANNEL "channel.sock"
 #define VM_MOVING "moving"
+#define VM_MODULES_STATE "modules.json"
 #define VM_MODULES "modules"
 
 /* As a piece is made and taken away, see life.h. */

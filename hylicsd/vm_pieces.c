@@ -35,7 +35,8 @@
 /* What may lie in a VM's directory; anything else keeps it there, with a word. */
 static const char *const leavings[] = {
 	LOADED, VM_STATS, VM_CHANNEL, VM_MOVING, MOVING_NEW, VM_MODULES, MODULES_NEW,
-	"keeper.owner", "keeper.words",	"virtiofs.sock", VM_VIRTIOFSD_MARK, NULL,
+	VM_MODULES_STATE, "keeper.owner", "keeper.words", "virtiofs.sock", VM_VIRTIOFSD_MARK,
+	NULL,
 };
 
 void vm_piece_done(struct vm *vm, int rc, const struct hy_err *e)

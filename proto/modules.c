@@ -109,6 +109,7 @@ int modules_wanted_encode(const struct modules_wanted *m, uint8_t *out, size_t r
 {
 	struct hy_wr w = { .p = out, .left = room, .bad = m->n > HY_MODULES_MAX };
 
+	hy_wr_le64(&w, m->number);
 	hy_wr_u8(&w, (uint8_t)m->n);
 	for (unsigned int i = 0; i < m->n && !w.bad; i++) {
 		hy_wr_le16(&w, m->at[i].port);
@@ -129,8 +130,9 @@ static bool is_twice(const struct modules_wanted *m, unsigned int number)
 int modules_wanted_decode(const uint8_t *in, size_t len, struct modules_wanted *m)
 {
 	struct hy_rd r = { .p = in, .left = len };
-	struct modules_wanted got = { .n = hy_rd_u8(&r) };
+	struct modules_wanted got = { .number = hy_rd_number(&r) };
 
+	got.n = hy_rd_u8(&r);
 	r.bad |= got.n > HY_MODULES_MAX;
 	for (unsigned int i = 0; i < got.n && !r.bad; i++) {
 		got.at[i].port = hy_rd_le16(&r);
@@ -149,6 +151,7 @@ int modules_state_encode(const struct modules_state *m, uint8_t *out, size_t roo
 {
 	struct hy_wr w = { .p = out, .left = room };
 
+	hy_wr_le64(&w, m->list);
 	hy_wr_u8(&w, m->number);
 	hy_wr_u8(&w, m->of);
 	if (!m->of)
@@ -185,8 +188,10 @@ static void rd_module(struct hy_rd *r, struct modules_state *m)
 int modules_state_decode(const uint8_t *in, size_t len, struct modules_state *m)
 {
 	struct hy_rd r = { .p = in, .left = len };
-	struct modules_state got = { .number = hy_rd_u8(&r), .of = hy_rd_u8(&r) };
+	struct modules_state got = { .list = hy_rd_number(&r) };
 
+	got.number = hy_rd_u8(&r);
+	got.of = hy_rd_u8(&r);
 	r.bad |= got.of > HY_MODULES_MAX || (got.of ? got.number >= got.of : got.number);
 	if (got.of && !r.bad)
 		rd_module(&r, &got);

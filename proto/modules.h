@@ -8,7 +8,8 @@
  * A guest says all it wants, in one message, whenever that changes and at the beginning of each
  * session: there is no order to start or to stop that could be lost or come twice. The host answers
  * with the state of all modules this VM may use, one message each, and says one again whenever it
- * changes. docs/modules.md says what modules are.
+ * changes. Each state has the number of the list it is by, so that what was under way when a list
+ * was said does not pass for its answer. docs/modules.md says what modules are.
  */
 #ifndef HY_PROTO_MODULES_H
 #define HY_PROTO_MODULES_H
@@ -31,6 +32,7 @@ struct modules_ports {
 
 /* MSG_MODULES_WANTED: all that is wanted, no name twice */
 struct modules_wanted {
+	uint64_t number;		/* grows from list to list; below 2^63 */
 	unsigned int n;
 	struct {
 		char name[HY_NAME_MAX + 1];
@@ -38,8 +40,8 @@ struct modules_wanted {
 	} at[HY_MODULES_MAX];
 };
 
-#define MODULES_WANTED_MIN 1
-#define MODULES_WANTED_MAX (1 + HY_MODULES_MAX * (4 + HY_NAME_MAX))
+#define MODULES_WANTED_MIN 9
+#define MODULES_WANTED_MAX (9 + HY_MODULES_MAX * (4 + HY_NAME_MAX))
 
 /* Number, name, what. The numbers travel; docs/modules.md has the states. */
 #define MODULES_LIFE(X)                                                                            \
@@ -60,8 +62,9 @@ const char *modules_life_name(unsigned int life);	/* below MODULES_LIVES */
 
 #define MODULES_WHY_MAX 160
 
-/* MSG_MODULE: one of them; @of 0: there are none, and nothing else is told */
+/* MSG_MODULE: one of them; @of 0: there are none, and nothing else is told but @list */
 struct modules_state {
+	uint64_t list;			/* number of what was wanted, as the host has heard it */
 	uint8_t number, of;		/* below it; at most HY_MODULES_MAX */
 	uint8_t life;			/* enum modules_life */
 	uint16_t port;			/* that it has or is to have; 0 if stopped */
@@ -75,8 +78,8 @@ struct modules_state {
 	char why[MODULES_WHY_MAX + 1];
 };
 
-#define MODULES_STATE_MIN 2
-#define MODULES_STATE_MAX (38 + 4 * HY_MODULE_PORTS_MAX + 4 + HY_NAME_MAX + MODULES_WHY_MAX)
+#define MODULES_STATE_MIN 10
+#define MODULES_STATE_MAX (46 + 4 * HY_MODULE_PORTS_MAX + 4 + HY_NAME_MAX + MODULES_WHY_MAX)
 
 /**
  * modules_ports_have() - Whether a port is one of these

@@ -15,6 +15,7 @@
  * and obeys lines:
  *
  *	tell NUMBER OF LIFE PORT NAME [WHY]	one module, whose ports are 80, 443 and 8000 to 8999
+ *	tell-late ...			the same, as if it went by the list before the last
  *	none				there are no modules
  *	nonsense			a message that cannot be read
  *	hang-up				ends the session
@@ -37,6 +38,7 @@ struct host {
 	struct chan chan;
 	char line[LINE_BYTES];
 	size_t len;
+	uint64_t heard;			/* number of the last list */
 };
 
 /* -- what it hears -- */
@@ -55,12 +57,15 @@ static void on_down(void *object, const char *why)
 	puts("down");
 }
 
-static int take_wanted(const struct message *m)
+static int take_wanted(struct host *h, const struct message *m)
 {
 	struct modules_wanted w;
 
 	if (modules_wanted_decode(m->payload, m->len, &w) < 0)
 		return -EPROTO;
+	if (w.number <= h->heard)
+		puts("a number that does not grow");
+	h->heard = w.number;
 	printf("wanted");
 	for (unsigned int i = 0; i < w.n; i++)
 		printf(" %s:%u", w.at[i].name, w.at[i].port);
@@ -71,8 +76,7 @@ static int take_wanted(const struct message *m)
 /* What else an agent says unasked is not looked at. */
 static int on_message(void *object, const struct message *m)
 {
-	(void)object;
-	return m->info->type == MSG_MODULES_WANTED ? take_wanted(m) : 0;
+	return m->info->type == MSG_MODULES_WANTED ? take_wanted(object, m) : 0;
 }
 
 static const struct chan_ops ops = { on_up, on_down, on_message, NULL };
@@ -100,9 +104,9 @@ static int find_life(const char *name)
 	return -EINVAL;
 }
 
-static int tell(struct host *h, const char *args)
+static int tell_of(struct host *h, uint64_t list, const char *args)
 {
-	struct modules_state s = { .starts = 2, .since_ms = 1500, .connections = 3,
+	struct modules_state s = { .list = list, .starts = 2, .since_ms = 1500, .connections = 3,
 				   .cpu_us = 250000, .memory = 3u << 20,
 				   .ports = { .n = 3, .at = { { 80, 80 }, { 443, 443 },
 							      { 8000, 8999 } } } };
@@ -120,9 +124,19 @@ static int tell(struct host *h, const char *args)
 	return send_state(h, &s);
 }
 
+static int tell(struct host *h, const char *args)
+{
+	return tell_of(h, h->heard, args);
+}
+
+static int tell_late(struct host *h, const char *args)
+{
+	return tell_of(h, h->heard - 1, args);
+}
+
 static int tell_none(struct host *h, const char *args)
 {
-	const struct modules_state none = { .of = 0 };
+	const struct modules_state none = { .list = h->heard };
 
 	(void)args;
 	return send_state(h, &none);
@@ -130,7 +144,7 @@ static int tell_none(struct host *h, const char *args)
 
 static int tell_nonsense(struct host *h, const char *args)
 {
-	static const uint8_t bytes[] = { 9, 9, 9 };
+	static const uint8_t bytes[MODULES_STATE_MIN] = { [8] = 9, 9 };
 
 	(void)args;
 	return send_bytes(h, bytes, sizeof(bytes));
@@ -146,8 +160,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct host *h, const char *args);
 } orders[] = {
-	{ "tell", tell }, { "none", tell_none }, { "nonsense", tell_nonsense },
-	{ "hang-up", hang_up },
+	{ "tell", tell }, { "tell-late", tell_late }, { "none", tell_none },
+	{ "nonsense", tell_nonsense }, { "hang-up", hang_up },
 };
 
 static void obey(struct host *h, char *line)

@@ -15,7 +15,8 @@ from hylab.wait import PATIENCE_S, wait_for
 
 WANTED, MODULE = 34, 35         # proto/msg.h
 LIVES = ("stopped", "starting", "running", "failing", "stopping")
-STATE = struct.Struct("<BBBHIQIQQB")
+STATE = struct.Struct("<QBBBHIQIQQB")
+NONE = struct.Struct("<QBB")
 UID = 4242
 WORKER = Path(__file__).with_name("module_worker.py")
 
@@ -24,6 +25,7 @@ WORKER = Path(__file__).with_name("module_worker.py")
 class State:
     """What a guest is told of a module."""
 
+    list: int
     name: str
     life: str
     port: int
@@ -42,21 +44,22 @@ def _text(payload, at):
 
 def decode(payload):
     """(number, how many there are, State or None) of a message."""
-    if len(payload) == 2:
-        assert payload == b"\0\0"
+    if len(payload) == NONE.size:
+        assert NONE.unpack(payload)[1:] == (0, 0)
         return 0, 0, None
-    number, of, life, port, starts, _, connections, cpu_us, memory, n = STATE.unpack_from(payload)
+    by, number, of, life, port, starts, _, connections, cpu_us, memory, n = STATE.unpack_from(
+        payload)
     ports = [struct.unpack_from("<HH", payload, STATE.size + 4 * i) for i in range(n)]
     name, at = _text(payload, STATE.size + 4 * n)
     why, at = _text(payload, at)
     assert at == len(payload)
-    return number, of, State(name, LIVES[life], port, starts, connections, cpu_us, memory,
+    return number, of, State(by, name, LIVES[life], port, starts, connections, cpu_us, memory,
                              ports, why)
 
 
-def wanted(modules):
+def wanted(modules, number=1):
     """A list of what is wanted, as bytes."""
-    return bytes([len(modules)]) + b"".join(
+    return struct.pack("<QB", number, len(modules)) + b"".join(
         struct.pack("<HH", port, len(name)) + name.encode() for name, port in modules.items())
 
 
@@ -67,6 +70,7 @@ class Keeper:
         self.folder, self.list = folder / "modules.d", folder / "modules"
         self.folder.mkdir()
         self.states, self.of = {}, None
+        self.number = 0             # of the list that was said last
         path = folder / "test.sock"
         guest = net.guests[0]
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -112,7 +116,8 @@ class Keeper:
 
     def want(self, **modules):
         """That, and nothing else."""
-        self.say(wanted(modules))
+        self.number += 1
+        self.say(wanted(modules, self.number))
 
     def hear(self):
         """Take one message of the keeper's."""

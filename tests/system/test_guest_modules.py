@@ -221,7 +221,13 @@ def test_what_the_host_said_before_it_heard_is_not_believed(scene):
     scene.ask("stop", "hls", "--no-wait")
     with scene.asking("start", "hls", "--port", "8000") as start:
         scene.host.hears("wanted", "wanted hls:8000")
+        # by a list of which it was no part: it was under way when it was started again
+        scene.host.order("tell-late", 0, len(NAMES), "running", 8000, "hls")
+        scene.host.tell("lighttpd", "running", 443)
+        scene.wait_heard("lighttpd", "running")
+        assert scene.modules()["hls"]["state"] == "running"
         assert scene.modules()["hls"]["heard"] is False
+        time.sleep(LOOKS_S)
         assert start.poll() is None
         scene.host.tell("hls", "failing", 8000, "killed")
         assert ended(start)[0] == 1
@@ -360,6 +366,23 @@ def test_lists_are_printed_for_people_and_programs(scene):
         "since_ms": 1500, "starts": 2, "connections": 3, "cpu_us": 250000, "memory": 3 << 20,
         "ports": [{"first": 80, "last": 80}, {"first": 443, "last": 443},
                   {"first": 8000, "last": 8999}], "why": "no \"such\" file"}}
+
+
+def test_a_worker_without_a_keeper_has_no_modules():
+    """And says so, also when it is asked again."""
+    wall.require()
+    place = channel.socket_path().parent
+    address = f"unix:{place}/c.sock"
+    with channel.worker(address), channel.agent(address, place, "--no-mount") as agent:
+        agent.wait_line(channel.UP)
+        for _ in range(2):
+            done = subprocess.run([program("hylics-guest"), "module", "list", "--run-dir", place],
+                                  capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+            assert done.returncode == 0 and done.stdout.startswith("none; "), done
+            before = children(agent.pid)[0]
+            os.kill(before, signal.SIGKILL)
+            wait_for(lambda old=before: children(agent.pid) not in ([], [old]), "a successor")
+            agent.wait_line(channel.UP)
 
 
 def test_a_vm_without_modules(scene):

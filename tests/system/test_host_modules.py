@@ -5,10 +5,13 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import random
+import re
 import signal
 import socket
 import struct
+import time
 
 import modules
 import pytest
@@ -25,6 +28,10 @@ server.bind = "[::]"
 server.set-v6only = "disable"
 server.stream-response-body = 1
 """
+LIMITS = (pathlib.Path(__file__).resolve().parents[2] / "common" / "limits.h").read_text()
+AT_ONCE = int(re.search(r"HY_MODULES_CHANGES (\d+)", LIMITS)[1])
+EACH_MS = int(re.search(r"HY_MODULES_CHANGE_MS (\d+)", LIMITS)[1])
+RESTLESS = 200          # what is said of them all fits into a socket
 BYTES = random.Random(1).randbytes(3 << 20)
 
 # A server for one thing: what it sends to whoever comes.
@@ -270,6 +277,43 @@ def test_one_that_is_not_allowed_any_more_ends(keeper):
     wait_until_none_is_left()
 
 
+# -- how often --
+
+def test_a_guest_that_changes_its_mind_without_end_is_heard_now_and_then(net, keeper):
+    """What it said last comes true, and what it starts is bounded by how often it is heard."""
+    with_python(keeper, "one", SAYS + 'serve(lambda _: "1")')
+    began = time.monotonic()
+    wants = [{"one": 81 + number % 9} if number % 2 else {} for number in range(RESTLESS)]
+    wants.append({"one": 80})
+    for want in wants:
+        keeper.want(**want)
+    heard = set()
+
+    def is_last(state):
+        heard.add(state.list)
+        # a state is by the list it names, whatever was said since
+        assert state.life in ("stopped", "stopping") or \
+            wants[state.list - 1].get("one") == state.port
+        return state.list == keeper.number and state.life == "running"
+
+    keeper.until("one", is_last)
+    assert keeper.state("one").port == 80 and keeper.state("one").starts == 1
+    assert said(net, net.guests[0].v4, 80) == 1
+    assert len(heard) <= AT_ONCE + 1 + (time.monotonic() - began) * 1000 / EACH_MS
+    keeper.want()
+    keeper.until("one", lambda s: s.list == keeper.number and s.life == "stopped")
+
+
+def test_one_who_asks_again_and_again_is_answered(keeper):
+    """The same list, as a worker sends it that had no room: each wait ends with the latest."""
+    with_lighttpd(keeper)
+    keeper.run("lighttpd", 80)
+    for _ in range(RESTLESS):
+        keeper.want(lighttpd=80)
+    state = keeper.until("lighttpd", lambda s: s.list == keeper.number)
+    assert (state.life, state.starts) == ("running", 1)
+
+
 # -- ends --
 
 def test_one_that_is_killed_is_started_again(net, keeper):
@@ -319,8 +363,8 @@ def test_nonsense_of_the_worker_is_survived(keeper):
     with_lighttpd(keeper)
     keeper.run("lighttpd", 80)
     for payload in (b"", b"\xff", modules.wanted({"../x": 80}), modules.wanted({"a": 0}),
-                    modules.wanted({"lighttpd": 80}) + b"x", b"\x02" + 2 * struct.pack(
-                        "<HH1s", 80, 1, b"a")):
+                    modules.wanted({"lighttpd": 80}) + b"x", struct.pack(
+                        "<QB", 9, 2) + 2 * struct.pack("<HH1s", 80, 1, b"a")):
         keeper.say(payload)
     keeper.want(lighttpd=80)
     keeper.hear()

@@ -28,15 +28,15 @@ static const uint8_t ask_bytes[] = { 1, 0, 18, 0, 9, 0, 0, 0, 7 };
 static const struct local_module told = {
 	.wanted = MODULE_WANTED,
 	.state = {
-		.number = 1, .of = 3, .life = MODULES_LIFE_running, .port = 80, .starts = 4,
-		.since_ms = 5, .connections = 6, .cpu_us = 7, .memory = 8,
+		.list = 5, .number = 1, .of = 3, .life = MODULES_LIFE_running, .port = 80,
+		.starts = 4, .since_ms = 5, .connections = 6, .cpu_us = 7, .memory = 8,
 		.ports = { .n = 1, .at = { { 80, 81 } } }, .name = "hls", .why = "no",
 	},
 };
 
 static const uint8_t told_bytes[] = {
 	1, 0, 19, 0, 9, 0, 0, 0, 1,
-	1, 3, 2, 80, 0, 4, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0,
+	5, 0, 0, 0, 0, 0, 0, 0, 1, 3, 2, 80, 0, 4, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0,
 	7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0,
 	1, 80, 0, 81, 0, 3, 0, 'h', 'l', 's', 2, 0, 'n', 'o',
 };
@@ -45,7 +45,7 @@ static const uint8_t told_bytes[] = {
 #define NAME_AT_IN_STOP 10
 #define NUMBER_AT 8
 #define WANTED_AT 8
-#define STATE_AT 9
+#define STATE_NUMBER_AT 17
 
 /* A decoder, and whether it left the result alone where it refused. */
 struct form {
@@ -197,7 +197,7 @@ static void numbers_and_bits_that_are_none_are_refused(void **state)
 	check(&ask_form, ask_form.len, NUMBER_AT, 255, -EPROTO);
 	for (unsigned int i = 0; i < 256; i++)
 		check(&told_form, told_form.len, WANTED_AT, (uint8_t)i, i <= 3 ? 0 : -EPROTO);
-	check(&told_form, told_form.len, STATE_AT, 3, -EPROTO);	/* number 3 of 3 */
+	check(&told_form, told_form.len, STATE_NUMBER_AT, 3, -EPROTO);	/* number 3 of 3 */
 	check(&told_form, told_form.len, told_form.len - 1, '\033', -EPROTO);
 }
 

@@ -27,6 +27,7 @@
 
 #define USER 1000
 #define PORT 47113
+#define COUNT_AT 8			/* in a list */
 
 static struct agent agent;		/* large */
 static struct chan chan;		/* closed */
@@ -57,15 +58,23 @@ static int tell_state(const struct modules_state *s)
 	return modules_take(&agent, &msg);
 }
 
-static void tell(uint8_t number, uint8_t of, const char *name, enum modules_life life)
+/* As a host does that goes by this list. */
+static void tell_by(uint64_t list, uint8_t number, uint8_t of, const char *name,
+		    enum modules_life life)
 {
-	struct modules_state s = { .number = number, .of = of, .life = (uint8_t)life,
+	struct modules_state s = { .list = list, .number = number, .of = of, .life = (uint8_t)life,
 				   .port = life ? PORT : 0,
 				   .ports = { .n = 2, .at = { { PORT, PORT },
 							      { 48000, 48009 } } } };
 
 	snprintf(s.name, sizeof(s.name), "%s", name);
 	assert_int_equal(tell_state(&s), 0);
+}
+
+/* As one does that has heard all there was to be said. */
+static void tell(uint8_t number, uint8_t of, const char *name, enum modules_life life)
+{
+	tell_by(agent.modules.wanted.number, number, of, name, life);
 }
 
 static int begin(void **state)
@@ -76,6 +85,7 @@ static int begin(void **state)
 	next_agent();
 	listener_close(agent.modules.listeners);	/* what listens here is no affair of ours */
 	agent.session = true;
+	modules_up(&agent);
 	tell(0, 2, "hls", MODULES_LIFE_stopped);
 	tell(1, 2, "lighttpd", MODULES_LIFE_stopped);
 	return 0;
@@ -162,14 +172,71 @@ static void a_start_is_remembered_and_owed_to_the_host(void **state)
 static void what_the_host_told_before_it_could_hear_is_no_answer(void **state)
 {
 	(void)state;
+	uint64_t before = agent.modules.wanted.number;
+
 	tell(0, 2, "hls", MODULES_LIFE_running);
 	assert_int_equal(start("hls", 0), 0);
-	tell(0, 2, "hls", MODULES_LIFE_running);	/* it is owed yet */
+	assert_int_equal(agent.modules.wanted.number, before + 1);
+	agent.modules.owed = false;			/* it was said, and this was under way */
+	tell_by(before, 0, 2, "hls", MODULES_LIFE_running);
 	assert_int_equal(ask_number(0), 0);
 	assert_int_equal(told.wanted, MODULE_WANTED | MODULE_UNHEARD);
-	agent.modules.owed = false;			/* now it was said */
-	tell(0, 2, "hls", MODULES_LIFE_running);
+	assert_int_equal(told.state.life, MODULES_LIFE_running);
+	tell(0, 2, "hls", MODULES_LIFE_starting);
 	assert_int_equal(ask_number(0), 0);
+	assert_int_equal(told.wanted, MODULE_WANTED);
+	assert_int_equal(start("lighttpd", 48001), 0);	/* which is the other one's affair */
+	assert_int_equal(ask_number(0), 0);
+	assert_int_equal(told.wanted, MODULE_WANTED);
+	assert_int_equal(ask_number(1), 0);
+	assert_int_equal(told.wanted, MODULE_WANTED | MODULE_UNHEARD);
+}
+
+static void what_is_by_a_list_of_another_session_is_not_told(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(start("hls", 0), 0);
+	before = agent.modules.wanted.number;
+	modules_down(&agent);
+	modules_up(&agent);
+	assert_int_equal(agent.modules.wanted.number, before + 1);
+	tell_by(before, 0, 2, "hls", MODULES_LIFE_running);
+	tell_by(0, 0, 2, "hls", MODULES_LIFE_running);
+	tell_by(before + 2, 0, 2, "hls", MODULES_LIFE_running);	/* nobody has said it */
+	assert_int_equal(ask_number(0), ENODATA);
+	tell(0, 2, "hls", MODULES_LIFE_starting);
+	assert_int_equal(ask_number(0), 0);
+	assert_int_equal(told.wanted, MODULE_WANTED);
+}
+
+/* Also of the next agent, which reads back what was wanted and not how often that was said. */
+static void numbers_grow_from_agent_to_agent(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(start("hls", 0), 0);
+	before = agent.modules.wanted.number;
+	next_agent();
+	assert_true(agent.modules.wanted.number > before);
+	assert_int_equal(agent.modules.wanted.n, 1);
+}
+
+/* One that was forgotten since it was started may be told of by an older list. */
+static void one_that_was_forgotten_is_not_heard_before_its_answer(void **state)
+{
+	uint64_t before = agent.modules.wanted.number;
+
+	(void)state;
+	assert_int_equal(start("lighttpd", 0), 0);
+	tell_by(before, 0, 1, "hls", MODULES_LIFE_stopped);
+	tell_by(before, 1, 2, "lighttpd", MODULES_LIFE_running);
+	assert_int_equal(ask_number(1), 0);
+	assert_int_equal(told.wanted, MODULE_WANTED | MODULE_UNHEARD);
+	tell(1, 2, "lighttpd", MODULES_LIFE_running);
+	assert_int_equal(ask_number(1), 0);
 	assert_int_equal(told.wanted, MODULE_WANTED);
 }
 
@@ -206,7 +273,8 @@ static void a_port_that_somebody_in_the_guest_has_is_refused(void **state)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct modules_state s = { .of = 1, .name = "hls", .ports = { .n = 1 } };
+	struct modules_state s = { .list = agent.modules.wanted.number, .of = 1, .name = "hls",
+				   .ports = { .n = 1 } };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t len = sizeof(at);
 	char words[128];
@@ -250,10 +318,11 @@ static void without_a_host_nothing_is_known(void **state)
 
 static void a_list_that_becomes_shorter_or_empty(void **state)
 {
-	const struct modules_state none = { .of = 0 };
+	struct modules_state none = { .of = 0 };
 
 	(void)state;
 	assert_int_equal(start("lighttpd", 0), 0);
+	none.list = agent.modules.wanted.number;
 	tell(0, 1, "hls", MODULES_LIFE_stopped);
 	assert_int_equal(ask_number(1), ENOENT);
 	assert_int_equal(start("lighttpd", 0), ENOENT);
@@ -301,7 +370,7 @@ static void as_many_as_there_is_room_for(void **state)
 
 static void lists_that_are_too_long_are_cut_visibly(void **state)
 {
-	struct modules_state s = { .of = HY_MODULES_MAX,
+	struct modules_state s = { .list = agent.modules.wanted.number, .of = HY_MODULES_MAX,
 				   .ports.n = HY_MODULE_PORTS_MAX };
 
 	(void)state;
@@ -355,10 +424,10 @@ static void what_cannot_be_read_back_is_not_wanted(void **state)
 {
 	(void)state;
 	assert_int_equal(start("hls", 48001), 0);
-	saved.at[saved.turn & 1].bytes[0] = 2;
+	saved.at[saved.turn & 1].bytes[COUNT_AT] = 2;
 	next_agent();
 	assert_int_equal(agent.modules.wanted.n, 0);
-	saved.at[saved.turn & 1].bytes[0] = 1;
+	saved.at[saved.turn & 1].bytes[COUNT_AT] = 1;
 	saved.at[saved.turn & 1].len = UINT32_MAX;
 	next_agent();
 	assert_int_equal(agent.modules.wanted.n, 0);
@@ -366,7 +435,7 @@ static void what_cannot_be_read_back_is_not_wanted(void **state)
 
 static void nonsense_is_refused(void **state)
 {
-	static const uint8_t payload[] = { 9, 9, 9 };
+	static const uint8_t payload[MODULES_STATE_MIN] = { [8] = 9, 9 };
 	const struct message msg = { .info = msg_info(MSG_MODULE), .payload = payload,
 				     .len = sizeof(payload) };
 	uint8_t packet[LOCAL_PACKET_MAX] = { 0 };
@@ -387,6 +456,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_start_is_remembered_and_owed_to_the_host),
 		TEST(what_the_host_told_before_it_could_hear_is_no_answer),
+		TEST(what_is_by_a_list_of_another_session_is_not_told),
+		TEST(numbers_grow_from_agent_to_agent),
+		TEST(one_that_was_forgotten_is_not_heard_before_its_answer),
 		TEST(only_root_may),
 		TEST(what_cannot_be_is_refused_with_what_there_is),
 		TEST(a_port_that_somebody_in_the_guest_has_is_refused),

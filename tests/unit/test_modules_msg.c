@@ -19,33 +19,37 @@
 #include "proto/modules.h"
 
 static const struct modules_wanted wanted = {
+	.number = 0x0807060504030201,
 	.n = 2, .at = { { .name = "hls", .port = 8080 }, { .name = "a", .port = 0x0102 } },
 };
 
 static const uint8_t wanted_bytes[] = {
-	2, 0x90, 0x1f, 3, 0, 'h', 'l', 's', 2, 1, 1, 0, 'a',
+	1, 2, 3, 4, 5, 6, 7, 8, 2, 0x90, 0x1f, 3, 0, 'h', 'l', 's', 2, 1, 1, 0, 'a',
 };
 
 static const struct modules_state state = {
-	.number = 1, .of = 3, .life = MODULES_LIFE_failing, .port = 80, .starts = 0x01020304,
+	.list = 0x0807060504030201, .number = 1, .of = 3, .life = MODULES_LIFE_failing,
+	.port = 80, .starts = 0x01020304,
 	.since_ms = 0x0102030405060708, .connections = 5, .cpu_us = 6, .memory = 7,
 	.ports = { .n = 2, .at = { { 80, 80 }, { 8000, 8999 } } },
 	.name = "hls", .why = "no",
 };
 
 static const uint8_t state_bytes[] = {
-	1, 3, 3, 80, 0, 4, 3, 2, 1, 8, 7, 6, 5, 4, 3, 2, 1, 5, 0, 0, 0,
+	1, 2, 3, 4, 5, 6, 7, 8, 1, 3, 3, 80, 0, 4, 3, 2, 1, 8, 7, 6, 5, 4, 3, 2, 1, 5, 0, 0, 0,
 	6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0,
 	2, 80, 0, 80, 0, 0x40, 0x1f, 0x27, 0x23, 3, 0, 'h', 'l', 's', 2, 0, 'n', 'o',
 };
 
-#define WANTED_PORT_AT 1
-#define WANTED_NAME_AT 5
-#define STATE_OF_AT 1
-#define STATE_LIFE_AT 2
-#define STATE_PORT_AT 3
-#define STATE_SINCE_AT 9
-#define STATE_PORTS_AT 37
+#define LIST_HIGH_AT 7
+#define WANTED_N_AT 8
+#define WANTED_NAME_AT 13
+#define STATE_NUMBER_AT 8
+#define STATE_OF_AT 9
+#define STATE_LIFE_AT 10
+#define STATE_PORT_AT 11
+#define STATE_SINCE_AT 17
+#define STATE_PORTS_AT 45
 
 static void wanted_has_the_bytes_that_are_documented(void **unused)
 {
@@ -95,7 +99,7 @@ static void the_longest_fit_to_the_byte(void **unused)
 
 static void a_vm_without_modules_is_told_so(void **unused)
 {
-	const struct modules_state none = { .of = 0 };
+	const struct modules_state none = { .list = 7 };
 	struct modules_state got;
 	uint8_t out[MODULES_STATE_MAX];
 
@@ -103,7 +107,8 @@ static void a_vm_without_modules_is_told_so(void **unused)
 	assert_int_equal(modules_state_encode(&none, out, sizeof(out)), MODULES_STATE_MIN);
 	assert_int_equal(modules_state_decode(out, MODULES_STATE_MIN, &got), 0);
 	assert_int_equal(got.of, 0);
-	out[0] = 1;
+	assert_int_equal(got.list, 7);
+	out[STATE_NUMBER_AT] = 1;
 	assert_int_equal(modules_state_decode(out, MODULES_STATE_MIN, &got), -EPROTO);
 }
 
@@ -131,7 +136,8 @@ static void wanted_that_cannot_be_is_refused(void **unused)
 	for (size_t n = 0; n < len; n++)
 		refuse_wanted(0, wanted_bytes[0], n);
 	refuse_wanted(0, wanted_bytes[0], len + 1);
-	refuse_wanted(0, HY_MODULES_MAX + 1, len);
+	refuse_wanted(LIST_HIGH_AT, 0x80, len);			/* 2^63 */
+	refuse_wanted(WANTED_N_AT, HY_MODULES_MAX + 1, len);
 	refuse_wanted(WANTED_NAME_AT, '/', len);
 	refuse_wanted(WANTED_NAME_AT, '\0', len);
 }
@@ -175,7 +181,8 @@ static void a_state_that_cannot_be_is_refused(void **unused)
 	for (size_t n = 0; n < len; n++)
 		refuse_state(0, state_bytes[0], n);
 	refuse_state(0, state_bytes[0], len + 1);
-	refuse_state(0, 3, len);				/* number 3 of 3 */
+	refuse_state(LIST_HIGH_AT, 0x80, len);
+	refuse_state(STATE_NUMBER_AT, 3, len);			/* 3 of 3 */
 	refuse_state(STATE_OF_AT, HY_MODULES_MAX + 1, len);
 	refuse_state(STATE_LIFE_AT, MODULES_LIVES, len);
 	refuse_state(STATE_LIFE_AT, MODULES_LIFE_stopped, len);	/* with a port */
