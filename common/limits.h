@@ -318,14 +318,14 @@
  */
 #define HY_PACE_TICK_MS 4u
 #define HY_PACE_LATE_MS 20u
-/* Casts, each a socket in the worker and a connection to the agent; of one user's three quarters. */
+/* Casts, each a socket in the worker and a connection to the agent; one user's: three quarters. */
 #define HY_CASTS_MAX 64
 #define HY_CASTS_PER_USER_MAX 48
 /* Of one: then a datagram of the guest's own keeps its tracking and its next hop awake. */
 #define HY_CAST_MS 5000u
-#define HY_CAST_TELL_MS 100	/* between two words about one: what is sent twice if one is lost */
+#define HY_CAST_TELL_MS 100	/* between two words about one: as much is sent twice at worst */
 #define HY_CAST_MIN 65536	/* bytes left; fewer have left before a cast has begun */
-#define HY_CAST_HOP_MS 200	/* until its first datagram has left the guest: ARP's first answer */
+#define HY_CAST_HOP_MS 200	/* until the first datagram has left the guest: ARP's answer */
 
 /* Modules that one VM may use, and ports and ranges of one: each tells all of it in a packet. */
 #define HY_MODULES_MAX 8

@@ -348,14 +348,15 @@ static int set_options(int sock, const struct cast *k, struct hy_err *e)
 }
 
 /* Whether a datagram goes through the twin's interface in one piece. */
-/* syscalls: getsockopt */
 static bool fits(int sock, const struct cast *k)
 {
-	bool ip4 = k->family == 4;
-	int mtu = 0;
+	int mtu = 0, headers = k->family == 4 ? IP4_HEADERS : IP6_HEADERS;
 
-	return sockopt_get(sock, ip4 ? IPPROTO_IP : IPPROTO_IPV6, ip4 ? IP_MTU : IPV6_MTU, &mtu) == 0 &&
-	       (int64_t)k->part.pace.bytes + (ip4 ? IP4_HEADERS : IP6_HEADERS) <= mtu;
+	if (k->family == 4)
+		(void)sockopt_get(sock, IPPROTO_IP, IP_MTU, &mtu);
+	else
+		(void)sockopt_get(sock, IPPROTO_IPV6, IPV6_MTU, &mtu);
+	return (int64_t)k->part.pace.bytes + headers <= mtu;
 }
 
 static enum move_reason open_socket(struct moves *m, struct cast_row *c, const struct cast *k,

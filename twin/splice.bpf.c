@@ -21,7 +21,7 @@
  * Nothing is installed per connection: that the socket exists in the twin is the rule, and whether
  * it is worth while to look for one a hint (splice_map.h). What is not
  * redirected or dropped is handed on untouched (TC_ACT_UNSPEC), so that filters of others behind
- * ours see it. Datagrams that come are the guest's, all of them. A frame that cannot be read to its ports is the guest's.
+ * ours see it. A frame that cannot be read to its ports is the guest's, and so is every datagram.
  *
  * DOC: next hops
  *

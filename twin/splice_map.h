@@ -49,8 +49,8 @@ struct splice_addr {
  * gets new connections. The keeper writes them, one after the other, and takes one away when no
  * socket is left there.
  *
- * Datagrams leave the twin only from ports at which the worker says that it sends some: modules have
- * no business with any.
+ * Datagrams leave the twin only from ports from which the worker says that it sends some: modules
+ * have no business with any.
  *
  * The worker may have been taken over by the guest: what it writes here decides about the frames of
  * this guest alone, and lets none of them go anywhere new.

@@ -16,7 +16,8 @@ int main(void)
 {
 	struct hylics_status s;
 	hylics_job_end(hylics_job_begin("use", 0), 0);
-	return hylics_datagrams(-1, 1, 1) == -1 && hylics_sendfile(-1, -1, NULL, 0) == -1 && hylics_send(-1, "", 0, 0) == -1 &&
+	return hylics_datagrams(-1, 1, 1) == -1 && hylics_sendfile(-1, -1, NULL, 0) == -1 &&
+	       hylics_send(-1, "", 0, 0) == -1 &&
 	       hylics_status(-1, &s, sizeof(s)) == -1 ? 0 : 1;
 }
 """

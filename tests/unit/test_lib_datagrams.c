@@ -273,7 +273,7 @@ static void calls_share_the_pace(void **state)
 	assert_int_equal(hylics_datagrams(w.sock, EACH, 200 * EACH), 0);
 	for (unsigned int i = 0; i < 30; i++)
 		assert_int_equal(hylics_sendfile(w.sock, w.file, &at, EACH), EACH);
-	/* 5 ms from one to the next; what somebody late catches up is within the time he was late */
+	/* 5 ms from one to the next; what is caught up was due before */
 	assert_true(hy_clock_ns() - began_ns >= 29 * 5 * (uint64_t)HY_NS_PER_MS);
 }
 
