@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/burst.h"
@@ -41,6 +42,7 @@ struct note {
 	_Atomic uint64_t again_ms;	/* not before, the agent is asked for a cast */
 	_Atomic uint32_t bytes;		/* of a datagram; 0: nothing is noted */
 	_Atomic int32_t error;		/* that ended a call which had sent something */
+	_Atomic uint64_t caster;	/* the thread that has a cast running, as own_name() says */
 };
 
 struct call {
@@ -51,6 +53,8 @@ struct call {
 	uint64_t at, left, sent;
 	uint8_t *buffer;
 	bool waits;			/* the socket is a blocking one */
+	bool stays;			/* plain to its end: no part of it is worth a cast, or may be */
+	bool was_cast;
 	bool singly;
 };
 
@@ -283,21 +287,62 @@ static void pace_on(const struct call *k)
 	atomic_store(&k->note->due_ns, pacing_sent(&k->pace, hy_clock_ns(), k->pace.bytes));
 }
 
-static void decided(const struct call *k, enum move_reason reason)
+static bool is_of_the_call(enum move_reason reason)
+{
+	return reason == MOVE_BELOW_THRESHOLD || reason == MOVE_NOT_ON_SHARE;
+}
+
+/* The rest of a call that was with the host is short, which is no news. */
+static void decided(struct call *k, enum move_reason reason)
 {
 	const struct slice s = { .file = k->fd, .offset = k->at, .len = k->left, .tell = -1 };
 
-	if (reason != MOVE_DONE)
+	k->stays = is_of_the_call(reason);
+	if (reason != MOVE_DONE && !k->stays)
 		atomic_store(&k->note->again_ms, hy_clock_ms() + HY_LIB_AGAIN_MS);
-	move_decided(k->conn, k->sock, reason, &s);
+	if (!k->stays || !k->was_cast)
+		move_decided(k->conn, k->sock, reason, &s);
+	k->was_cast |= reason == MOVE_DONE;
+}
+
+/* -- one cast of a socket at a time, or threads would add up their rates -- */
+
+static uint64_t own_name(void)
+{
+	return (uint64_t)getpid() << 32 | (uint32_t)syscall(SYS_gettid);
+}
+
+/*
+ * Whether another thread of this process has one. A signal handler is not to wait for what it has
+ * interrupted; and of a parent's thread a forked child has the name alone.
+ */
+static bool is_taken(const struct call *k)
+{
+	uint64_t caster = atomic_load(&k->note->caster), own = caster ? own_name() : 0;
+
+	return caster != own && caster >> 32 == own >> 32;
+}
+
+static bool take_turn(const struct call *k)
+{
+	uint64_t caster = atomic_load(&k->note->caster);
+
+	return !is_taken(k) && caster != own_name() &&
+	       atomic_compare_exchange_strong(&k->note->caster, &caster, own_name());
 }
 
 static int cast(struct call *k)
 {
 	struct cast_part part = next_part(k);
 	uint64_t sent;
-	int rc = cast_run(k->sock, k->fd, &part, &sent);
+	int rc;
 
+	if (!take_turn(k)) {
+		k->stays = !is_taken(k);
+		return 0;
+	}
+	rc = cast_run(k->sock, k->fd, &part, &sent);
+	atomic_store(&k->note->caster, 0);
 	went(k, sent);
 	if (sent)
 		pace_on(k);
@@ -328,7 +373,9 @@ static int step(struct call *k)
 {
 	enum move_reason reason;
 
-	if (!k->conn || !k->waits || hy_clock_ms() < atomic_load(&k->note->again_ms))
+	if (is_taken(k))
+		return k->waits ? pause_for(HY_PACE_TICK_MS) : -EAGAIN;
+	if (!k->conn || !k->waits || k->stays || hy_clock_ms() < atomic_load(&k->note->again_ms))
 		return plain_step(k, k->left);
 	reason = may_cast(k);
 	if (reason == MOVE_DONE)

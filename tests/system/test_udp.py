@@ -21,7 +21,7 @@ from test_drain import NAME, Operated
 from hylab import BUILD, wall
 from hylab.hylicsd import Hylicsd
 from hylab.net import Net
-from hylab.offload import AGENT_STATS, Offload
+from hylab.offload import AGENT_STATS, Offload, wire
 
 CASTER = BUILD / "tests/udp/udp-caster"
 CATCHER = pathlib.Path(__file__).with_name("catcher.py")
@@ -180,6 +180,28 @@ def test_the_rate_is_kept(stack):
     for part in range(4):           # calls share the pace
         scene.send(offset=part * BYTES * 300, count=BYTES * 300)
     assert time.monotonic() - began >= (4 * 300 * BYTES - RATE * 0.03) / RATE
+
+
+def test_threads_share_the_rate(stack):
+    """Of one socket one thread's part is cast at a time."""
+    size = 2 * 700 * BYTES
+    scene = start(stack, size=size)
+    began = time.monotonic()
+    assert scene.caster.do("two", scene.file, size)["n"] == size
+    assert time.monotonic() - began >= (size - RATE * 0.03) / RATE
+    scene.all_caught()
+    assert scene.counts()["casts"] == 2
+
+
+def test_over_a_wire(stack):
+    """Frames as bytes: each datagram is one, its checksum is there."""
+    net = stack.enter_context(Net.bridge_uplink(spaces=1, wire=True))
+    offload = stack.enter_context(Offload(net, net.guests[0]))
+    stack.enter_context(wire(net, offload.directory))
+    scene = Scene(stack, offload)
+    all_sent(scene, scene.send())
+    scene.all_caught()
+    assert scene.counts()["casts"] == 1
 
 
 def test_position_offset_and_end_of_file(stack):

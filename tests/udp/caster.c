@@ -8,6 +8,7 @@
  *	caster PEER PORT	connects a UDP socket; says its own port
  *	datagrams BYTES RATE
  *	send PATH OFFSET COUNT	hylics_sendfile(); OFFSET -1: from the file's position, which is 0
+ *	two PATH COUNT		two threads, a half each
  *	nonblock 0|1
  *	hear			one datagram, as text
  *
@@ -18,6 +19,7 @@
 #include <inttypes.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +79,37 @@ static void send_part(int sock, const char *path, long long offset, size_t count
 		close(fd);
 }
 
+struct half {
+	int sock, fd;
+	off_t at;
+	size_t count;
+	ssize_t n;
+};
+
+static void *send_half(void *object)
+{
+	struct half *h = object;
+
+	h->n = hylics_sendfile(h->sock, h->fd, &h->at, h->count);
+	return NULL;
+}
+
+static void send_halves(int sock, const char *path, size_t count)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct half one = { .sock = sock, .fd = fd, .count = count / 2 };
+	struct half two = { .sock = sock, .fd = fd, .at = (off_t)(count / 2),
+			    .count = count - count / 2 };
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, send_half, &one) != 0)
+		exit(1);
+	send_half(&two);
+	pthread_join(thread, NULL);
+	say_result(sock, one.n + two.n, 0);
+	close(fd);
+}
+
 static void hear(int sock)
 {
 	char text[64];
@@ -93,6 +126,8 @@ static void obey(int sock, const char *const word[WORDS])
 						  strtoull(word[2], NULL, 10)), 0);
 	else if (strcmp(word[0], "send") == 0)
 		send_part(sock, word[1], strtoll(word[2], NULL, 10), strtoull(word[3], NULL, 10));
+	else if (strcmp(word[0], "two") == 0)
+		send_halves(sock, word[1], strtoull(word[2], NULL, 10));
 	else if (strcmp(word[0], "nonblock") == 0)
 		say_result(sock, fcntl(sock, F_SETFL, strtol(word[1], NULL, 10) ? O_NONBLOCK : 0),
 			   0);
