@@ -53,7 +53,7 @@ struct call {
 	uint64_t at, left, sent;
 	uint8_t *buffer;
 	bool waits;			/* the socket is a blocking one */
-	bool stays;			/* plain to its end: no part of it is worth a cast, or may be */
+	bool stays;			/* plain to its end, as that does not change */
 	bool was_cast;
 	bool singly;
 };

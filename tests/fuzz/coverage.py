@@ -12,8 +12,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TARGETS = ("frame", "msg", "move", "local", "record", "segment")
 DECODERS = ("proto/cast", "proto/frame", "proto/frame_rx", "proto/assemble", "proto/msg",
-            "proto/move", "proto/reason", "proto/report", "proto/job", "proto/local", "proto/module_ask",
-            "proto/modules", "proto/option", "proto/why", "tcpmove/record", "tcpmove/segment")
+            "proto/move", "proto/reason", "proto/report", "proto/job", "proto/local",
+            "proto/module_ask", "proto/modules", "proto/option", "proto/why", "tcpmove/record",
+            "tcpmove/segment")
 # what they need and is not measured here
 BESIDE = ("common/cursor.c", "common/name.c", "common/pacing.c", "common/printable.c")
 WANTED_PERCENT = 95.0
