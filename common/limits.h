@@ -305,6 +305,28 @@
 /* hylics-guest job waits so long at most to reach a busy agent, and as long for its answer. */
 #define HY_JOB_AGENT_MS 200
 
+/*
+ * Datagrams. The largest that IPv4 carries, of which the kernel cuts a burst, too, of so many at
+ * most. With a higher rate its arithmetic would not fit into 64 bits.
+ */
+#define HY_DATAGRAM_MAX 65507u
+#define HY_BURST_DATAGRAMS 64u
+#define HY_PACE_RATE_MAX (1ull << 34)
+/*
+ * What becomes due within a tick leaves together: players buffer a hundred times as much, and 250
+ * wake-ups a second are cheap. A sender that comes late may catch up with a full queue's worth.
+ */
+#define HY_PACE_TICK_MS 4u
+#define HY_PACE_LATE_MS 20u
+/* Casts, each a socket in the worker and a connection to the agent; one user's: three quarters. */
+#define HY_CASTS_MAX 64
+#define HY_CASTS_PER_USER_MAX 48
+/* Of one: then a datagram of the guest's own keeps its tracking and its next hop awake. */
+#define HY_CAST_MS 5000u
+#define HY_CAST_TELL_MS 100	/* between two words about one: as much is sent twice at worst */
+#define HY_CAST_MIN 65536	/* bytes left; fewer have left before a cast has begun */
+#define HY_CAST_HOP_MS 200	/* until the first datagram has left the guest: ARP's answer */
+
 /* Modules that one VM may use, and ports and ranges of one: each tells all of it in a packet. */
 #define HY_MODULES_MAX 8
 #define HY_MODULE_PORTS_MAX 16

@@ -184,7 +184,7 @@ static bool is_ours(const struct agent *a, int sock)
 	return netns >= 0 && fstat(netns, &st) == 0 && st.st_ino == a->addresses.netns;
 }
 
-enum move_reason address_refusal(struct agent *a, int sock)
+enum move_reason address_refusal(struct agent *a, int sock, uint8_t protocol)
 {
 	struct tcp_record rec = { 0 };
 	struct hy_err e = { 0 };
@@ -198,7 +198,7 @@ enum move_reason address_refusal(struct agent *a, int sock)
 
 		if (at->family == rec.family &&
 		    memcmp(at->addr, rec.local.addr, sizeof(at->addr)) == 0)
-			return path_refusal(&a->addresses.path, sock, &rec,
+			return path_refusal(&a->addresses.path, sock, protocol, &rec,
 					    a->addresses.nic[i]);
 	}
 	return MOVE_NO_TWIN;

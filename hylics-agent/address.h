@@ -39,12 +39,13 @@ void address_say(struct agent *a);
  * address_refusal() - Whether a copy can have a connection: it goes straight through a NIC
  * @a:		Agent
  * @sock:	From a program
+ * @protocol:	IPPROTO_TCP or IPPROTO_UDP, as the socket is
  *
  * One in another network namespace than the agent's is of no NIC of this machine: a program that
  * may make its own could otherwise take over any connection by making its like there.
  *
  * Return: MOVE_DONE, MOVE_NO_TWIN, MOVE_GUEST_NAT
  */
-enum move_reason address_refusal(struct agent *a, int sock);
+enum move_reason address_refusal(struct agent *a, int sock, uint8_t protocol);
 
 #endif

@@ -77,6 +77,7 @@ void agent_down(struct agent *a)
 {
 	a->session = false;
 	resume_lost(a);
+	casts_down(a);
 	files_void(a);
 	modules_down(a);
 	agent_tell_programs(a);
@@ -90,6 +91,7 @@ void agent_room(struct agent *a)
 	conns_room(a);
 	report_room(a);
 	jobs_room(a);
+	casts_room(a);
 }
 
 static int take(struct agent *a, const struct message *msg)
@@ -109,6 +111,7 @@ static int take(struct agent *a, const struct message *msg)
 		[MSG_OPTION_TOLD] = options_take_told,
 		[MSG_LATE] = late_take,
 		[MSG_MODULE] = modules_take,
+		[MSG_CAST_TOLD] = casts_take_told,
 	};
 
 	if (msg->info->type >= sizeof(takers) / sizeof(takers[0]) || !takers[msg->info->type])
@@ -185,6 +188,7 @@ void agent_leave(struct agent *a)
 	a->leaving = true;
 	a->leave_end_ms = hy_clock_ms() + HY_LEAVE_MOST_MS;
 	agent_tell_programs(a);
+	casts_leave(a);
 	have_patience(a);
 	ask_more(a);
 }

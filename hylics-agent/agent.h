@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/show.h"
 #include "hylics-agent/address.h"
+#include "hylics-agent/casts.h"
 #include "hylics-agent/count.h"
 #include "hylics-agent/conn.h"
 #include "hylics-agent/cost.h"
@@ -71,6 +72,7 @@ struct agent {
 	struct share share;
 	struct reports reports;
 	struct jobs jobs;
+	struct casts casts;
 	struct options options;
 	struct due_queue silence, offered, drain, taken;
 	struct ev_timer alone, leave, more;

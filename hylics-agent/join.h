@@ -24,6 +24,7 @@
 struct agent;
 struct conn;
 struct job;
+struct cast_row;
 
 struct program {
 	struct hy_page *page;		/* NULL: the row is free */
@@ -60,6 +61,7 @@ struct request {
 	int client;			/* its socket */
 	struct program **program;	/* the client's; *program is set when it joins */
 	struct job *job;		/* set: the connection is its from here on */
+	struct cast_row *cast;		/* likewise */
 	uint8_t *answer;		/* LOCAL_PACKET_MAX bytes */
 	struct hy_fds answer_fds;	/* stay their owner's */
 };

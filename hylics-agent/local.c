@@ -48,6 +48,8 @@ static int answer(struct agent_local *l, struct request *r)
 	case LOCAL_OPTION:
 	case LOCAL_OPTION_ASK:
 		return options_request(l->agent, r);
+	case LOCAL_CAST:
+		return casts_request(l->agent, r);
 	case LOCAL_JOB_BEGIN:
 		return r->fds->n ? -EPROTO : jobs_request(l->agent, r);
 	case LOCAL_ASK_STATUS:
@@ -88,6 +90,14 @@ static int become_job(struct agent_local *l, const struct request *r, size_t len
 	return 0;
 }
 
+/* It is answered when the host has said something. */
+static int become_cast(struct agent_local *l, const struct request *r)
+{
+	forget_client(l, r->client);
+	casts_watch(r->cast, r->client);
+	return 0;
+}
+
 static int client_handle(void *object, int fd, uint32_t events)
 {
 	__attribute__((cleanup(hy_fds_close))) struct hy_fds fds = { 0 };
@@ -109,6 +119,8 @@ static int client_handle(void *object, int fd, uint32_t events)
 		return -EPROTO;
 	r.len = (size_t)n;
 	len = answer(l, &r);
+	if (r.cast)
+		return become_cast(l, &r);
 	if (len <= 0)
 		return len;
 	if (r.job)

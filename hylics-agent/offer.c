@@ -8,6 +8,7 @@
 #include "hylics-agent/offer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -41,7 +42,7 @@ static enum move_reason why_not(struct agent *a, const struct conn *c)
 	if (r == MOVE_DONE)
 		r = reason_of(tcp_check(c->kept.fd, HY_UNREAD_MAX));
 	if (r == MOVE_DONE)
-		r = address_refusal(a, c->kept.fd);
+		r = address_refusal(a, c->kept.fd, IPPROTO_TCP);
 	return r;
 }
 

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "common/own.h"
 #include "tcpmove/sockopt.h"
@@ -251,10 +252,10 @@ static void put_option(struct request *q, uint16_t type, int sock, int opt)
 }
 
 /* Whether its frames leave by this interface, and are not the guest's own. */
-static bool leaves_by(struct path *p, int sock, const struct tcp_record *rec,
+static bool leaves_by(struct path *p, int sock, uint8_t protocol, const struct tcp_record *rec,
 		      unsigned int index)
 {
-	const uint8_t bits = rec->family == AF_INET ? IP4_BITS : IP6_BITS, tcp = IPPROTO_TCP;
+	const uint8_t bits = rec->family == AF_INET ? IP4_BITS : IP6_BITS;
 	const struct rtmsg family = { .rtm_family = rec->family, .rtm_dst_len = bits,
 				      .rtm_src_len = bits };
 	union reply a;
@@ -263,7 +264,7 @@ static bool leaves_by(struct path *p, int sock, const struct tcp_record *rec,
 	begin(&q, RTM_GETROUTE, 0, &family, sizeof(family));
 	put_address(&q, RTA_DST, rec, &rec->remote);
 	put_address(&q, RTA_SRC, rec, &rec->local);
-	put(&q, RTA_IP_PROTO, &tcp, sizeof(tcp));
+	put(&q, RTA_IP_PROTO, &protocol, sizeof(protocol));
 	put_port(&q, RTA_SPORT, &rec->local);
 	put_port(&q, RTA_DPORT, &rec->remote);
 	put_option(&q, RTA_MARK, sock, SO_MARK);
@@ -277,19 +278,25 @@ static bool leaves_by(struct path *p, int sock, const struct tcp_record *rec,
 
 /* -- translation -- */
 
-/* syscalls: getsockopt */
-static bool is_tracked(int sock, uint8_t family)
+/*
+ * A UDP socket does not tell. But where the kernel has nothing that tracks, nothing is asked which
+ * would make it load that.
+ */
+/* syscalls: getsockopt, newfstatat */
+static bool is_tracked(int sock, uint8_t protocol, uint8_t family)
 {
 	struct sockaddr_storage ss;
+	struct stat st;
 	bool ip4 = family == AF_INET;
 	socklen_t len = ip4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 
+	if (protocol == IPPROTO_UDP)
+		return stat("/proc/sys/net/netfilter/nf_conntrack_max", &st) == 0;
 	return getsockopt(sock, ip4 ? SOL_IP : SOL_IPV6, ORIGINAL_DST, &ss, &len) == 0;
 }
 
-static void put_tuple(struct request *q, const struct tcp_record *rec)
+static void put_tuple(struct request *q, uint8_t protocol, const struct tcp_record *rec)
 {
-	const uint8_t tcp = IPPROTO_TCP;
 	bool ip4 = rec->family == AF_INET;
 	struct rtattr *tuple = put(q, CTA_TUPLE_ORIG, NULL, 0), *nest;
 
@@ -298,7 +305,7 @@ static void put_tuple(struct request *q, const struct tcp_record *rec)
 	put_address(q, ip4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, rec, &rec->remote);
 	end_nest(q, nest);
 	nest = put(q, CTA_TUPLE_PROTO, NULL, 0);
-	put(q, CTA_PROTO_NUM, &tcp, sizeof(tcp));
+	put(q, CTA_PROTO_NUM, &protocol, sizeof(protocol));
 	put_port(q, CTA_PROTO_SRC_PORT, &rec->local);
 	put_port(q, CTA_PROTO_DST_PORT, &rec->remote);
 	end_nest(q, nest);
@@ -335,22 +342,23 @@ static int ask_tracked(struct path *p, struct request *q, struct nlmsghdr *m, si
 }
 
 static void begin_tracked(struct request *q, enum cntl_msg_types type, uint16_t flags,
-			  const struct tcp_record *rec)
+			  uint8_t protocol, const struct tcp_record *rec)
 {
 	const struct nfgenmsg family = { .nfgen_family = rec->family, .version = NFNETLINK_V0 };
 
 	begin(q, (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type), flags, &family, sizeof(family));
-	put_tuple(q, rec);
+	put_tuple(q, protocol, rec);
 }
 
 /* Return: 1 if the guest translates it, 0 if not, -errno; -ENOENT: it is not tracked any more */
-static int is_translated(struct path *p, const struct tcp_record *rec, union reply *a)
+static int is_translated(struct path *p, uint8_t protocol, const struct tcp_record *rec,
+			 union reply *a)
 {
 	const struct rtattr *status;
 	struct request q;
 	int rc;
 
-	begin_tracked(&q, IPCTNL_MSG_CT_GET, 0, rec);
+	begin_tracked(&q, IPCTNL_MSG_CT_GET, 0, protocol, rec);
 	rc = ask_tracked(p, &q, &a->head, sizeof(*a));
 	if (rc < 0)
 		return rc;
@@ -369,7 +377,7 @@ static int allow_leap(struct path *p, const struct tcp_record *rec, union reply 
 	struct rtattr *info, *tcp;
 	struct request q;
 
-	begin_tracked(&q, IPCTNL_MSG_CT_NEW, NLM_F_ACK, rec);
+	begin_tracked(&q, IPCTNL_MSG_CT_NEW, NLM_F_ACK, IPPROTO_TCP, rec);
 	info = put(&q, CTA_PROTOINFO, NULL, 0);
 	tcp = put(&q, CTA_PROTOINFO_TCP, NULL, 0);
 	put(&q, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &liberal, sizeof(liberal));
@@ -380,14 +388,14 @@ static int allow_leap(struct path *p, const struct tcp_record *rec, union reply 
 }
 
 /* Whoever tracks a connection and cannot be asked about it may well translate it. */
-static bool is_in_the_way(struct path *p, const struct tcp_record *rec)
+static bool is_in_the_way(struct path *p, uint8_t protocol, const struct tcp_record *rec)
 {
 	union reply a;
 	int rc;
 
 	a.head = (struct nlmsghdr){ 0 };
-	rc = is_translated(p, rec, &a);
-	if (rc == 0)
+	rc = is_translated(p, protocol, rec, &a);
+	if (rc == 0 && protocol == IPPROTO_TCP)
 		rc = allow_leap(p, rec, &a);
 	return rc != 0 && rc != -ENOENT;
 }
@@ -407,10 +415,11 @@ void path_close(struct path *p)
 	hy_fd_close(&p->tracked);
 }
 
-enum move_reason path_refusal(struct path *p, int sock, const struct tcp_record *rec,
-			      unsigned int index)
+enum move_reason path_refusal(struct path *p, int sock, uint8_t protocol,
+			      const struct tcp_record *rec, unsigned int index)
 {
-	if (!leaves_by(p, sock, rec, index))
+	if (!leaves_by(p, sock, protocol, rec, index))
 		return MOVE_NO_TWIN;
-	return is_tracked(sock, rec->family) && is_in_the_way(p, rec) ? MOVE_GUEST_NAT : MOVE_DONE;
+	return is_tracked(sock, protocol, rec->family) && is_in_the_way(p, protocol, rec) ?
+		MOVE_GUEST_NAT : MOVE_DONE;
 }

@@ -55,12 +55,13 @@ bool path_wraps(const struct wrapped *w, unsigned int index);
  * path_refusal() - Whether a connection goes straight through an interface
  * @p:		Path
  * @sock:	Connected
+ * @protocol:	IPPROTO_TCP or IPPROTO_UDP, as it is
  * @rec:	Its ends, from ends_read()
  * @index:	Of the interface that has the connection's own address
  *
  * Return: MOVE_DONE, MOVE_NO_TWIN, MOVE_GUEST_NAT
  */
-enum move_reason path_refusal(struct path *p, int sock, const struct tcp_record *rec,
-			      unsigned int index);
+enum move_reason path_refusal(struct path *p, int sock, uint8_t protocol,
+			      const struct tcp_record *rec, unsigned int index);
 
 #endif

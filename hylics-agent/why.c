@@ -162,9 +162,17 @@ void why_not_taken(struct agent *a, const struct request *r, enum move_reason re
 				 .number = WHY_NO_NUMBER };
 
 	count(a, reason, WHY_AGENT);
-	of_program(*r->program, &e);
+	if (*r->program)
+		of_program(*r->program, &e);
+	e.pid = (uint32_t)r->pid;
+	e.user = r->user;
 	ask_addresses(r->fds->fd[0], &e);
 	keep(&a->why, reason, &e);
+}
+
+void why_count_host(struct agent *a, enum move_reason reason)
+{
+	count(a, reason, WHY_HOST);
 }
 
 void why_slice(struct agent *a, struct conn *c)

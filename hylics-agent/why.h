@@ -36,8 +36,11 @@ struct why {
 /* A connection stays in the guest: it is counted, and an example. */
 void why_refused(struct agent *a, struct conn *c, enum move_reason reason, enum why_by by);
 
-/* A connection of @r was not even taken. */
+/* A connection of @r, its first descriptor, was not even taken. */
 void why_not_taken(struct agent *a, const struct request *r, enum move_reason reason);
+
+/* The host has refused something of which there is no example here. */
+void why_count_host(struct agent *a, enum move_reason reason);
 
 /* The first slice of a connection that stayed is seen: which file it would have been. */
 void why_slice(struct agent *a, struct conn *c);

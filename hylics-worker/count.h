@@ -49,6 +49,9 @@
 	X(late_own, "of them those that came to the copy itself, before it was the owner")         \
 	X(late_home, "sent home, where the guest's socket is given them")                          \
 	X(late_dropped, "not given: they were no such segments, or there is no copy")              \
+	X(casts, "parts of files sent as datagrams")                                               \
+	X(cast_bytes, "bytes of them that were sent")                                              \
+	X(casts_refused, "of the guest's wishes for one those that were not done")                 \
 	X(turns, "turns of sending")                                                               \
 	X(wakes, "events of sockets")                                                              \
 	X(told, "what the guest told of itself; sessions begun and ended")

@@ -207,6 +207,7 @@ static void on_round(void *object)
 void moves_room(struct moves *m)
 {
 	tell_all(m);
+	casts_room(m);
 	modules_room(m);
 	if (m->n_draining)
 		home_look(m);
@@ -228,6 +229,7 @@ void moves_down(struct moves *m)
 	m->session = false;
 	guest_down(&m->guest);
 	modules_down(m);
+	casts_down(m);
 	m->count->told++;
 	resume_session_lost(m);
 	home_leave(m);
@@ -281,6 +283,8 @@ int moves_message(struct moves *m, const struct message *msg)
 		[MSG_LATE] = late_take,
 		[MSG_MODULES_WANTED] = modules_take_wanted,
 		[MSG_JOBS] = take_jobs,
+		[MSG_CAST] = casts_take,
+		[MSG_CAST_STOP] = casts_take_stop,
 	};
 	uint16_t type = msg->info->type;
 
@@ -306,6 +310,7 @@ void moves_leave(struct moves *m)
 		return;
 	}
 	m->leaving = true;
+	casts_leave(m, MOVE_DRAINING);
 	m->leave_end_ms = hy_clock_ms() + HY_WORKER_LEAVE_MOST_MS;
 	home_patience(m);
 	home_leave(m);
@@ -320,6 +325,8 @@ static void set_moving(struct moves *m, uint32_t word)
 		hy_log(m->log, HY_LOG_INFO, "moving: %s", hy_moving_words[word]);
 	m->moving = (enum hy_moving)word;
 	m->count->moving = word;
+	if (word != HY_MOVING_ON)
+		casts_leave(m, offer_closed(m));
 	home_all(m);
 }
 
@@ -445,6 +452,7 @@ int moves_open(struct moves *m, const struct moves_config *cfg, struct hy_err *e
 	if (!m->cfg.alone_ms)
 		m->cfg.alone_ms = HY_ALONE_MS;
 	present_open(&m->present, m->loop, cfg->sockets);
+	casts_open(m);
 	rc = files_open(&m->files, cfg->share, e);
 	if (rc == 0)
 		rc = conns_open(&m->conns, e);
@@ -465,8 +473,10 @@ void moves_close(struct moves *m)
 {
 	if (m->link >= 0)
 		ev_del(m->loop, m->link);
-	if (m->count)
+	if (m->count) {
 		hy_show_stop(&m->show);
+		casts_close(m);
+	}
 	for (uint32_t i = 0; i < m->conns.top; i++) {
 		if (m->conns.at[i].state != CONN_FREE)
 			hy_fd_close(&m->conns.at[i].sock);

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/moving.h"
 #include "common/show.h"
+#include "hylics-worker/casts.h"
 #include "hylics-worker/conn.h"
 #include "hylics-worker/count.h"
 #include "hylics-worker/files.h"
@@ -58,6 +59,7 @@ struct moves {
 	uint32_t n_draining, n_homing;
 	struct conns conns;
 	struct files files;
+	struct casts casts;
 	struct areas areas;
 	void *queues;			/* the areas' memory */
 	struct guest guest;
@@ -72,6 +74,7 @@ struct moves {
 	struct ev_timer round, home, alone, leave;
 	struct hy_show show;
 	struct hy_log_rate rate_files, rate_faults, rate_refused, rate_lost, rate_home, rate_late;
+	struct hy_log_rate rate_casts;
 };
 
 /**

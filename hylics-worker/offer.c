@@ -237,8 +237,7 @@ static bool clear_number(struct moves *m, uint32_t id)
 	return true;
 }
 
-/* Whether nobody may come, and why. */
-static enum move_reason closed(const struct moves *m)
+enum move_reason offer_closed(const struct moves *m)
 {
 	if (m->moving == HY_MOVING_OFF)
 		return MOVE_OFF_BY_OPERATOR;
@@ -260,8 +259,8 @@ int offer_take(struct moves *m, const struct message *msg)
 	m->count->offered++;
 	if (!clear_number(m, msg->id))
 		return refuse(m, msg->id, MOVE_ERROR, &rec);
-	if (closed(m) != MOVE_DONE)
-		return refuse(m, msg->id, closed(m), &rec);
+	if (offer_closed(m) != MOVE_DONE)
+		return refuse(m, msg->id, offer_closed(m), &rec);
 	c = conn_new(m, msg->id);
 	if (!c)
 		return refuse(m, msg->id, MOVE_LIMIT_CONNECTIONS, &rec);

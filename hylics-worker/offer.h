@@ -12,8 +12,13 @@
 #ifndef WORKER_OFFER_H
 #define WORKER_OFFER_H
 
+#include "proto/reason.h"
+
 struct moves;
 struct message;
+
+/* Why nothing may come just now, MOVE_DONE: it may. */
+enum move_reason offer_closed(const struct moves *m);
 
 int offer_take(struct moves *m, const struct message *msg);		/* MSG_OFFER */
 int offer_take_queue(struct moves *m, const struct message *msg);	/* a chunk of MSG_QUEUE */

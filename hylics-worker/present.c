@@ -46,6 +46,7 @@ int present_map(struct present *p, int fd, struct hy_err *e)
 	if (at == MAP_FAILED)
 		return hy_err_set(e, errno, "mapping which connections are in the twin");
 	p->at = at;
+	memset(p->at->cast, 0, sizeof(p->at->cast));	/* an earlier worker's */
 	return 0;
 }
 
@@ -66,6 +67,17 @@ void present_add(struct present *p, const struct tcp_record *rec)
 	bit = splice_present_bit(&remote, htons(rec->remote.port), htons(rec->local.port));
 	__atomic_fetch_or(&p->at->word[bit / 64], 1ull << bit % 64, __ATOMIC_SEQ_CST);
 	later(p);
+}
+
+void present_cast(struct present *p, uint16_t port, bool on)
+{
+	uint32_t bit = htons(port);
+	uint64_t *word = p->at ? (uint64_t *)&p->at->cast[bit / 64] : NULL;
+
+	if (word && on)
+		__atomic_fetch_or(word, 1ull << bit % 64, __ATOMIC_SEQ_CST);
+	else if (word)
+		__atomic_fetch_and(word, ~(1ull << bit % 64), __ATOMIC_SEQ_CST);
 }
 
 /* The number behind @word in what the kernel tells, -1 if it is not there. */

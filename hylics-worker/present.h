@@ -13,6 +13,8 @@
 #ifndef WORKER_PRESENT_H
 #define WORKER_PRESENT_H
 
+#include <stdbool.h>
+
 #include "common/ev.h"
 #include "tcpmove/record.h"
 #include "twin/splice_map.h"
@@ -45,6 +47,9 @@ int present_map(struct present *p, int fd, struct hy_err *e);
 
 /* There will be a socket of this connection: before it exists. */
 void present_add(struct present *p, const struct tcp_record *rec);
+
+/* Datagrams are sent from this port of the guest's, or no more. */
+void present_cast(struct present *p, uint16_t port, bool on);
 
 /* Take the bits back if the twin has no socket; else look again later. */
 void present_look(struct present *p);

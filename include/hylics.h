@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * hylics.h - send files and mapped files over TCP without moving their bytes through this machine
+ * hylics.h - send files and mapped files without moving their bytes through this machine
  *
  * Runs in: programs in a guest, linked with libhylics
  * Reads from: no untrusted input
@@ -8,6 +8,8 @@
  * Each call does what the call of libc it is named after does. Where Hylics can, the connection
  * goes to the host for it, which sends the bytes itself; where it cannot, the call of libc is made.
  * hylics_sendfile(3) has the whole contract.
+ *
+ * Over UDP it sends files as datagrams, once hylics_datagrams() has said how.
  *
  * Beside them two calls mark a job, so that the host learns how long jobs take:
  * hylics_job_begin(3).
@@ -62,7 +64,8 @@ enum hylics_reason {
 	HYLICS_ERROR = 23,
 	HYLICS_CANCELLED = 24,
 	HYLICS_SANDBOXED = 25,
-	HYLICS_UNSEEN_THREADS = 26
+	HYLICS_UNSEEN_THREADS = 26,
+	HYLICS_DATAGRAM_SIZE = 27
 };
 
 /* New fields are added at the end only. */
@@ -105,6 +108,19 @@ HYLICS_CALL ssize_t hylics_send(int sock, const void *buf, size_t len, int flags
  * Return: 0, -1 with errno EBADF, ENOTSOCK or EINVAL
  */
 HYLICS_CALL int hylics_status(int sock, struct hylics_status *out, size_t size);
+
+/**
+ * hylics_datagrams() - Say how hylics_sendfile() is to cut files for a UDP socket
+ * @sock:	Connected
+ * @bytes:	Of each datagram, 1 to 65507; 0: forget it, sendfile(2) is called as before
+ * @bytes_per_s:	Of all of them together, at most 2^34
+ *
+ * From here on hylics_sendfile() sends what it is asked for as datagrams of that size, the last
+ * perhaps shorter, at that rate, and returns when they have left.
+ *
+ * Return: 0, -1 with errno
+ */
+HYLICS_CALL int hylics_datagrams(int sock, uint32_t bytes, uint64_t bytes_per_s);
 
 struct hylics_job;
 

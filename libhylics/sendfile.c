@@ -20,6 +20,7 @@
 
 #include "common/clock.h"
 #include "include/hylics.h"
+#include "libhylics/datagrams.h"
 #include "libhylics/move.h"
 #include "libhylics/slice.h"
 
@@ -125,5 +126,7 @@ ssize_t lib_sendfile(int sock, int fd, off_t *offset, size_t count, bool stay)
 
 ssize_t hylics_sendfile(int sock, int fd, off_t *offset, size_t count)
 {
+	if (datagrams_wanted(sock))
+		return datagrams_send(sock, fd, offset, count);
 	return lib_sendfile(sock, fd, offset, count, false);
 }

@@ -43,7 +43,8 @@ SAME(ERROR);
 SAME(CANCELLED);
 SAME(SANDBOXED);
 SAME(UNSEEN_THREADS);
-_Static_assert((int)HYLICS_UNSEEN_THREADS + 1 == (int)MOVE_REASONS,
+SAME(DATAGRAM_SIZE);
+_Static_assert((int)HYLICS_DATAGRAM_SIZE + 1 == (int)MOVE_REASONS,
 	       "a reason hylics.h does not know");
 
 /* What the agent says of a pair; one that another agent took is with whoever has it now. */

@@ -195,7 +195,7 @@ size_t local_encode_who(uint32_t id, uint8_t *out)
 	return LOCAL_PACKET_MAX - local_begin(LOCAL_WHO, id, out).left;
 }
 
-static void put_end(struct hy_wr *w, const struct local_end *e)
+void local_wr_end(struct hy_wr *w, const struct local_end *e)
 {
 	hy_wr_bytes(w, e->addr, sizeof(e->addr));
 	hy_wr_le16(w, e->port);
@@ -209,12 +209,12 @@ size_t local_encode_who_is(uint32_t id, const struct local_who *who, uint8_t *ou
 	hy_wr_u8(&w, who->family);
 	hy_wr_le64(&w, who->dev);
 	hy_wr_le64(&w, who->ino);
-	put_end(&w, &who->local);
-	put_end(&w, &who->peer);
+	local_wr_end(&w, &who->local);
+	local_wr_end(&w, &who->peer);
 	return LOCAL_PACKET_MAX - w.left;
 }
 
-static void take_end(struct hy_rd *r, uint8_t family, struct local_end *e)
+void local_rd_end(struct hy_rd *r, uint8_t family, struct local_end *e)
 {
 	static const uint8_t zeros[12];
 	const uint8_t *addr = hy_rd_take(r, sizeof(e->addr));
@@ -236,8 +236,8 @@ int local_decode_who_is(const uint8_t *in, size_t len, struct local_who *who)
 	got.family = hy_rd_u8(&r);
 	got.dev = hy_rd_le64(&r);
 	got.ino = hy_rd_le64(&r);
-	take_end(&r, got.family, &got.local);
-	take_end(&r, got.family, &got.peer);
+	local_rd_end(&r, got.family, &got.local);
+	local_rd_end(&r, got.family, &got.peer);
 	if (r.bad || r.left || (got.family != 4 && got.family != 6))
 		return -EPROTO;
 	*who = got;

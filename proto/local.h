@@ -48,6 +48,9 @@ enum local_type {
 	LOCAL_JOB_BEGIN = 24,	/* proto/job.h */
 	LOCAL_JOB_BEGUN = 25,	/* no payload */
 	LOCAL_JOB_END = 26,	/* not answered */
+	/* 27 to 31: free */
+	LOCAL_CAST = 32,	/* proto/cast.h; with a UDP socket and a file */
+	LOCAL_CAST_TOLD = 33,	/* its answers: the first at once, the last is its end */
 };
 
 /* A program numbers its moved connections itself, below HY_PAGE_SLOTS. */
@@ -214,6 +217,10 @@ int local_decode_move(const uint8_t *in, size_t len, struct local_move *m);
 
 /* That nothing follows LOCAL_WHO's header is the reader's to check. */
 size_t local_encode_who(uint32_t id, uint8_t *out);
+
+/* An end within a packet; read, the rest of an IPv4 address must be zeros. */
+void local_wr_end(struct hy_wr *w, const struct local_end *e);
+void local_rd_end(struct hy_rd *r, uint8_t family, struct local_end *e);
 
 /* Likewise; on success the family is 4 or 6, and the rest of an IPv4 address is zeros. */
 size_t local_encode_who_is(uint32_t id, const struct local_who *who, uint8_t *out);

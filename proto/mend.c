@@ -36,6 +36,7 @@ static const char *const mends[MOVE_REASONS] = {
 	[MOVE_CANCELLED] = "look why the host answers late: its CPU may be short",
 	[MOVE_SANDBOXED] = "nothing to do, or start the program without its filter",
 	[MOVE_UNSEEN_THREADS] = "let the program be looked at (apache: CoreDumpDirectory)",
+	[MOVE_DATAGRAM_SIZE] = "let datagrams be so short that the path's MTU takes them",
 };
 
 const char *move_reason_mend(unsigned int reason)

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "common/cursor.h"
+#include "proto/cast.h"
 #include "proto/job.h"
 #include "proto/modules.h"
 #include "proto/move.h"
@@ -94,6 +95,12 @@ static const struct msg_info table[] = {
 	  "one module the guest may use, and how it is" },
 	{ MSG_JOBS, "jobs", LANE_STREAM, ROLE_GUEST, JOBS_MIN, JOBS_MAX,
 	  "how many jobs there were, and some of them" },
+	{ MSG_CAST, "cast", LANE_URGENT, ROLE_GUEST, CAST_LEN, CAST_LEN,
+	  "send this part of a file as datagrams" },
+	{ MSG_CAST_TOLD, "cast-told", LANE_URGENT, ROLE_HOST, CAST_TOLD_LEN, CAST_TOLD_LEN,
+	  "so much of a cast was sent, and how it is" },
+	{ MSG_CAST_STOP, "cast-stop", LANE_URGENT, ROLE_GUEST, 0, 0,
+	  "no more of a cast; it is told of no more" },
 };
 
 const struct msg_info *msg_table(size_t *n)

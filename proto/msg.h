@@ -59,6 +59,10 @@ enum msg_type {
 	MSG_MODULES_WANTED = 34,
 	MSG_MODULE = 35,
 	MSG_JOBS = 36,		/* proto/job.h */
+	/* proto/cast.h */
+	MSG_CAST = 37,
+	MSG_CAST_TOLD = 38,
+	MSG_CAST_STOP = 39,
 };
 
 /*

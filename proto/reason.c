@@ -35,6 +35,7 @@ static const char *const names[MOVE_REASONS] = {
 	[MOVE_CANCELLED] = "cancelled",
 	[MOVE_SANDBOXED] = "sandboxed",
 	[MOVE_UNSEEN_THREADS] = "unseen-threads",
+	[MOVE_DATAGRAM_SIZE] = "datagram-size",
 };
 
 const char *move_reason_name(unsigned int reason)

@@ -159,6 +159,6 @@ int ends_connect(int sock, int domain, const struct tcp_record *rec, struct hy_e
 	if (rc)
 		return rc;
 	if (connect(sock, &name.any, len) < 0)
-		return hy_err_set(e, errno, "connect in repair mode");
+		return hy_err_set(e, errno, "connect to the remote address");
 	return 0;
 }

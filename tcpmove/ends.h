@@ -43,8 +43,8 @@ bool ends_are_scoped(const struct tcp_record *rec);
 int ends_domain(int sock, int *domain, struct hy_err *e);
 
 /**
- * ends_bind() - Bind a socket in repair mode to the local address, unless it is bound to it
- * @sock:	In repair mode, unconnected
+ * ends_bind() - Bind a socket to the local address, unless it is bound to it
+ * @sock:	Unconnected; one of TCP in repair mode
  * @domain:	Its family
  * @rec:	Record
  * @e:		Error
@@ -54,8 +54,8 @@ int ends_domain(int sock, int *domain, struct hy_err *e);
 int ends_bind(int sock, int domain, const struct tcp_record *rec, struct hy_err *e);
 
 /**
- * ends_connect() - Connect a socket in repair mode to the remote address
- * @sock:	In repair mode, bound
+ * ends_connect() - Connect a socket to the remote address
+ * @sock:	Bound; one of TCP in repair mode
  * @domain:	Its family
  * @rec:	Record
  * @e:		Error

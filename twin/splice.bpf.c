@@ -15,12 +15,13 @@
  *	                    ^         | drops what the guest says on a connection of the twin's
  *	                    | marked  +--> (remembers the guest's next hops)
  *	twin --> veth --> hy_from_twin
- *	                    | drops all but TCP from the guest's MAC and addresses
+ *	                    | drops all but TCP, and UDP from the ports of casts, from the
+ *	                    | guest's MAC and addresses
  *
  * Nothing is installed per connection: that the socket exists in the twin is the rule, and whether
  * it is worth while to look for one a hint (splice_map.h). What is not
  * redirected or dropped is handed on untouched (TC_ACT_UNSPEC), so that filters of others behind
- * ours see it. A frame that cannot be read to its ports is the guest's.
+ * ours see it. A frame that cannot be read to its ports is the guest's, and so is every datagram.
  *
  * DOC: next hops
  *
@@ -163,6 +164,15 @@ static __always_inline bool has_bit(const __u64 *word, __u32 words, __u32 bit)
 	return word[bit / 64 % words] >> bit % 64 & 1;
 }
 
+/* Whether a datagram of the twin's is of a cast. */
+static __always_inline bool is_cast(const struct packet *p)
+{
+	__u32 key = 0;
+	const struct splice_present *known = bpf_map_lookup_elem(&present, &key);
+
+	return known && has_bit(known->cast, SPLICE_PORTS / 64, p->from_port);
+}
+
 static __always_inline bool is_port(const struct splice_present *known, __u16 port)
 {
 	return has_bit(known->port, SPLICE_PORTS / 64, port);
@@ -259,11 +269,19 @@ static __always_inline void learn(const struct splice_addr *remote, __u64 to, __
 	add_one(SPLICE_HOP_NEW);
 }
 
+/* Of a broadcast, or of a group: no next hop. */
+static __always_inline bool is_group(__u64 mac)
+{
+	return *(const __u8 *)&mac & 1;
+}
+
 /* The guest itself has sent a frame for @remote to @mac. */
 static __always_inline void learn_guests(const struct splice_addr *remote, __u64 mac)
 {
 	struct hop *hop;
 
+	if (is_group(mac))
+		return;
 	if (mac == first_hop && !several_hops)
 		return;
 	if (!first_hop)
@@ -507,21 +525,27 @@ int hy_to_guest(struct __sk_buff *skb)
 }
 
 /*
- * The next hop of a frame of the twin's, 0 if the guest has sent nothing yet. What it sent to an
+ * Where the guest sends what is for an address, 0 if it has sent nothing yet. What it sent to an
  * address of which nothing is remembered went where its first frame did.
  */
+static __always_inline __u64 known_hop(const struct splice_addr *remote)
+{
+	const struct hop *known = bpf_map_lookup_elem(&hops, remote);
+
+	return known && known->to ? known->to : first_hop;
+}
+
+/* The same for a segment of the twin's, whose connection keeps it. */
 static __always_inline __u64 next_hop(struct __sk_buff *skb, const struct packet *p)
 {
 	struct bpf_sock *sk = find(skb, p, p->from_port);
 	struct hop *own = sk ? hop_of(sk, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
-	struct hop *known;
 	__u64 to = own ? own->to : 0;
 
 	if (!to) {
 		if (own)
 			begin_hop(own, p);
-		known = bpf_map_lookup_elem(&hops, &p->from);
-		to = known && known->to ? known->to : first_hop;
+		to = known_hop(&p->from);
 		if (own)
 			own->to = to;
 	}
@@ -536,17 +560,20 @@ SEC("tc")
 int hy_from_twin(struct __sk_buff *skb)
 {
 	struct packet p = { 0 };
+	int kind = splice_read(skb, 0, &p);
 	__u64 to;
 
-	if (splice_read(skb, 0, &p) != KIND_TCP || !p.plain || p.tags)
+	if ((kind != KIND_TCP && kind != KIND_UDP) || !p.plain || p.tags)
 		return drop(SPLICE_DROP_KIND);
 	if (p.from_mac != guest_mac || !is_twins(&p.from))
 		return drop(SPLICE_DROP_SOURCE);
+	if (kind == KIND_UDP && !is_cast(&p))
+		return drop(SPLICE_DROP_PORT);
 	/* a frame was on its way in when its connection went home; sockets reset with an ACK */
 	if (p.stray_rst)
 		return drop(SPLICE_DROP_STRAY);
 	turn_round(&p);
-	to = next_hop(skb, &p);
+	to = kind == KIND_TCP ? next_hop(skb, &p) : known_hop(&p.from);
 	if (!to)
 		return drop(SPLICE_DROP_NO_HOP);
 	if (bpf_skb_store_bytes(skb, 0, &to, ETH_ALEN, 0) < 0 ||
@@ -561,17 +588,19 @@ SEC("tc")
 int hy_from_guest(struct __sk_buff *skb)
 {
 	struct packet p = { 0 };
+	int kind;
 
 	if (skb->mark == MARK_FROM_TWIN) {
 		skb->mark = 0;
 		return leave_to_guest(SPLICE_ENTERED);
 	}
-	if (splice_read(skb, edge_vlan, &p) != KIND_TCP)
+	kind = splice_read(skb, edge_vlan, &p);
+	if (kind != KIND_TCP && kind != KIND_UDP)
 		return TC_ACT_UNSPEC;
 	turn_round(&p);
-	if (may_have(&p) && is_connected(skb, &p, p.syn))
+	if (kind == KIND_TCP && may_have(&p) && is_connected(skb, &p, p.syn))
 		return drop(SPLICE_DROP_LATE);
-	if (is_behind_end(&p))
+	if (kind == KIND_TCP && is_behind_end(&p))
 		return drop(SPLICE_DROP_STRAY);
 	if (p.from_mac == guest_mac)
 		learn_guests(&p.from, p.to_mac);

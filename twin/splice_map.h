@@ -21,10 +21,11 @@
 	X(SPLICE_ENTERED, "entered", "of the twin, on their way from the edge into the host")      \
 	X(SPLICE_DROP_LATE, "drop-late", "of the guest, for a connection that lives in the twin")  \
 	X(SPLICE_DROP_SOURCE, "drop-source", "of the twin, with a MAC or address not the guest's") \
-	X(SPLICE_DROP_KIND, "drop-kind", "of the twin, not a whole plain TCP segment")             \
+	X(SPLICE_DROP_KIND, "drop-kind", "of the twin, no whole plain segment or datagram")        \
 	X(SPLICE_DROP_NO_HOP, "drop-no-hop", "of the twin, to whom no frame has shown the way")    \
 	X(SPLICE_DROP_STRAY, "drop-stray", "RSTs for what came behind a twin's connection")        \
-	X(SPLICE_HOP_NEW, "hop-new", "next hops of remote addresses learnt or learnt anew")
+	X(SPLICE_HOP_NEW, "hop-new", "next hops of remote addresses learnt or learnt anew")        \
+	X(SPLICE_DROP_PORT, "drop-port", "datagrams of the twin from a port without a cast")
 
 #define X(count, name, what) count,
 enum splice_count { SPLICE_COUNTS_TABLE(X) SPLICE_COUNTS };
@@ -48,6 +49,9 @@ struct splice_addr {
  * gets new connections. The keeper writes them, one after the other, and takes one away when no
  * socket is left there.
  *
+ * Datagrams leave the twin only from ports from which the worker says that it sends some: modules
+ * have no business with any.
+ *
  * The worker may have been taken over by the guest: what it writes here decides about the frames of
  * this guest alone, and lets none of them go anywhere new.
  */
@@ -59,6 +63,7 @@ struct splice_present {
 	__u32 unused;
 	__u64 word[SPLICE_PRESENT_BITS / 64];
 	__u64 port[SPLICE_PORTS / 64];	/* of modules: a bit each, by the number on the wire */
+	__u64 cast[SPLICE_PORTS / 64];	/* likewise, of UDP: the twin sends from here */
 };
 
 /* The bit of a connection; ports as on the wire. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * splice_read.bpf.c - a frame's headers, down to the ports of its TCP segment
+ * splice_read.bpf.c - a frame's headers, down to the ports of its segment or datagram
  *
  * Runs in: the kernel, in the programs of splice.bpf.c
  * Reads from: the guest, its peers and the twin (hostile): frames
@@ -290,8 +290,9 @@ int splice_read(struct __sk_buff *skb, __u32 vlan, struct packet *p)
 		return p->from.family == AF_INET ? read_icmp(skb, p) : KIND_OTHER;
 	case IPPROTO_ICMPV6:
 		return p->from.family == AF_INET6 ? read_icmp(skb, p) : KIND_OTHER;
+	case IPPROTO_UDP:
+		return read_ports(skb, p) ? KIND_UDP : KIND_OTHER;
 	default:
-		/* datagrams of sockets in the twin would be told from the guest's here */
 		return KIND_OTHER;
 	}
 }

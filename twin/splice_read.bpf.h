@@ -20,6 +20,7 @@ enum kind {
 	KIND_OTHER,			/* nothing a twin could have to do with */
 	KIND_UNREAD,			/* perhaps, but its headers cannot be read */
 	KIND_TCP,
+	KIND_UDP,			/* whole */
 	KIND_ICMP,			/* an error about a TCP segment: its ends, seen from here */
 	KIND_FIRST_PIECE,
 	KIND_LATER_PIECE,

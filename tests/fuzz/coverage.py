@@ -11,11 +11,12 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TARGETS = ("frame", "msg", "move", "local", "record", "segment")
-DECODERS = ("proto/frame", "proto/frame_rx", "proto/assemble", "proto/msg", "proto/move",
-            "proto/reason", "proto/report", "proto/job", "proto/local", "proto/module_ask",
-            "proto/modules", "proto/option", "proto/why", "tcpmove/record", "tcpmove/segment")
+DECODERS = ("proto/cast", "proto/frame", "proto/frame_rx", "proto/assemble", "proto/msg",
+            "proto/move", "proto/reason", "proto/report", "proto/job", "proto/local",
+            "proto/module_ask", "proto/modules", "proto/option", "proto/why", "tcpmove/record",
+            "tcpmove/segment")
 # what they need and is not measured here
-BESIDE = ("common/cursor.c", "common/name.c", "common/printable.c")
+BESIDE = ("common/cursor.c", "common/name.c", "common/pacing.c", "common/printable.c")
 WANTED_PERCENT = 95.0
 LIMIT_S = 60
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/cast.h"
 #include "proto/job.h"
 #include "proto/module_ask.h"
 #include "proto/reason.h"
@@ -172,6 +173,37 @@ static void try_job_end(uint32_t id, const uint8_t *in, size_t len)
 	require(memcmp(in, out, len) == 0);
 }
 
+static void require_part(const struct cast_part *p)
+{
+	require(p->count > 0 && p->offset <= INT64_MAX - p->count && pacing_is_good(&p->pace));
+	require(pacing_span(&p->pace, HY_CAST_MS) <= INT64_MAX);
+}
+
+static void try_cast(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct cast_part m;
+
+	if (cast_decode_ask(in, len, &m) < 0)
+		return;
+	require_part(&m);
+	require(cast_encode_ask(id, &m, out) == len);
+	require(memcmp(in, out, len) == 0);
+}
+
+static void try_cast_told(uint32_t id, const uint8_t *in, size_t len)
+{
+	uint8_t out[LOCAL_PACKET_MAX];
+	struct cast_told m;
+
+	if (cast_decode_local_told(in, len, &m) < 0)
+		return;
+	require(m.state < CAST_STATES && m.reason < MOVE_REASONS && m.sent <= INT64_MAX);
+	require(cast_encode_local_told(id, &m, out) == len);
+	if (m.reason != MOVE_ERROR)
+		require(memcmp(in, out, len) == 0);
+}
+
 static void try_who_is(uint32_t id, const uint8_t *in, size_t len)
 {
 	uint8_t out[LOCAL_PACKET_MAX];
@@ -255,6 +287,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	try_marker(bytes, len);
 	if (local_decode_header(bytes, len, &h) < 0)
 		return 0;
+	if (h.type == LOCAL_CAST)
+		try_cast(h.id, bytes, len);
+	if (h.type == LOCAL_CAST_TOLD)
+		try_cast_told(h.id, bytes, len);
 	require(len >= LOCAL_HEADER_LEN && len <= LOCAL_PACKET_MAX);
 	switch (h.type) {
 	case LOCAL_ASK_STATUS:

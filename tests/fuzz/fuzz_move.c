@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/cast.h"
 #include "proto/move.h"
 #include "proto/msg.h"
 #include "proto/option.h"
@@ -214,6 +215,43 @@ static void try_option_told(const uint8_t *in, size_t len)
 	require(option_told_encode(&m, out, len - 1) == -EMSGSIZE);
 }
 
+/* What is due must stay within bounds, whatever the pace. */
+static void require_pace(const struct cast_part *p)
+{
+	const uint64_t now_ns = UINT64_MAX / 4;
+	size_t n = pacing_burst(&p->pace, pacing_now(1, now_ns), now_ns, p->count);
+
+	require(p->count > 0 && p->offset <= INT64_MAX - p->count && pacing_is_good(&p->pace));
+	require(n > 0 && n <= HY_DATAGRAM_MAX && n <= p->count);
+	require(n <= (size_t)p->pace.bytes * HY_BURST_DATAGRAMS);
+	require(pacing_sent(&p->pace, now_ns, n) > now_ns);
+}
+
+static void try_cast(const uint8_t *in, size_t len)
+{
+	struct cast m;
+
+	if (cast_decode(in, len, &m) < 0)
+		return;
+	require((m.family == 4 || m.family == 6) && m.ttl && m.local.port && m.peer.port);
+	require_pace(&m.part);
+	require_same(cast_encode(&m, out, sizeof(out)), in, len);
+	require(cast_encode(&m, out, len - 1) == -EMSGSIZE);
+}
+
+static void try_cast_told(const uint8_t *in, size_t len)
+{
+	struct cast_told m;
+
+	if (cast_decode_told(in, len, &m) < 0)
+		return;
+	require(m.state < CAST_STATES && m.sent <= INT64_MAX && m.reason < MOVE_REASONS);
+	require((m.reason == MOVE_DONE) == (m.state <= CAST_DONE));
+	if (m.reason != MOVE_ERROR)
+		require_same(cast_encode_told(&m, out, sizeof(out)), in, len);
+	require(cast_encode_told(&m, out, len - 1) == -EMSGSIZE);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static void (*const tries[])(const uint8_t *in, size_t len) = {
@@ -227,6 +265,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		[MSG_UP] = try_up,
 		[MSG_TAKEN] = try_pos,
 		[MSG_ENDED] = try_end,
+		[MSG_CAST] = try_cast,
+		[MSG_CAST_TOLD] = try_cast_told,
 		[MSG_RESUME] = try_resume,
 		[MSG_RESUMED] = try_resumed,
 		[MSG_HOME_OFFER] = try_offer,

@@ -192,6 +192,58 @@ static void check_present(struct world *w)
 	close(cfg.present);
 }
 
+/* Datagrams: whether the twin's leave, and to whom. */
+static bool datagram_goes_to(struct splice *s, bool ip6, const uint8_t *mac)
+{
+	const struct frame_spec f = { OUT, .ip6 = ip6, .protocol = IPPROTO_UDP };
+	struct run r = { 0 };
+
+	run_frame(s, FROM_TWIN, &f, &r);
+	if (r.verdict != SENT)
+		return !mac;
+	return mac && memcmp(r.out, mac, ETH_ALEN) == 0;
+}
+
+static void guest_sends_datagram(struct splice *s, bool ip6, const uint8_t *mac)
+{
+	const struct frame_spec f = { OUT, .ip6 = ip6, .protocol = IPPROTO_UDP, .to_mac = mac };
+	struct run r = { 0 };
+
+	run_frame(s, FROM_GUEST, &f, &r);
+	if (r.verdict != PASS)
+		probe_check(false, "what the guest sends itself passes");
+}
+
+static void check_casts(struct world *w)
+{
+	static const uint8_t mac_group[ETH_ALEN] = { 1, 0, 0x5e, 0, 0, 1 };
+	struct splice_config cfg = world_config(w);
+	const unsigned int bit = htons(CONN_PORT);
+	struct splice_present *p;
+	struct hy_err e = { 0 };
+	struct splice s;
+
+	cfg.present = world_try(splice_present_make(&e), &e);
+	p = map_present(cfg.present);
+	world_open(&s, &cfg);
+	guest_sends_datagram(&s, false, mac_group);
+	p->cast[bit / 64] |= 1ull << bit % 64;
+	probe_check(datagram_goes_to(&s, false, NULL),
+		    "cast: a datagram to a group shows no next hop, so the twin's is dropped");
+	guest_sends_datagram(&s, false, mac_router);
+	probe_check(datagram_goes_to(&s, false, mac_router) &&
+		    datagram_goes_to(&s, true, mac_router),
+		    "cast: the twin's goes where the guest's own datagrams go");
+	guest_sends_datagram(&s, true, mac_other);
+	probe_check(datagram_goes_to(&s, true, mac_other) &&
+		    datagram_goes_to(&s, false, mac_router), "cast: each to its own next hop");
+	p->cast[bit / 64] = 0;
+	probe_check(datagram_goes_to(&s, false, NULL), "cast: none from a port without one");
+	splice_close(&s);
+	munmap(p, sizeof(*p));
+	close(cfg.present);
+}
+
 static void check_present_listeners(struct world *w)
 {
 	static const struct frame_spec syn = { .guest_port = LISTEN_PORT, .flags = FRAME_SYN };
@@ -229,6 +281,7 @@ int main(void)
 	check_hops_scanned(&w);
 	check_hops_of_clients(&w);
 	check_present(&w);
+	check_casts(&w);
 	check_present_listeners(&w);
 	world_drop(&w);
 	return probe_end("the twin's frames find their way, its sockets are found");

@@ -15,11 +15,11 @@ TOP_BLOCK_LINE = 2
 LGPL_FOLDERS = ("include/", "libhylics/", "preload/")
 # What libhylics is linked with; LICENSES/README.md has the same list.
 LGPL_FILES = {f"common/{name}.{end}" for end in "ch"
-              for name in ("clock", "cursor", "err", "fdpass", "json", "own", "printable",
-                           "unixsock")} | {
-    "common/limits.h", "proto/grow.h", "proto/job.c", "proto/job.h", "proto/local.c",
-    "proto/local.h", "proto/option.c", "proto/option.h", "proto/page.h", "proto/reason.c",
-    "proto/reason.h", "proto/tally.h"}
+              for name in ("burst", "clock", "cursor", "err", "fdpass", "json", "own", "pacing",
+                           "printable", "unixsock")} | {
+    "common/limits.h", "proto/cast.c", "proto/cast.h", "proto/grow.h", "proto/job.c",
+    "proto/job.h", "proto/local.c", "proto/local.h", "proto/option.c", "proto/option.h",
+    "proto/page.h", "proto/reason.c", "proto/reason.h", "proto/tally.h"}
 # Called by the C library or the fuzzer, not by us.
 NO_CONTRACT = {"main", "LLVMFuzzerTestOneInput", "LLVMFuzzerInitialize",
                "LLVMFuzzerCustomMutator"}

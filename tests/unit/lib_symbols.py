@@ -9,13 +9,15 @@ import sys
 import tempfile
 
 WANTED = {"hylics_send@@HYLICS_1", "hylics_sendfile@@HYLICS_1", "hylics_status@@HYLICS_1",
-          "hylics_job_begin@@HYLICS_2", "hylics_job_end@@HYLICS_2"}
+          "hylics_job_begin@@HYLICS_2", "hylics_job_end@@HYLICS_2",
+          "hylics_datagrams@@HYLICS_3"}
 PROGRAM = """#include <hylics.h>
 int main(void)
 {
 	struct hylics_status s;
 	hylics_job_end(hylics_job_begin("use", 0), 0);
-	return hylics_sendfile(-1, -1, NULL, 0) == -1 && hylics_send(-1, "", 0, 0) == -1 &&
+	return hylics_datagrams(-1, 1, 1) == -1 && hylics_sendfile(-1, -1, NULL, 0) == -1 &&
+	       hylics_send(-1, "", 0, 0) == -1 &&
 	       hylics_status(-1, &s, sizeof(s)) == -1 ? 0 : 1;
 }
 """

@@ -163,7 +163,7 @@ static void bulk_chunks_are_passed_on_as_they_come(void **state)
 
 static void unknown_types_are_refused(void **state)
 {
-	static const uint16_t types[] = { 0, MSG_JOBS + 1, 255, 256, UINT16_MAX };
+	static const uint16_t types[] = { 0, MSG_CAST_STOP + 1, 255, 256, UINT16_MAX };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)

@@ -35,7 +35,7 @@ static void the_table_has_no_gaps_and_no_doubles(void **state)
 
 	(void)state;
 	table = msg_table(&n);
-	assert_int_equal(n, MSG_JOBS);
+	assert_int_equal(n, MSG_CAST_STOP);
 	for (size_t i = 0; i < n; i++) {
 		assert_int_equal(table[i].type, i + 1);
 		assert_ptr_equal(msg_info((uint16_t)(i + 1)), &table[i]);

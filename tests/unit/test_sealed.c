@@ -253,7 +253,8 @@ static const struct { const char *name; uint64_t arg[ARGS]; } attacks[] = {
 	{ "setsockopt", { 0, SOL_SOCKET, SO_RCVTIMEO } },
 	{ "setsockopt", { 0, IPPROTO_IP, IP_OPTIONS } },
 	{ "setsockopt", { 0, IPPROTO_IPV6, IPV6_RTHDR } },
-	{ "socket", { AF_INET, SOCK_DGRAM } }, { "socket", { AF_INET, SOCK_STREAM, IPPROTO_SCTP } },
+	{ "socket", { AF_INET, SOCK_DGRAM, IPPROTO_ICMP } },
+	{ "socket", { AF_INET, SOCK_STREAM, IPPROTO_SCTP } },
 	{ "socket", { AF_PACKET, SOCK_RAW } }, { "socket", { AF_ALG, SOCK_SEQPACKET } },
 	{ "kill", { NOBODY, SIGTERM } }, { "fcntl", { 0, F_SETOWN, 1 } },
 };
@@ -265,6 +266,16 @@ static void what_an_attacker_would_want_is_refused(void **state)
 		assert_false(is_allowed(attacks[i].name, attacks[i].arg));
 		check_arguments(attacks[i].name, attacks[i].arg);
 	}
+}
+
+/* A worker sends datagrams for its guest; an agent has no business with any of its own. */
+static void udp_is_the_workers_alone(void **state)
+{
+	const uint64_t udp[ARGS] = { AF_INET, SOCK_DGRAM | SOCK_CLOEXEC };
+
+	(void)state;
+	assert_int_equal(is_allowed("socket", udp), CARRIES == OPTION_OF_COPY);
+	check_arguments("socket", udp);
 }
 
 /* Options of connections: what this program carries out of the table it may set. */
@@ -356,6 +367,7 @@ static int try_all(void)
 		cmocka_unit_test(every_row_holds_for_its_arguments_alone),
 		cmocka_unit_test(every_family_of_sockets_but_those_listed_is_refused),
 		cmocka_unit_test(what_an_attacker_would_want_is_refused),
+		cmocka_unit_test(udp_is_the_workers_alone),
 		cmocka_unit_test(options_that_are_carried_out_are_listed),
 #ifdef __x86_64__
 		cmocka_unit_test(calls_of_x32_are_refused),

@@ -402,6 +402,10 @@ static int agent_message(void *object, const struct message *m)
 		stage.has_opened = true;
 		stage.opened_id = m->id;
 		return move_opened_decode(m->payload, m->len, &stage.opened);
+	} else if (m->info->type == MSG_CAST_TOLD) {
+		stage.cast_id = m->id;
+		stage.cast_words++;
+		return cast_decode_told(m->payload, m->len, &stage.cast);
 	} else if (m->id < PLAYERS) {
 		hear_of_player(m->id, m);
 	}

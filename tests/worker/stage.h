@@ -19,6 +19,7 @@
 
 #include "channel/chan.h"
 #include "common/keep.h"
+#include "proto/cast.h"
 #include "proto/move.h"
 #include "tcpmove/image.h"
 
@@ -70,6 +71,9 @@ struct stage {
 	uint16_t opened;		/* the last MSG_FILE_OPENED */
 	uint32_t opened_id;
 	bool has_opened;
+	struct cast_told cast;		/* the last MSG_CAST_TOLD */
+	uint32_t cast_id;
+	unsigned int cast_words;	/* how many there were */
 	unsigned int addresses;		/* the keeper was told */
 	struct player player[PLAYERS];
 	uint8_t *bytes;			/* ROOM_BYTES, for dumps */

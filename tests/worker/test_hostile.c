@@ -89,6 +89,7 @@ static void unknown_numbers(void)
 		say(MSG_CANCEL, ids[i], NULL, 0);
 		say(MSG_HOME, ids[i], NULL, 0);
 		say(MSG_FILE_CLOSE, ids[i], NULL, 0);
+		say(MSG_CAST_STOP, ids[i], NULL, 0);
 		say(MSG_ITEM, ids[i], payload, move_item_encode(&item, payload, sizeof(payload)));
 		say(MSG_TAKEN, ids[i], payload, move_pos_encode(&pos, payload, sizeof(payload)));
 		say(MSG_HOME_TAKEN, ids[i], payload,
@@ -107,7 +108,8 @@ static void messages_that_cannot_be_read(void)
 {
 	static const enum msg_type types[] = { MSG_OFFER, MSG_FILE_OPEN, MSG_ITEM, MSG_TAKEN,
 					       MSG_RESUME, MSG_ADDRESSES, MSG_REPORT,
-					       MSG_OPTION, MSG_OPTION_ASK, MSG_JOBS };
+					       MSG_OPTION, MSG_OPTION_ASK, MSG_JOBS,
+					       MSG_CAST };
 	uint8_t junk[400];
 	size_t len;
 
