@@ -50,21 +50,21 @@ class Heard:
         self.answers, self.checked = said["answers"], said["checked"]
         self.troubles, self.response_us = said["troubles"], said["response_us"]
 
-    def _steps(self, began, ended):
+    def _between(self, steps, began, ended):
         """The whole steps between two moments of time.monotonic()."""
         first = math.ceil((began - self._began) / STEP_S - ROUNDING)
         last = math.floor((ended - self._began) / STEP_S + ROUNDING)
-        return self._bytes[max(0, first):max(0, last)]
+        return steps[max(0, first):max(0, last)]
 
     def rates_mbps(self, began, ended, every_s=0.5):
         """The rate in each stretch of every_s between two moments; a rest is left out."""
-        steps, width = self._steps(began, ended), round(every_s / STEP_S)
+        steps, width = self._between(self._bytes, began, ended), round(every_s / STEP_S)
         return [round(sum(steps[at:at + width]) * 8 / (width * STEP_S) / 1e6, 2)
                 for at in range(0, len(steps) - width + 1, width)]
 
     def rate_mbps(self, began, ended):
         """The mean rate between two moments."""
-        steps = self._steps(began, ended)
+        steps = self._between(self._bytes, began, ended)
         return sum(steps) * 8 / (len(steps) * STEP_S) / 1e6 if steps else 0.0
 
     def gigabytes(self, began, ended):

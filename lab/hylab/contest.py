@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import time
 
-from hylab import duty, energy, paired, perf, plot, report, stats
+from hylab import duty, energy, paired, perf, plot, report, rtp, stats
 from hylab.audience import Audience
 from hylab.experiment import Arm, Experiment, Metric
 from hylab.perf import Perf
@@ -21,6 +21,7 @@ EVERY_S = 0.5               # a rate is the mean over so long
 NET_S, QUICK_NET_S = 4.0, 1.5
 LEAST_S = 2.0               # a job that ends sooner is watched for so long
 LOOK_S = 0.2
+RTP_MBPS, RTP_PORT = 50, 5004
 CLIENT_GB_PER_S = 2e6 / 8 / 1e9     # a client of 2 Mbit/s
 
 
@@ -28,8 +29,9 @@ CLIENT_GB_PER_S = 2e6 / 8 / 1e9     # a client of 2 Mbit/s
 class Case:
     """Who delivers, and where the job runs."""
     about: str
-    way: str = ""
+    way: str = ""       # of duty.WAYS
     job: str = ""
+    stream: str = ""    # of rtp.MODES, instead of a way
 
 
 CASES = {
@@ -39,12 +41,17 @@ CASES = {
     "module": Case(duty.WAYS["module"], way="module", job="guest"),
     "socket": Case(duty.WAYS["socket"], way="socket", job="guest"),
     "host": Case(duty.WAYS["host"], way="host", job="host"),
+    "rtp-alone": Case("the guest streams datagrams and has no job", stream="plain"),
+    "rtp": Case("the guest streams datagrams", stream="plain", job="guest"),
+    "rtp-hylics": Case("the host sends the guest's datagrams", stream="hylics", job="guest"),
 }
 
 METRICS = (
     Metric("throughput_mbps", f"Rate of each {EVERY_S:g} s of the job", better="higher",
            compare=False),
     Metric("mean_mbps", "Rate over the job", better="higher", compare=False),
+    Metric("gap_ms", f"Longest silence between datagrams in each {EVERY_S:g} s", better="lower",
+           compare=False),
     Metric("job_s", "The job", better="lower", compare=False),
     Metric("guest_cpu_s_per_gb", "CPU of the guest to deliver", better="lower", compare=False),
     Metric("host_cpu_s_per_gb", "CPU of the host's helpers to deliver", better="lower",
@@ -123,11 +130,7 @@ class Contest(Experiment):
         if not meter:
             ctx.note("energy: this machine has no RAPL; CPU time stands for it")
         with contextlib.ExitStack() as stack:
-            audience = None
-            if case.way:
-                address, port, prefix = stack.enter_context(scene.delivery(case.way, load))
-                audience = stack.enter_context(Audience(
-                    scene.net.client, address, port, files, CONNECTIONS, prefix))
+            audience = _listening(stack, scene, case, load, files)
             found = self._measure(ctx, scene, arm.params, audience, meter)
         scene.clear()
         return found
@@ -204,6 +207,28 @@ class Contest(Experiment):
         return found
 
 
+def _listening(stack, scene, case, load, files):
+    """Clients of the case, who have heard something; None if it delivers nothing."""
+    if case.way:
+        address, port, prefix = stack.enter_context(scene.delivery(case.way, load))
+        return stack.enter_context(Audience(scene.net.client, address, port, files, CONNECTIONS,
+                                            prefix))
+    if not case.stream:
+        return None
+    listener = stack.enter_context(rtp.Listener(scene.net.client, RTP_PORT))
+    file = _joined(files, scene.site.root / "datagrams")
+    stack.enter_context(rtp.stream(scene.offload, file, listener, case.stream, RTP_MBPS))
+    return listener
+
+
+def _joined(files, path):
+    """All of them in one, twice, so that it is longer than what the host sends in one go."""
+    with open(path, "wb") as joined:
+        for file in [*files.values()] * 2:
+            joined.write(file.read_bytes())
+    return path
+
+
 class _Phase:
     """A stretch of time: what guest and host used of it."""
 
@@ -267,8 +292,11 @@ class _Phase:
 
 
 def _rates(heard, phase):
-    return {"throughput_mbps": heard.rates_mbps(phase.began, phase.ended, EVERY_S),
-            "mean_mbps": [round(heard.rate_mbps(phase.began, phase.ended), 2)]}
+    found = {"throughput_mbps": heard.rates_mbps(phase.began, phase.ended, EVERY_S),
+             "mean_mbps": [round(heard.rate_mbps(phase.began, phase.ended), 2)]}
+    if isinstance(heard, rtp.HeardDatagrams):
+        found["gap_ms"] = heard.gaps_ms(phase.began, phase.ended, EVERY_S)
+    return found
 
 
 def _costs(heard, phase):

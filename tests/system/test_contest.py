@@ -8,11 +8,12 @@ import threading
 
 import pytest
 
-from hylab import LabError, contest, duty, energy, experiment, perf, wall
+from hylab import LabError, contest, duty, energy, experiment, perf, rtp, wall
 from hylab.audience import STEP_S, Audience, Heard
 from hylab.experiments import hybrid, interference, profile
 
 FILE_BYTES = 300 << 10
+MBPS = 80
 
 
 # -- sums --
@@ -237,3 +238,28 @@ def test_an_arm_measures_what_its_metrics_say(scene, tmp_path):
     assert found["guest_cpu_s_per_gb"][0] < found["host_cpu_s_per_gb"][0]
     assert contest.CASES["module"].way == "module"
     assert not pathlib.Path(scene.offload.share / "job-1").exists()
+
+
+# -- datagrams --
+
+def test_silences_are_the_longest_of_each_stretch():
+    said = {"began": 100.0, "bytes": [1, 1, 1, 1], "gaps_ms": [1, 5, 2, 0.5]}
+    found = rtp.HeardDatagrams(said)
+    assert found.gaps_ms(100, 100 + 4 * STEP_S, 2 * STEP_S) == [5, 2]
+    assert found.gaps_ms(100 + STEP_S, 100 + 4 * STEP_S, 3 * STEP_S) == [5]
+
+
+@pytest.mark.parametrize("mode", rtp.MODES)
+def test_a_stream_of_datagrams_comes_at_its_rate_from_whoever_is_to_send_it(scene, mode):
+    scene.files("transcode")
+    file = scene.site.root / "datagrams"
+    file.write_bytes(bytes(1 << 20))
+    with rtp.Listener(scene.net.client, 5004) as listener, \
+            rtp.stream(scene.offload, file, listener, mode, MBPS):
+        first = sent_by_guest(scene)
+        listener.wait_more()
+        of_guest = sent_by_guest(scene) - first
+        heard = listener.end()
+    assert heard.total >= rtp.MORE_BYTES
+    assert (of_guest > 0.9 * rtp.MORE_BYTES) if mode == "plain" else \
+        (of_guest < 0.5 * rtp.MORE_BYTES)

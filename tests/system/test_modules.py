@@ -5,9 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
-import pathlib
 import random
-import re
 import signal
 import socket
 import subprocess
@@ -17,16 +15,15 @@ import pytest
 from moving import children, wait_for
 from wiring import socket_in
 
-from hylab import BUILD, wall
-from hylab.channel import program
+from hylab import ready, wall
 from hylab.net import Net
 from hylab.offload import Offload
+from hylab.ready import ask
 
 UID = 4242
 BYTES = random.Random(2).randbytes(4 << 20)
 WHOLE = hashlib.sha256(BYTES).digest()
 DOWNLOADS = 100
-READY = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "modules"
 LIGHTTPD = """server.document-root = env.HYLICS_SHARE
 server.port = env.HYLICS_PORT
 server.bind = "[::]"
@@ -66,14 +63,6 @@ def with_lighttpd(offload):
     conf.chmod(0o644)
     describe(offload, "lighttpd", command=f"/usr/sbin/lighttpd -D -f {conf}", ports="80 8000-8999",
              file=conf)
-
-
-def ask(offload, *words, check=True):
-    """hylics-guest module in the guest, as root there."""
-    done = offload.run_in_guest([program("hylics-guest"), "module", *words, "--run-dir",
-                                 offload.guest_run])
-    assert not check or done.returncode == 0, done
-    return done
 
 
 def status(offload, name="lighttpd"):
@@ -167,15 +156,10 @@ def test_connections_are_counted_while_they_last(offload):
 
 def with_ready(offload, name, replaced=()):
     """A module as it is installed, with the servers' files where they are in the tree."""
-    text = (BUILD / "packaging" / f"{name}.conf").read_text()
-    text = re.sub(r"\S*/share/hylics/modules", str(READY), text)
+    text = ready.description(name)
     for old, new in dict(replaced).items():
         text = text.replace(old, str(new))
-    (offload.module_list.parent / f"{name}.conf").write_text(text)
-    with open(offload.module_list, "a", encoding="ascii") as file:
-        file.write(name + "\n")
-    os.kill(offload.keeper.pid, signal.SIGURG)
-    wait_for(lambda: name in ask(offload, "list", check=False).stdout, "no such module")
+    ready.allow(offload, name, text)
 
 
 def head(offload, url, *options):
@@ -207,11 +191,11 @@ def test_tls_ends_at_the_host(offload, tmp_path):
     os.chown(tls / "privkey.pem", 0, UID)
     (tls / "privkey.pem").chmod(0o640)
     conf = offload.module_list.parent / "tls.lighttpd"
-    conf.write_text((READY / "tls.lighttpd").read_text().replace("/etc/hylics/tls", str(tls))
-                    .replace("files.lighttpd", f"{READY}/files.lighttpd"))
+    conf.write_text((ready.SERVERS / "tls.lighttpd").read_text().replace("/etc/hylics/tls", str(tls))
+                    .replace("files.lighttpd", f"{ready.SERVERS}/files.lighttpd"))
     conf.chmod(0o644)
     with_ready(offload, "tls", {"file = /etc/hylics/tls": f"file = {tls}\nfile = {conf}",
-                                f"{READY}/tls.lighttpd": conf})
+                                f"{ready.SERVERS}/tls.lighttpd": conf})
     ask(offload, "start", "tls")
     done = subprocess.run([*offload.net.client.prefix(), "curl", "-sS", "--cacert",
                            tls / "fullchain.pem", "--connect-to",

@@ -10,6 +10,8 @@ from hylab.contest import READING, Contest, make_arms
 SETTINGS = ("q25", "q50", "q100", "q25-1g", "shared", "weighed", "vm", "vm-1g", "vm-shared")
 QUICK_SETTINGS = ("q50", "vm")
 CASES = ("alone-net", "alone-job", "interference", "module")
+RTP_SETTINGS = ("q25", "q50", "vm")
+RTP_CASES = ("rtp-alone", "rtp", "rtp-hylics")
 # What was promised holds where the host's helpers have CPUs of their own
 SHARED = ("shared", "weighed", "vm-shared")
 
@@ -23,8 +25,10 @@ class Interference(Contest):
              " VM's streams from 190 to 115 Mbit/s, or from 892 to 661; with MemNet they come to"
              " 260, with Hylics to 931. Their VMs ran on KVM, over a line of 1 Gbit/s.")
     arms = tuple(arm for setting in SETTINGS
-                 for arm in make_arms(setting, setting, "transcode", CASES))
-    quick_arms = tuple(arm.name for arm in arms if arm.group in QUICK_SETTINGS)
+                 for arm in make_arms(setting, setting, "transcode", CASES + (
+                     RTP_CASES if setting in RTP_SETTINGS else ())))
+    quick_arms = tuple(arm.name for arm in arms if arm.group in QUICK_SETTINGS and
+                       arm.params["case"] in CASES)
     baseline = "q50-alone-net"
     reading = READING
 
@@ -40,6 +44,11 @@ class Interference(Contest):
         yield ("job_s", "interference", "alone-job", {}, "")
         yield ("job_s", "module", "interference", {}, "0.90 (MemNet), 0.69 to 0.92 (Hylics)")
         yield ("job_s", "module", "alone-job", {"most": 1.03} if own else {}, "")
+        yield ("mean_mbps", "rtp", "rtp-alone", {}, "")
+        yield ("mean_mbps", "rtp-hylics", "rtp-alone", {}, "")
+        yield ("gap_ms", "rtp-hylics", "rtp", {}, "")
+        yield ("job_s", "rtp", "alone-job", {}, "")
+        yield ("job_s", "rtp-hylics", "alone-job", {"most": 1.03} if own else {}, "")
 
 
 EXPERIMENT = Interference()
