@@ -10,6 +10,7 @@
 #include "libhylics/cast.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 
 #include "common/clock.h"
@@ -20,6 +21,7 @@
 struct waiting {
 	struct pollfd at[2];		/* the agent, the socket */
 	uint64_t most;			/* bytes that were asked for */
+	struct pacing pace;
 	struct cast_told told;		/* the last word */
 	bool heard;			/* there was one */
 };
@@ -71,14 +73,23 @@ static bool is_running(const struct waiting *w)
 	return !w->heard || w->told.state == CAST_RUNNING;
 }
 
-/* Return: 0: go on; -errno */
-static int wait_once(struct waiting *w, uint64_t until_ms)
+/*
+ * Until when there must be another word: an agent that has stopped is not to stop its programs. As
+ * long as the rest takes none need come, if its datagrams are far apart.
+ */
+static int patience_ms(const struct waiting *w)
 {
-	uint64_t now_ms = hy_clock_ms();
-	int wait_ms = w->heard ? -1 : until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
-	int n = poll(w->at, 2, wait_ms), rc, err = errno;
+	uint64_t rest_ns = w->heard ? pacing_sent(&w->pace, 0, w->most - w->told.sent) : 0;
+	uint64_t ms = rest_ns / HY_NS_PER_MS + lib_agent()->answer_ms;
 
-	rc = hear_all(w);
+	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+/* Return: 0: go on; -errno */
+static int wait_once(struct waiting *w)
+{
+	int n = poll(w->at, 2, patience_ms(w)), err = errno, rc = hear_all(w);
+
 	if (rc < 0 || !is_running(w))
 		return rc;
 	if (n < 0)
@@ -92,8 +103,7 @@ int cast_run(int sock, int fd, const struct cast_part *part, uint64_t *sent)
 {
 	hy_autofd agent = agent_connect();
 	struct waiting w = { .at = { { .fd = agent, .events = POLLIN }, { .fd = sock } },
-			     .most = part->count };
-	uint64_t until_ms = hy_clock_ms() + lib_agent()->answer_ms;
+			     .most = part->count, .pace = part->pace };
 	int rc = agent < 0 ? agent : ask(agent, sock, fd, part);
 
 	*sent = 0;
@@ -101,7 +111,7 @@ int cast_run(int sock, int fd, const struct cast_part *part, uint64_t *sent)
 		return MOVE_NO_AGENT;
 	rc = 0;
 	while (rc == 0 && is_running(&w))
-		rc = wait_once(&w, until_ms);
+		rc = wait_once(&w);
 	*sent = w.told.sent;
 	if (rc == -EINTR || rc == -EIO)
 		return rc;

@@ -244,7 +244,18 @@ def test_the_host_is_asked_again_after_a_loss(stack):
     scene.all_caught()
 
 
-def test_session_lost(stack):
+def test_an_agent_that_sleeps_stops_nobody(stack):
+    scene = start(stack, size=LONG)
+    scene.begin()
+    scene.wait_cast()
+    _, agent = scene.offload.pids("agent")
+    os.kill(agent, signal.SIGSTOP)
+    all_sent(scene, scene.caster.answer())
+    os.kill(agent, signal.SIGCONT)
+    scene.all_caught()
+
+
+def test_the_keeper_is_killed(stack):
     scene = start(stack, size=LONG)
     scene.begin()
     scene.wait_cast()

@@ -311,6 +311,21 @@ struct script {
 	bool got_fds;
 };
 
+/* A signal that comes just before the caller waits ends nothing, so there are more. */
+static void ring_and_say(const struct script *s, int sock)
+{
+	struct pollfd gone = { .fd = sock, .events = POLLIN };
+	uint8_t packet[LOCAL_PACKET_MAX];
+
+	poll(NULL, 0, 20);		/* it is likely to wait by then */
+	atomic_store(&may_go_on, false);
+	pthread_kill(s->caller, SIGALRM);
+	hy_fds_send(sock, packet, cast_encode_local_told(1, s->rings, packet), NULL, 0);
+	atomic_store(&may_go_on, true);
+	while (poll(&gone, 1, 10) == 0)
+		pthread_kill(s->caller, SIGALRM);
+}
+
 static void *play_agent(void *object)
 {
 	struct script *s = object;
@@ -331,12 +346,8 @@ static void *play_agent(void *object)
 		hy_fds_send(sock, packet, cast_encode_local_told(1, &s->told[i], packet), NULL, 0);
 	if (s->garbage)
 		hy_fds_send(sock, "nonsense", 8, NULL, 0);
-	if (s->rings) {
-		atomic_store(&may_go_on, false);
-		pthread_kill(s->caller, SIGALRM);
-		hy_fds_send(sock, packet, cast_encode_local_told(1, s->rings, packet), NULL, 0);
-		atomic_store(&may_go_on, true);
-	}
+	if (s->rings)
+		ring_and_say(s, sock);
 	while (s->stays && recv(sock, packet, sizeof(packet), 0) > 0)
 		;
 	close(sock);
@@ -409,12 +420,16 @@ static void an_agent_that_goes_or_talks_nonsense_is_left(void **state)
 
 static void an_agent_that_does_not_answer_is_not_waited_for(void **state)
 {
+	const struct cast_told told[] = { { 0, CAST_RUNNING, 0 }, { 5000, CAST_RUNNING, 0 } };
 	uint32_t before = lib_agent()->answer_ms;
 	uint64_t sent;
 
 	(void)state;
 	lib_agent()->answer_ms = 30;
 	assert_int_equal(run_with(&(struct script){ .stays = true }, &sent), MOVE_NO_AGENT);
+	assert_int_equal(run_with(&(struct script){ .told = told, .n = 2, .stays = true }, &sent),
+			 MOVE_NO_AGENT);
+	assert_int_equal(sent, 5000);
 	lib_agent()->answer_ms = before;
 }
 
