@@ -191,7 +191,8 @@ def test_tls_ends_at_the_host(offload, tmp_path):
     os.chown(tls / "privkey.pem", 0, UID)
     (tls / "privkey.pem").chmod(0o640)
     conf = offload.module_list.parent / "tls.lighttpd"
-    conf.write_text((ready.SERVERS / "tls.lighttpd").read_text().replace("/etc/hylics/tls", str(tls))
+    text = (ready.SERVERS / "tls.lighttpd").read_text()
+    conf.write_text(text.replace("/etc/hylics/tls", str(tls))
                     .replace("files.lighttpd", f"{ready.SERVERS}/files.lighttpd"))
     conf.chmod(0o644)
     with_ready(offload, "tls", {"file = /etc/hylics/tls": f"file = {tls}\nfile = {conf}",
