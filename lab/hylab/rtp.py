@@ -90,7 +90,8 @@ class Listener:
     def end(self):
         """What it has heard."""
         self._process.send_signal(signal.SIGTERM)
-        return HeardDatagrams(json.loads(self._process.communicate(timeout=END_WITHIN_S)[0]))
+        said = self._process.communicate(timeout=END_WITHIN_S)[0]
+        return HeardDatagrams(json.loads(said.splitlines()[-1]))
 
 
 @contextlib.contextmanager
