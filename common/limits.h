@@ -343,4 +343,8 @@
 #define HY_MODULE_WAIT_MS 30000
 #define HY_MODULE_TELL_MS 5000
 
+/* Outputs and inputs of before that a model of response times may have; the paper found 1 and 0. */
+#define HY_RLS_NA_MAX 4
+#define HY_RLS_NB_MAX 3
+
 #endif

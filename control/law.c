@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * law.c - how much memory a VM's share is to have, decided again and again
+ *
+ * Runs in: hylicsd, lab
+ * Reads from: times of jobs, which a guest has told (hostile)
+ */
+#include "control/law.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#define TRY_PART 8		/* of floor to ceiling: a first step, to see what memory does */
+
+const char *law_reason_text(enum law_reason reason)
+{
+	switch (reason) {
+#define LAW_TEXT(name, what)                                                                       \
+	case LAW_REASON_##name:                                                                    \
+		return what;
+	LAW_REASONS(LAW_TEXT)
+#undef LAW_TEXT
+	default:
+		return "unknown";
+	}
+}
+
+/* -- settings -- */
+
+static bool is_above(double value, double least)
+{
+	return isfinite(value) && value > least;
+}
+
+static bool is_from(double value, double least)
+{
+	return isfinite(value) && value >= least;
+}
+
+const char *law_settings_fault(const struct law_settings *s)
+{
+	if (!is_above(s->tau_s, 0))
+		return "the objective must be above 0 s";
+	if (!is_from(s->floor, 0) || !is_from(s->ceiling, s->floor))
+		return "the memory must go from 0 or more up to no less";
+	if (!is_above(s->quantum, 0))
+		return "the memory's quantum must be above 0";
+	if (!is_from(s->response_step_s, 0) || !is_from(s->memory_step, 0))
+		return "thresholds must not be below 0";
+	if (!is_above(s->interval_min_s, 0) || !is_from(s->interval_max_s, s->interval_min_s))
+		return "the interval must go from above 0 s up to no less";
+	if (!is_above(s->f0, 0) || !is_above(s->forgetting, 0) || s->forgetting > 1)
+		return "f0 must be above 0, and the forgetting above 0 and at most 1";
+	if (s->scheme != LAW_ADAPTIVE && !curve_is_good(&s->curve, s->floor))
+		return "the curve of service times is none from the floor on";
+	return NULL;
+}
+
+void law_change(struct law *l, const struct law_settings *s)
+{
+	bool is_other = l->set.order.na != s->order.na || l->set.order.nb != s->order.nb;
+
+	l->set = *s;
+	if (is_other)
+		rls_begin(&l->model, s->order, s->f0, s->forgetting);
+	l->before_s = -1;
+	l->interval_s = fmin(fmax(l->interval_s, s->interval_min_s), s->interval_max_s);
+	l->memory = fmin(fmax(l->memory, s->floor), s->ceiling);
+}
+
+void law_begin(struct law *l, const struct law_settings *s, double memory)
+{
+	*l = (struct law){ .memory = isfinite(memory) ? memory : s->ceiling };
+	law_change(l, s);
+}
+
+/* -- a decision -- */
+
+/* From floor to ceiling, in whole quanta: up rather than too little. */
+static double rounded(const struct law_settings *s, double memory)
+{
+	double quanta = ceil((memory - s->floor) / s->quantum - 1e-9);
+
+	return fmin(fmax(s->floor + quanta * s->quantum, s->floor), s->ceiling);
+}
+
+static enum queue_rail rail_of(const struct law_settings *s, double wanted)
+{
+	if (wanted > s->ceiling)
+		return QUEUE_CEILING;
+	return wanted < s->floor ? QUEUE_FLOOR : QUEUE_INSIDE;
+}
+
+/* Line 6 of the algorithm: the response has changed since the model was last asked. */
+static bool asks_queue(const struct law *l, double response_s)
+{
+	if (l->set.scheme == LAW_ADAPTIVE)
+		return false;
+	return l->before_s < 0 || fabs(response_s - l->before_s) >= l->set.response_step_s;
+}
+
+/* Lines 7 to 9. Return: the memory by the model */
+static double by_queue(struct law *l, const struct law_seen *seen)
+{
+	const struct law_settings *s = &l->set;
+
+	l->before_s = seen->response_s;
+	return queue_memory(&s->curve, seen->per_s, s->tau_s, s->floor, s->ceiling, &l->rail);
+}
+
+/*
+ * Lines 11 to 13: what is to be added. Where nothing is known of what memory does, a step is taken
+ * towards where it should help, or none would ever be.
+ */
+static double by_model(struct law *l, double residual_s, bool *tried)
+{
+	const struct law_settings *s = &l->set;
+	double more = 0;
+
+	*tried = false;
+	rls_see(&l->model, residual_s);
+	if (s->scheme == LAW_QUEUE)
+		return 0;
+	if (rls_wanted(&l->model, &more))
+		return more;
+	*tried = true;
+	return copysign((s->ceiling - s->floor) / TRY_PART, residual_s);
+}
+
+static enum law_reason reason_of(bool queue, bool added, bool tried)
+{
+	if (!added)
+		return queue ? LAW_REASON_QUEUE : LAW_REASON_WITHIN;
+	if (tried)
+		return LAW_REASON_TRIED;
+	return queue ? LAW_REASON_BOTH : LAW_REASON_LEARNT;
+}
+
+/* Lines 14 to 19. */
+static void set_interval(struct law *l, bool changed)
+{
+	const struct law_settings *s = &l->set;
+
+	l->interval_s = changed ? fmax(l->interval_s / 2, s->interval_min_s) :
+				  fmin(l->interval_s * 2, s->interval_max_s);
+}
+
+static double note(struct law *l, enum law_reason reason)
+{
+	l->reason = reason;
+	l->decisions++;
+	l->counts[reason]++;
+	return l->memory;
+}
+
+static bool says_something(const struct law *l, const struct law_seen *seen)
+{
+	return seen->jobs >= l->set.jobs_min && seen->jobs > 0 && is_from(seen->response_s, 0) &&
+	       is_from(seen->per_s, 0);
+}
+
+double law_decide(struct law *l, const struct law_seen *seen)
+{
+	const struct law_settings *s = &l->set;
+	double base = l->memory, more, next;
+	bool queue, added, tried;
+
+	if (!says_something(l, seen)) {
+		rls_see(&l->model, NAN);	/* what leads to the next response is not known */
+		return note(l, LAW_REASON_FEW_JOBS);
+	}
+	queue = asks_queue(l, seen->response_s);
+	if (queue)
+		base = by_queue(l, seen);
+	more = by_model(l, seen->response_s - s->tau_s, &tried);
+	added = fabs(more) > 0 && fabs(more) >= s->memory_step;
+	if (!added)
+		more = 0;
+	if (!queue || added)
+		l->rail = rail_of(s, base + more);
+	next = added || queue ? rounded(s, base + more) : l->memory;
+	rls_act(&l->model, next - l->memory);	/* what is done, not what was wanted */
+	l->memory = next;
+	set_interval(l, added);
+	return note(l, reason_of(queue, added, tried));
+}
