@@ -66,16 +66,19 @@ static void floors_that_are_too_much_shrink_alike(void **state)
 
 static void the_largest_numbers_do_not_run_over(void **state)
 {
-	struct claim at[CLAIMS];
+	struct claim at[CLAIMS], two[] = { { UINT64_MAX, 0, 1, 0 }, { UINT64_MAX / 2, 0, 1, 0 } };
 	uint64_t given;
 
 	(void)state;
+	assert_true(arbiter_divide(two, 2, 300 * MB) <= 300 * MB);
+	assert_true(two[0].given > 199 * MB && two[0].given <= 200 * MB);
+	assert_true(two[1].given > 99 * MB && two[1].given <= 100 * MB);
 	for (int i = 0; i < CLAIMS; i++)
 		at[i] = (struct claim){ UINT64_MAX, UINT64_MAX, UINT32_MAX, 0 };
 	given = arbiter_divide(at, CLAIMS, UINT64_MAX);
 	assert_true(given <= UINT64_MAX && given > UINT64_MAX - (UINT64_MAX >> 20));
-	for (int i = 1; i < CLAIMS; i++)
-		assert_int_equal(at[i].given, at[0].given);
+	for (int i = 0; i < CLAIMS; i++)
+		assert_true(at[i].given == at[0].given && at[i].given <= UINT64_MAX / CLAIMS);
 	for (int i = 0; i < CLAIMS; i++)
 		at[i].floor = 0;
 	given = arbiter_divide(at, CLAIMS, UINT64_MAX);

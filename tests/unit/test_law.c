@@ -168,6 +168,28 @@ static void too_few_jobs_decide_nothing(void **state)
 	assert_true(law_decide(&l, &now) != 100);
 }
 
+/* What a response came from is not known when there was none before it. */
+static void nothing_is_learnt_across_an_interval_without_jobs(void **state)
+{
+	const struct law_settings s = with(LAW_ADAPTIVE);
+	struct law_seen now = seen(14, 0.1), none = { 0 };
+	double theta[RLS_SIZE_MAX];
+	struct law l;
+
+	(void)state;
+	law_begin(&l, &s, 100);
+	for (int i = 0; i < 3; i++)
+		law_decide(&l, &now);
+	memcpy(theta, l.model.theta, sizeof(theta));
+	law_decide(&l, &none);
+	now.response_s = 3;
+	law_decide(&l, &now);
+	assert_memory_equal(l.model.theta, theta, sizeof(theta));
+	now.response_s = 12;
+	law_decide(&l, &now);
+	assert_memory_not_equal(l.model.theta, theta, sizeof(theta));
+}
+
 static void every_reason_has_its_words(void **state)
 {
 	(void)state;
@@ -334,6 +356,7 @@ int main(void)
 		cmocka_unit_test(the_interval_halves_and_doubles_within_its_bounds),
 		cmocka_unit_test(what_is_below_the_threshold_is_not_done),
 		cmocka_unit_test(too_few_jobs_decide_nothing),
+		cmocka_unit_test(nothing_is_learnt_across_an_interval_without_jobs),
 		cmocka_unit_test(every_reason_has_its_words),
 		cmocka_unit_test(a_queue_that_is_as_the_curve_says_is_at_its_objective),
 		cmocka_unit_test(what_the_curve_is_wrong_about_is_learnt),

@@ -79,6 +79,25 @@ static void only_what_was_not_learnt_from_judges(void **state)
 	assert_true(order_r2(&s, (struct rls_order){ 1, 0 }, F0) < 0.1);
 }
 
+/* Behind what is learnt the input does the opposite: it is judged by what was learnt, to the end. */
+static void nothing_is_learnt_from_the_rest(void **state)
+{
+	struct order_series s = made(0.5, 0, -0.8, 0, 0);
+	double mean = 0, errors = 0, differences = 0;
+
+	(void)state;
+	for (size_t k = s.learnt; k < s.n; k++)
+		y[k] = 0.5 * y[k - 1] + 0.8 * u[k - 1];
+	for (size_t k = s.learnt; k < s.n; k++)
+		mean += y[k] / (double)(s.n - s.learnt);
+	for (size_t k = s.learnt; k < s.n; k++) {
+		errors += pow(1.6 * u[k - 1], 2);
+		differences += pow(y[k] - mean, 2);
+	}
+	assert_true(fabs(order_r2(&s, (struct rls_order){ 1, 0 }, F0) -
+			 (1 - errors / differences)) < 0.01);
+}
+
 static void too_little_is_not_judged(void **state)
 {
 	struct order_series s = made(0.5, 0, -0.8, 0, 0.1);
@@ -103,6 +122,7 @@ int main(void)
 		cmocka_unit_test(it_is_found),
 		cmocka_unit_test(of_noise_alone_nothing_can_be_foretold),
 		cmocka_unit_test(only_what_was_not_learnt_from_judges),
+		cmocka_unit_test(nothing_is_learnt_from_the_rest),
 		cmocka_unit_test(too_little_is_not_judged),
 	};
 

@@ -83,7 +83,8 @@ static void in_between_the_response_is_the_objective(void **state)
 
 static void what_is_no_number_is_the_ceiling(void **state)
 {
-	const struct curve c = { .a = 2, .b = 200, .c = 50 }, bad = { .a = NAN, .b = 1, .c = 1 };
+	const struct curve c = { .a = 2, .b = 200, .c = 50 }, bad = { .a = NAN, .b = 1, .c = 1 },
+			   worse = { .a = 1, .b = NAN, .c = 1 };
 	enum queue_rail rail;
 
 	(void)state;
@@ -91,6 +92,7 @@ static void what_is_no_number_is_the_ceiling(void **state)
 	assert_true(near(queue_memory(&c, 1, NAN, 16, 400, &rail), 400));
 	assert_true(near(queue_memory(&bad, 0.1, TAU_S, 16, 400, &rail), 400));
 	assert_int_equal(rail, QUEUE_CEILING);
+	assert_true(near(queue_memory(&worse, 0.1, TAU_S, 16, 400, &rail), 400));
 	assert_true(near(queue_memory(&c, INFINITY, TAU_S, 16, 400, &rail), 400));
 }
 

@@ -92,16 +92,18 @@ static void solve(double a[][RLS_SIZE_MAX + 1], unsigned int n, double *x)
 	}
 }
 
-/* Step by step it is what all steps at once give: (sum phi phi' + I / f0) theta = sum phi y. */
-static void steps_add_up_to_least_squares(void **state)
+/*
+ * Step by step it is what all steps at once give: (sum phi phi' + I / f0) theta = sum phi y, where
+ * a step counts as often as it was not forgotten.
+ */
+static void assert_least_squares(double forgetting)
 {
 	static struct plant p = { .order = { 2, 1 } };
 	double a[RLS_SIZE_MAX][RLS_SIZE_MAX + 1] = { 0 }, theta[RLS_SIZE_MAX];
 	unsigned int n = 4;
 	struct rls r;
 
-	(void)state;
-	rls_begin(&r, p.order, 10, 1);
+	rls_begin(&r, p.order, 10, forgetting);
 	run(&p, &r, 0.5);
 	for (unsigned int i = 0; i < n; i++)
 		a[i][i] = 1 / 10.0;
@@ -110,13 +112,21 @@ static void steps_add_up_to_least_squares(void **state)
 
 		for (unsigned int i = 0; i < n; i++) {
 			for (unsigned int j = 0; j < n; j++)
-				a[i][j] += phi[i] * phi[j];
-			a[i][n] += phi[i] * p.y[k + 1];
+				a[i][j] = a[i][j] * forgetting + phi[i] * phi[j];
+			a[i][n] = a[i][n] * forgetting + phi[i] * p.y[k + 1];
 		}
 	}
 	solve(a, n, theta);
 	for (unsigned int i = 0; i < n; i++)
 		assert_true(fabs(r.theta[i] - theta[i]) < 1e-6);
+}
+
+static void steps_add_up_to_least_squares(void **state)
+{
+	(void)state;
+	assert_least_squares(1);
+	assert_least_squares(0.97);
+	assert_least_squares(0.7);
 }
 
 static void the_wanted_input_brings_zero(void **state)
