@@ -18,8 +18,6 @@
 #include "tcpmove/ends.h"
 #include "tcpmove/sockopt.h"
 
-#define IP4_HEADERS 28		/* of a datagram: what stands before its bytes in the MTU */
-#define IP6_HEADERS 48
 #define TTL_USUAL 64
 
 /* -- rows -- */
@@ -159,7 +157,7 @@ static void put_end(const struct tcp_end *from, struct local_end *to)
 static enum move_reason look_at_socket(int sock, struct cast *k)
 {
 	struct tcp_record rec = { 0 };
-	int domain = 0, mtu, ttl, headers;
+	int domain = 0, mtu, ttl;
 
 	if (!is_udp(sock) || ends_domain(sock, &domain, NULL) < 0)
 		return MOVE_NOT_TCP;
@@ -172,8 +170,7 @@ static enum move_reason look_at_socket(int sock, struct cast *k)
 	k->tos = (uint8_t)option_of(sock, domain, IP_TOS, IPV6_TCLASS, 0);
 	k->ttl = ttl > 0 && ttl <= UINT8_MAX ? (uint8_t)ttl : TTL_USUAL;
 	mtu = option_of(sock, domain, IP_MTU, IPV6_MTU, 0);
-	headers = k->family == 4 ? IP4_HEADERS : IP6_HEADERS;
-	return (int)k->part.pace.bytes + headers <= mtu ? MOVE_DONE : MOVE_DATAGRAM_SIZE;
+	return cast_fits(k, mtu) ? MOVE_DONE : MOVE_DATAGRAM_SIZE;
 }
 
 /* Takes the file's descriptor out of the request if the host knows it from here on. */

@@ -19,8 +19,6 @@
 #include "tcpmove/ends.h"
 #include "tcpmove/sockopt.h"
 
-#define IP4_HEADERS 28		/* of a datagram: what stands before its bytes in the MTU */
-#define IP6_HEADERS 48
 
 /* -- rows -- */
 
@@ -350,13 +348,13 @@ static int set_options(int sock, const struct cast *k, struct hy_err *e)
 /* Whether a datagram goes through the twin's interface in one piece. */
 static bool fits(int sock, const struct cast *k)
 {
-	int mtu = 0, headers = k->family == 4 ? IP4_HEADERS : IP6_HEADERS;
+	int mtu = 0;
 
 	if (k->family == 4)
 		(void)sockopt_get(sock, IPPROTO_IP, IP_MTU, &mtu);
 	else
 		(void)sockopt_get(sock, IPPROTO_IPV6, IPV6_MTU, &mtu);
-	return (int64_t)k->part.pace.bytes + headers <= mtu;
+	return cast_fits(k, mtu);
 }
 
 static enum move_reason open_socket(struct moves *m, struct cast_row *c, const struct cast *k,

@@ -9,6 +9,9 @@
 
 #include <errno.h>
 
+#define IP4_HEADERS 28		/* of a datagram: what stands before its bytes in the MTU */
+#define IP6_HEADERS 48
+
 static void wr_part(struct hy_wr *w, const struct cast_part *p)
 {
 	hy_wr_le64(w, p->offset);
@@ -119,6 +122,13 @@ int cast_decode(const uint8_t *in, size_t len, struct cast *m)
 		return -EPROTO;
 	*m = got;
 	return 0;
+}
+
+bool cast_fits(const struct cast *m, int mtu)
+{
+	int headers = m->family == 4 ? IP4_HEADERS : IP6_HEADERS;
+
+	return (int64_t)m->part.pace.bytes + headers <= mtu;
 }
 
 int cast_encode_told(const struct cast_told *m, uint8_t *out, size_t room)

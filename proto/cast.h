@@ -71,6 +71,9 @@ size_t cast_encode_local_told(uint32_t id, const struct cast_told *m, uint8_t *o
 int cast_decode_ask(const uint8_t *in, size_t len, struct cast_part *m);
 int cast_decode_local_told(const uint8_t *in, size_t len, struct cast_told *m);
 
+/* Whether its datagrams go through an interface of @mtu bytes in one piece. */
+bool cast_fits(const struct cast *m, int mtu);
+
 /**
  * cast_encode() - Write a MSG_CAST; likewise cast_encode_told(), a MSG_CAST_TOLD
  * @m:		Message

@@ -167,6 +167,18 @@ static void a_cast_that_cannot_be_is_refused(void **state)
 	assert_int_equal(WITH(peer.addr[15], 1), -EPROTO);
 }
 
+static void what_fits_has_its_headers_with_it(void **state)
+{
+	struct cast k = { .family = 4, .part.pace.bytes = 1472 };
+
+	(void)state;
+	assert_true(cast_fits(&k, 1500) && !cast_fits(&k, 1499) && !cast_fits(&k, 0));
+	k.family = 6;
+	assert_true(cast_fits(&k, 1520) && !cast_fits(&k, 1519));
+	k.part.pace.bytes = UINT32_MAX;
+	assert_false(cast_fits(&k, INT32_MAX));
+}
+
 static void a_part_that_cannot_be_is_refused(void **state)
 {
 	(void)state;
@@ -217,6 +229,7 @@ int main(void)
 		cmocka_unit_test(messages_have_the_bytes_that_are_documented),
 		cmocka_unit_test(one_of_another_length_is_refused),
 		cmocka_unit_test(a_cast_that_cannot_be_is_refused),
+		cmocka_unit_test(what_fits_has_its_headers_with_it),
 		cmocka_unit_test(a_part_that_cannot_be_is_refused),
 		cmocka_unit_test(a_word_that_makes_no_sense_is_refused),
 	};

@@ -5,8 +5,9 @@ Two loads, each alone, in the guest together, by a module, on moved connections 
 vCPUs, threads of the job and size of what is delivered.
 """
 
-from hylab.contest import CASES, READING, Contest, make_arms
+from hylab.contest import READING, Contest, make_arms
 
+ALONE = ("alone-net", "alone-job")
 TOGETHER = ("interference", "module", "socket", "host")
 SIZES = {"100k": 100 << 10, "1m": 1 << 20, "16m": 16 << 20}
 LOADS = ("transcode", "compress")
@@ -15,7 +16,7 @@ LOADS = ("transcode", "compress")
 def _arms():
     for load in LOADS:
         for setting in ("q100", "vm", "vm-1g"):
-            yield from make_arms(f"{load}-{setting}", setting, load, CASES)
+            yield from make_arms(f"{load}-{setting}", setting, load, ALONE + TOGETHER)
         for threads in (1, 2):
             yield from make_arms(f"{load}-vm-2-t{threads}", "vm-2", load, TOGETHER, threads)
         for name, size in SIZES.items():
