@@ -79,7 +79,7 @@ static void only_what_was_not_learnt_from_judges(void **state)
 	assert_true(order_r2(&s, (struct rls_order){ 1, 0 }, F0) < 0.1);
 }
 
-/* Behind what is learnt the input does the opposite: it is judged by what was learnt, to the end. */
+/* From there on the input does the opposite: it is judged by what was learnt, to the end. */
 static void nothing_is_learnt_from_the_rest(void **state)
 {
 	struct order_series s = made(0.5, 0, -0.8, 0, 0);
