@@ -211,8 +211,10 @@ def _listening(stack, scene, case, load, files):
     """Clients of the case, who have heard something; None if it delivers nothing."""
     if case.way:
         address, port, prefix = stack.enter_context(scene.delivery(case.way, load))
-        return stack.enter_context(Audience(scene.net.client, address, port, files, CONNECTIONS,
-                                            prefix))
+        audience = stack.enter_context(Audience(scene.net.client, address, port, files,
+                                                CONNECTIONS, prefix))
+        audience.wait_answers(CONNECTIONS)      # behind what connections need to become fast
+        return audience
     if not case.stream:
         return None
     listener = stack.enter_context(rtp.Listener(scene.net.client, RTP_PORT))
