@@ -20,9 +20,9 @@ LAYERS = {
     "channel": {"common", "proto", "tcpmove", "twin", "control"},
 }
 LIBRARIES = set(LAYERS)
-# A program that is built with parts of another one: the watch reads frames as the wire does; the
-# preload is libhylics with other doors.
-PARTS = {"lab/talk": {"lab/wire"}, "preload": {"libhylics"}}
+# A program that is built with parts of another one: the watch reads frames as the wire does; what
+# the simulator draws is the wire's chance; the preload is libhylics with other doors.
+PARTS = {"lab/talk": {"lab/wire"}, "lab/sim": {"lab/wire"}, "preload": {"libhylics"}}
 PURE = ("proto", "control")
 PURE_HEADERS = {"assert.h", "endian.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h",
                 "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"}
