@@ -128,6 +128,28 @@ static void print_result(const struct values *v, const struct run_settings *s,
 	       r->turned_away);
 }
 
+/* Whether its options make a run. Return: an exit code, with @e set unless it is HY_EXIT_OK */
+static int prepare(const struct values *v, struct run_settings *s, struct hy_err *e)
+{
+	const char *fault;
+
+	if (v->floor > v->ceiling) {
+		hy_err_set(e, EINVAL, "--floor is more than --ceiling");
+		return HY_EXIT_USAGE;
+	}
+	if (s->law.scheme != LAW_ADAPTIVE &&
+	    run_identify(&s->plant, s->law.floor, s->law.ceiling, (uint64_t)v->seed,
+			 &s->law.curve) < 0) {
+		hy_err_set(e, EINVAL, "no curve of service times fits what was measured");
+		return HY_EXIT_FAILED;
+	}
+	fault = law_settings_fault(&s->law);
+	if (!fault)
+		return HY_EXIT_OK;
+	hy_err_set(e, EINVAL, "%s", fault);
+	return HY_EXIT_USAGE;
+}
+
 static int run(const void *values, int argc, char **argv, struct hy_err *e)
 {
 	const struct values *v = values;
@@ -135,24 +157,19 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 				  .fixed = v->scheme == FIXED,
 				  .seconds = (double)v->time_ms / MS_PER_S };
 	struct run_result result;
-	const char *fault;
+	int code = prepare(v, &s, e);
 
 	(void)argc;
 	(void)argv;
-	if (s.law.scheme != LAW_ADAPTIVE &&
-	    run_identify(&s.plant, s.law.floor, s.law.ceiling, (uint64_t)v->seed,
-			 &s.law.curve) < 0)
-		return hy_err_set(e, EINVAL, "no curve of service times fits what was measured");
-	fault = law_settings_fault(&s.law);
-	if (fault)
-		return hy_err_set(e, EINVAL, "%s", fault);
+	if (code != HY_EXIT_OK)
+		return code;
 	s.memory = v->begin ? (double)v->begin / MB_BYTES : s.law.ceiling;
 	for (int64_t i = 0; i < v->runs; i++) {
 		s.seed = (uint64_t)(v->seed + i);
 		run_law(&s, &result);
 		print_result(v, &s, &result);
 	}
-	return 0;
+	return HY_EXIT_OK;
 }
 
 static const struct hy_cmd command = {

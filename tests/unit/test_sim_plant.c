@@ -69,6 +69,7 @@ static void more_vcpus_are_shared_by_more_jobs(void **state)
 
 static void less_memory_takes_longer(void **state)
 {
+	struct plant_settings s = usual;
 	double before = 0;
 
 	(void)state;
@@ -79,6 +80,8 @@ static void less_memory_takes_longer(void **state)
 		before = now;
 	}
 	assert_true(fabs(run_service(&usual, ALL_MB, 2000, 3) / usual.compute_s - 1) < 0.05);
+	s.idle_s = 60;		/* between two light jobs all files would leave */
+	assert_true(run_service(&s, 256, 2000, 3) == run_service(&usual, 256, 2000, 3));
 	before = usual.compute_s + usual.read_s_per_mb * usual.file_mb;
 	assert_true(fabs(run_service(&usual, 0, 2000, 3) / before - 1) < 0.1);
 }
@@ -171,6 +174,21 @@ static void a_law_holds_memory_below_what_it_might_have(void **state)
 	assert_true(both.reasons[LAW_REASON_BOTH] + both.reasons[LAW_REASON_LEARNT] > 0);
 }
 
+static void what_a_law_says_the_plant_has(void **state)
+{
+	struct run_settings s = run_of(LAW_QUEUE);
+	struct run_result result;
+
+	(void)state;
+	s.plant.every_s = 4;	/* nothing is enough */
+	s.memory = 16;
+	run_law(&s, &result);
+	assert_true(result.memory_most == 512 && result.resident_most > 200);
+	s.fixed = true;
+	run_law(&s, &result);
+	assert_true(result.memory_most == 16 && result.resident_most <= 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +200,7 @@ int main(void)
 		cmocka_unit_test(loads_come_as_they_are_called),
 		cmocka_unit_test(too_many_jobs_are_turned_away),
 		cmocka_unit_test(a_law_holds_memory_below_what_it_might_have),
+		cmocka_unit_test(what_a_law_says_the_plant_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
