@@ -32,7 +32,6 @@ READ_BYTES = 4 << 20
 HEAD_MAX = 16 << 10
 STUCK_AFTER_S = 60
 START_WITHIN_S = 120
-RESPONSES_KEPT = 1000
 TROUBLES_KEPT = 5
 COUNT_BYTES = 8             # of each of two counters: answers, bytes
 ROUNDING = 1e-6
@@ -48,7 +47,7 @@ class Heard:
     def __init__(self, said):
         self._began, self._bytes = said["began"], said["bytes"]
         self.answers, self.checked = said["answers"], said["checked"]
-        self.troubles, self.response_us = said["troubles"], said["response_us"]
+        self.troubles = said["troubles"]
 
     def _between(self, steps, began, ended):
         """The whole steps between two moments of time.monotonic()."""
@@ -155,7 +154,6 @@ class _Client:
         self._answers = 0
         self._head = b""
         self._left = self._at = 0
-        self._asked_at = 0.0
         self.sock = None
         self.heard = False
 
@@ -174,7 +172,6 @@ class _Client:
     def _ask(self):
         name, _ = self._crowd.files[self._turn % len(self._crowd.files)]
         self._head, self._left, self._at = b"", 0, 0
-        self._asked_at = time.monotonic()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):    # read as its end
             self.sock.send(f"GET /{self._crowd.prefix}{name} HTTP/1.1\r\nHost: lab\r\n\r\n"
                            .encode())
@@ -247,7 +244,7 @@ class _Client:
         self._left -= count
         self._at += count
         if not self._left:
-            self._crowd.answered(self._checked, time.monotonic() - self._asked_at)
+            self._crowd.answered(self._checked)
             self._answers += 1
             self._turn += 1
             self._ask()
@@ -268,17 +265,15 @@ class _Crowd:
         self._by_fd = {}
         self._epoll = select.epoll()
         self._began = time.monotonic()
-        self._bytes, self._response_us, self._troubles = [], [], []
+        self._bytes, self._troubles = [], []
         self._answers = self._checked = 0
         self._ending = self._ready = False
 
-    def answered(self, checked, took_s):
+    def answered(self, checked):
         """An answer is whole."""
         self._answers += 1
         self._checked += checked
         self._count[:COUNT_BYTES] = self._answers.to_bytes(COUNT_BYTES, "little")
-        if len(self._response_us) < RESPONSES_KEPT:
-            self._response_us.append(round(took_s * 1e6))
 
     def watch(self, client):
         """It has a socket."""
@@ -318,8 +313,7 @@ class _Crowd:
         now = int((time.monotonic() - self._began) / STEP_S)
         self._bytes.extend([0] * (now - len(self._bytes)))
         return {"began": self._began, "bytes": self._bytes, "answers": self._answers,
-                "checked": self._checked, "troubles": self._troubles[:TROUBLES_KEPT],
-                "response_us": self._response_us}
+                "checked": self._checked, "troubles": self._troubles[:TROUBLES_KEPT]}
 
 
 def _mapped(path):
@@ -331,8 +325,7 @@ def main(argv):
     """See the module."""
     crowd = _Crowd(json.loads(argv[0]))
     signal.signal(signal.SIGTERM, crowd.stop)
-    with contextlib.suppress(InterruptedError):
-        crowd.run()
+    crowd.run()
     print(json.dumps(crowd.said()))
     return 0
 

@@ -20,6 +20,7 @@ import time
 
 from hylab import BUILD, LabError, channel, demo_page, kernel, progress, ready, wall
 from hylab.audience import Audience
+from hylab.demo_page import EVERY_S, TAIL_S
 from hylab.hylicsd import Hylicsd
 from hylab.net import Net
 from hylab.offload_vm import Job
@@ -33,8 +34,6 @@ SHARE, MOUNT = "256M", pathlib.Path("/hylics")
 LINE_MBPS = 1000
 CLIENTS = 4
 ROUNDS = 2
-TAIL_S = 3.0
-EVERY_S = 0.5
 JOB_WITHIN_S, PATIENCE_S, LOOK_S = 300, 120, 0.02
 MODULE, MODULE_PORT = "hls", 8000
 PORTS = {"plain": 8080, "hylics": 8081}
@@ -214,18 +213,16 @@ class _Demo:
             with progress.step(what, _rate_of(audience)):
                 began, ended = self._job(duty)
                 found = Found(job_s=round(ended - began, 3))
-                if audience:
-                    tail = self._tail()
-        if not audience:
-            return found
-        return _with_rates(found, audience.heard, began, ended, tail)
+                tail = self._tail() if audience else None
+            heard = audience.end() if audience else None
+        return _with_rates(found, heard, began, ended, tail) if heard else found
 
     def _clients(self, duty, arm):
         module = arm == "hylics" and duty.name == "transcode"
         port = MODULE_PORT if module else PORTS[arm]
         files = {path.name: path for path in sorted(self._site.root.glob(duty.files))}
-        return _Heard(Audience(self.net.client, self.guest.v4, port, files, CLIENTS,
-                               f"{self._site.root.name}/" if module else ""))
+        return Audience(self.net.client, self.guest.v4, port, files, CLIENTS,
+                        f"{self._site.root.name}/" if module else "")
 
     def _job(self, duty):
         """Run it, marked: when it began and ended, by what the host was told."""
@@ -252,29 +249,6 @@ class _Demo:
         with Sampler([self._machine.pids()["qemu"]]) as sampler:
             time.sleep(TAIL_S)
         return began, time.monotonic(), sampler.sample.total
-
-
-class _Heard:
-    """An audience, and what it said when it was let go."""
-
-    def __init__(self, audience):
-        self._audience = audience
-        self.heard = None
-
-    def __enter__(self):
-        self._audience.__enter__()
-        return self
-
-    def __exit__(self, kind, *rest):
-        try:
-            if kind is None:
-                self.heard = self._audience.end()
-        finally:
-            self._audience.__exit__(kind, *rest)
-
-    def bytes(self):
-        """So far."""
-        return self._audience.bytes()
 
 
 def _rate_of(audience):

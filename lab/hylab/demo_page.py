@@ -10,7 +10,7 @@ import tempfile
 
 from hylab import plot, report, stats
 
-EVERY_S = 0.5
+EVERY_S, TAIL_S = 0.5, 3.0     # a rate is over so long; deliveries go on for so long behind a job
 ROWS = (
     ("job_s", "the job, seconds"),
     ("mean_mbps", "delivered meanwhile, Mbit/s"),
@@ -71,7 +71,7 @@ def reading(facts):
         f"VM, host and clients share {facts['cpus']} CPUs: what the host does for the VM, the VM "
         "may miss.",
         "The job's time is what the host was told by its mark (hylics-guest job). CPU and switches "
-        f"are QEMU's, over {report.number(3)} s behind the job's end, while the clients go on.",
+        f"are QEMU's, over {TAIL_S:g} s behind the job's end, while the clients go on.",
         (f"Medians of {facts['rounds']} rounds, lowest and highest in brackets, arms in an order "
          "by chance." if facts["rounds"] > 1 else "One round.") + " So few say what it is like, "
         "not how much it is: that is for the experiments (hylics lab list).",

@@ -367,7 +367,7 @@ class Scene:
         out.mkdir()
         out.chmod(0o777)
         if where == "host":
-            seen, prefix = str, [*self._guest_place(), *cgroup.on_cpus(self._guest_cpus)]
+            seen, prefix = str, self._guest_place()
         else:
             seen, prefix = self.offload.in_guest, []
         words = job_words(load, seen(self.site.root), seen(out), threads)

@@ -40,7 +40,7 @@ class HeardDatagrams(Heard):
     """What a listener got."""
 
     def __init__(self, said):
-        super().__init__({**said, "answers": 0, "checked": 0, "troubles": [], "response_us": []})
+        super().__init__({**said, "answers": 0, "checked": 0, "troubles": []})
         self._gaps_ms = said["gaps_ms"]
 
     @property

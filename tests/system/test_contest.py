@@ -19,8 +19,7 @@ MBPS = 80
 # -- sums --
 
 def heard(steps, began=100.0):
-    return Heard({"began": began, "bytes": steps, "answers": 1, "checked": 1, "troubles": [],
-                  "response_us": []})
+    return Heard({"began": began, "bytes": steps, "answers": 1, "checked": 1, "troubles": []})
 
 
 def test_rates_are_of_whole_steps_within_the_time():
