@@ -247,6 +247,9 @@
 /* Files of a share put out or brought back by one request, and ms for all of them. */
 #define HY_PAGES_FILES_MAX 16
 #define HY_PAGES_MS 60000
+/* Files a tender knows, about 1 KB each with their names; and of them how many are shown. */
+#define HY_TEND_FILES_MAX 4096
+#define HY_TEND_SHOWN_MAX 16
 /* VMs of a host: hylicsd has three timers and a dozen descriptors for each. */
 #define HY_VMS_MAX 256
 /* User ids in the range for VMs: a bit each in hylicsd. */

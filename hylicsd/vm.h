@@ -19,6 +19,7 @@
 #include "hylicsd/job.h"
 #include "hylicsd/life.h"
 #include "hylicsd/record.h"
+#include "hylicsd/tend.h"
 #include "hylicsd/vm_pages.h"
 
 #define VM_PATH_MAX 108			/* of a socket, with the NUL */
@@ -59,6 +60,7 @@ struct vm {
 	bool share_only;		/* and nothing else makes it degraded */
 	struct job job;
 	struct vm_pages pages;
+	struct tend tend;
 	struct ev_timer again;		/* tries a degraded one again */
 	struct ev_timer patience;	/* of what is being taken away */
 	uint64_t pause_ms, ready_ms, patience_ms;
