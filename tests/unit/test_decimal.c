@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 #include <float.h>
+#include <math.h>
 
 #include "common/decimal.h"
 
@@ -76,6 +77,7 @@ static void bounds_belong_to_it(void **state)
 		assert_int_equal(hy_decimal(outside[i], 0, 1, &out, why, sizeof(why)), -EINVAL);
 		assert_string_equal(why, "must be from 0 to 1");
 	}
+	assert_int_equal(hy_decimal("1e309", 0, INFINITY, &out, why, sizeof(why)), -EINVAL);
 }
 
 int main(void)
