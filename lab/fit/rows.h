@@ -30,6 +30,7 @@ struct rows {
  */
 int rows_read(FILE *f, struct rows *r, struct hy_err *e);
 
+/* What was read goes, also half of it. */
 void rows_free(struct rows *r);
 
 #endif

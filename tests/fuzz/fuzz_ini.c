@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fuzz_ini.c - any bytes as a record, configuration, module, model: refused, or written again the same
+ * fuzz_ini.c - any bytes as a record, configuration, module, model: refused, or what it says holds
  *
  * Runs in: the fuzz tests
  * Reads from: the fuzzer

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""test_plant.py - experiments of memory and time: what is pure in them, hylics-fit, and a disk's
+pace."""
+
+import itertools
+import pathlib
+import random
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
+
+from hylab import BUILD, LabError, cgroup, fit, plant, report, wall    # noqa: E402
+from hylab.experiments import identify                                  # noqa: E402
+
+CURVE = {"a": 0.2, "b": 30.0, "c": 50.0}
+
+
+# --- hylics-fit ----------------------------------------------------------------------------------
+
+def test_a_curve_is_found_again():
+    found = fit.curve([(m, fit.seconds(CURVE, m)) for m in (16, 32, 64, 128, 192)])
+    assert {name: found[name] for name in CURVE} == pytest.approx(CURVE, rel=1e-3)
+    assert found["r2"] == pytest.approx(1)
+
+
+def test_orders_are_found_again():
+    chance, memory, residual = random.Random(1), 100.0, 0.0
+    memories, responses = [], []
+    for _ in range(80):
+        memories.append(memory)
+        responses.append(5 + residual + chance.gauss(0, 0.01))
+        step = chance.uniform(-20, 20)
+        memory, residual = memory + step, 0.5 * residual - 0.02 * step
+    found = fit.order(*fit.series(memories, responses))
+    assert (found["na"], found["nb"]) == (1, 0) and found["r2"] > 0.9
+
+
+def test_inputs_are_the_steps_behind_an_output():
+    outputs, inputs = fit.series([10, 30, 20], [1, 2, 6])
+    assert outputs == [-2, -1, 3] and inputs == [20, -10, 0]
+
+
+@pytest.mark.parametrize("words, text, code, told", [
+    (["curve"], "16 1\n32 0.5\n64\n", 2, "line 3"),
+    (["curve"], "16 nan\n", 2, "line 1"),
+    (["curve"], "16 1 5\n", 2, "line 1"),
+    (["curve"], "16 1\n16 2\n16 3\n", 1, "no curve fits"),
+    (["curve"], "", 1, "no curve fits"),
+    (["order"], "1 1\n2 1\n", 1, "2 steps are too few"),
+    (["order", "--learnt", "0"], "", 2, "--learnt"),
+])
+def test_what_nothing_can_be_made_of_is_told(words, text, code, told):
+    done = subprocess.run([fit.PROGRAM, *words], input=text, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == code and told in done.stderr and not done.stdout, done
+
+
+def test_a_curve_that_cannot_be_fitted_is_a_lab_error():
+    with pytest.raises(LabError, match="no curve fits"):
+        fit.curve([(16, 1), (16, 2)])
+
+
+# --- identify ------------------------------------------------------------------------------------
+
+def made_result(**samples):
+    arms = []
+    for arm in identify.EXPERIMENT.arms:
+        measured = {name: values[arm.name] for name, values in samples.items()
+                    if arm.name in values}
+        arms.append({"name": arm.name, "params": dict(arm.params), "samples": measured,
+                     "per_repeat": {name: [len(v)] for name, v in measured.items()}})
+    return {"version": 1, "experiment": "identify", "commit": "none",
+            "started": "2026-01-01T00:00:00Z", "accelerator": "namespaces", "arms": arms,
+            "machine": {"cpus": 2, "kernel": "6.1", "qemu": "none"}, "notes": []}
+
+
+@pytest.fixture(name="result")
+def _result():
+    return made_result(service_s={
+        identify.arm_name("pigz", m): [fit.seconds(CURVE, m) * factor for factor in (0.5, 1.5)]
+        for m in plant.SIZE.memories})
+
+
+def keys(text):
+    return dict(line.split(" = ") for line in text.splitlines() if " = " in line)
+
+
+def test_a_model_is_made_of_means(result):
+    ((name, text),) = identify.EXPERIMENT.files(result)
+    assert name == "model-pigz.conf" and text.splitlines()[1] == "[model]"
+    found = keys(text)
+    assert found["job"] == "pigz" and found["version"] == "1"
+    assert float(found["b"]) == pytest.approx(30, rel=1e-3)
+    assert (found["from"], found["to"]) == ("16", "192")
+    assert int(found["runs"]) == 2 * len(plant.SIZE.memories)
+    assert (found["na"], found["nb"]) == ("1", "0")
+    assert text.splitlines()[-1] == "version = 1"
+
+
+def test_findings_say_how_much_memory_is_worth(result):
+    lines = identify.EXPERIMENT.findings(result)
+    ratio = fit.seconds(CURVE, 16) / fit.seconds(CURVE, 192)
+    assert f"{ratio:.2f} times as long" in lines[0] and "no orders" in lines[1] and len(lines) == 2
+    text = report.render(result, identify.EXPERIMENT)
+    assert "[model-pigz.conf](model-pigz.conf)" in text
+
+
+def test_nothing_measured_makes_no_model():
+    result = made_result()
+    assert not identify.EXPERIMENT.files(result) and not identify.EXPERIMENT.findings(result)
+
+
+def test_noise_gives_orders_only_if_they_foretell(result):
+    chance = random.Random(1)
+    arm = next(arm for arm in result["arms"] if arm["name"] == "pigz-noise")
+    arm["samples"] = {"noise_mb": [chance.randint(16, 192) for _ in range(60)],
+                      "response_s": [chance.random() for _ in range(60)]}
+    assert identify.orders(result, "pigz") is None
+    memories = arm["samples"]["noise_mb"]
+    arm["samples"]["response_s"] = [fit.seconds(CURVE, m) for m in memories]
+    assert identify.orders(result, "pigz")["r2"] > 0
+
+
+# --- the plant -----------------------------------------------------------------------------------
+
+def test_files_are_asked_for_by_rank():
+    drawn = list(itertools.islice(plant.ranks(8, 0.8, random.Random(1)), 20000))
+    counts = [drawn.count(rank) for rank in range(8)]
+    assert counts == sorted(counts, reverse=True) and min(counts) > 0
+    assert counts[0] / counts[7] == pytest.approx(8 ** 0.8, rel=0.15)
+    again = list(itertools.islice(plant.ranks(8, 0.8, random.Random(1)), 20))
+    assert again == drawn[:20]
+
+
+def test_a_share_has_room_for_its_files():
+    size = plant.SIZE
+    assert size.files * size.file_mb <= size.share_mb and size.most <= size.share_mb
+    assert list(size.memories) == sorted(set(size.memories))
+
+
+def test_gaps_have_the_mean_that_holds():
+    mean = [1.0]
+    gaps = plant.exponential(random.Random(1), lambda: mean[0])
+    for mean[0] in (1.0, 4.0):
+        found = list(itertools.islice(gaps, 4000))
+        assert sum(found) / len(found) == pytest.approx(mean[0], rel=0.1)
+
+
+@pytest.mark.parametrize("version, name, words, none", [
+    (1, "blkio.throttle.read_bps_device", "7:3 1000", "7:3 0"),
+    (2, "io.max", "7:3 rbps=1000", "7:3 rbps=max"),
+])
+def test_a_pace_is_written_for_both_cgroup_versions(tmp_path, monkeypatch, version, name, words,
+                                                    none):
+    here = cgroup.Hierarchy(version, tmp_path)
+    monkeypatch.setattr(cgroup, "hierarchies", lambda: {name: here for name in cgroup.CONTROLLERS})
+    monkeypatch.setattr(cgroup, "disk_of", lambda _: (7, 3))
+    monkeypatch.setenv(wall.CGROUP_VARIABLE, "hylics-lab-1-2")
+    group = cgroup.Cgroup("disk", ("blkio",))
+    (made,) = (tmp_path / "hylics-lab-1-2").glob("disk-*")
+    group.set_read_rate("/", 1000)
+    assert (made / name).read_text() == words
+    group.set_read_rate("/", 0)
+    assert (made / name).read_text() == none
+    if version == 2:
+        assert (tmp_path / "cgroup.subtree_control").read_text() == "+io"
+
+
+def test_what_is_on_no_disk_has_no_pace():
+    with pytest.raises(LabError, match="no disk"):
+        cgroup.disk_of("/proc")
+
+
+def test_a_job_goes_as_fast_as_memory_lets_it(monkeypatch, tmp_path):
+    """The whole of it, small: files go out, come back at the disk's pace, jobs are marked."""
+    why = plant.missing("pigz")
+    if why:
+        pytest.skip(why)
+    size = plant.Size(files=2, file_mb=8, share_mb=32, memories=(1, 24), read_mb_per_s=4)
+    with open(tmp_path / "log", "w", encoding="utf-8") as log:
+        with plant.Plant("pigz", size, errors=log) as scene:
+            scene.warm()
+            scene.run_job()
+            (out,) = scene.host.json("vm", "pages", plant.NAME, "out", "file-000")["files"]
+            gone_mb = (out["size"] - out["after"]) / plant.MB
+            monkeypatch.setattr(scene, "_ranks", itertools.repeat(0))
+            # no clock of a busy machine makes it shorter than the disk's pace does
+            assert gone_mb > 6 and scene.run_job() > 0.8 * gone_mb / size.read_mb_per_s
+            with scene.load(itertools.repeat(0.05)):
+                plant.wait_for(lambda: scene.done.qsize() >= 3, "jobs that came")
+            ended = scene.ended()
+            assert len(ended) >= 3 and all(job.response_s > 0 for job in ended)
+            assert not scene.failed
+            arrived = 2 + len(ended)
+            plant.wait_for(lambda: scene.host.worker_counts(plant.NAME).get("guest", {}).get(
+                "jobs", {}).get("finished") == arrived, "marks of all of them")
+    assert not list(BUILD.glob("hyswap*/swap"))
