@@ -34,7 +34,7 @@ NAME = "guest"
 MB = 1 << 20
 SWAP_BYTES = 1 << 30        # others of the machine may put something there, too
 JOB_WITHIN_S = 120
-LIMIT_WITHIN_S = 60
+SETTLING_JOBS = 5           # before they count, where memory has changed
 AT_ONCE_MAX = 40            # jobs; further ones are turned away, and counted
 
 
@@ -221,9 +221,22 @@ class Plant:
                        stdout=subprocess.DEVNULL)
         return time.monotonic() - began
 
+    def set(self, **keys):
+        """Change what the VM has: memory="64M", interval_min="3s"."""
+        self.host.ask("vm", "set", NAME, *(f"{key.replace('_', '-')}={value}"
+                                           for key, value in keys.items()))
+
     def set_memory(self, megabytes):
         """Limit the VM, and wait until that is so."""
-        self.host.ask("vm", "set", NAME, f"memory={megabytes}M")
+        self.set(memory=f"{megabytes}M")
+
+    def service_times(self, megabytes, count):
+        """Seconds of so many jobs, one at a time, with that much memory."""
+        self.set_memory(megabytes)
+        self.warm()
+        for _ in range(SETTLING_JOBS):
+            self.run_job()
+        return [round(self.run_job(), 6) for _ in range(count)]
 
     def warm(self):
         """Read all files, those asked for most often last, and not at the disk's pace."""
@@ -277,7 +290,10 @@ class Plant:
         return found
 
 
-def exponential(chance, means):
-    """Gaps between jobs; means() is the mean at the moment."""
+def exponential(chance, mean_at):
+    """Gaps between jobs; mean_at() is the mean so many seconds after the beginning."""
+    at = 0.0
     while True:
-        yield chance.expovariate(1 / means())
+        gap = chance.expovariate(1 / mean_at(at))
+        at += gap
+        yield gap

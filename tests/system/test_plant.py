@@ -12,8 +12,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-from hylab import BUILD, LabError, cgroup, fit, plant, report, wall    # noqa: E402
-from hylab.experiments import identify                                  # noqa: E402
+from hylab import BUILD, LabError, cgroup, fit, plant, report  # noqa: E402
+from hylab import stats, wall                                  # noqa: E402
+from hylab.experiments import identify, memory                 # noqa: E402
 
 CURVE = {"a": 0.2, "b": 30.0, "c": 50.0}
 
@@ -27,13 +28,13 @@ def test_a_curve_is_found_again():
 
 
 def test_orders_are_found_again():
-    chance, memory, residual = random.Random(1), 100.0, 0.0
+    chance, limit, residual = random.Random(1), 100.0, 0.0
     memories, responses = [], []
-    for _ in range(80):
-        memories.append(memory)
-        responses.append(5 + residual + chance.gauss(0, 0.01))
+    for _ in range(200):
+        memories.append(limit)
+        responses.append(5 + residual)
         step = chance.uniform(-20, 20)
-        memory, residual = memory + step, 0.5 * residual - 0.02 * step
+        limit, residual = limit + step, 0.5 * residual - 0.02 * step + chance.gauss(0, 0.03)
     found = fit.order(*fit.series(memories, responses))
     assert (found["na"], found["nb"]) == (1, 0) and found["r2"] > 0.9
 
@@ -124,6 +125,93 @@ def test_noise_gives_orders_only_if_they_foretell(result):
     assert identify.orders(result, "pigz")["r2"] > 0
 
 
+# --- memory --------------------------------------------------------------------------------------
+
+PACE = memory.Pace(arm=20, window=5, switch=4, interval_min=1, interval_max=2)
+
+
+def queue(service, gap):
+    """Mean response of M/G/1 with processor sharing."""
+    return service / (1 - service / gap)
+
+
+def test_inside_the_model_wants_a_third_and_two_thirds():
+    size = memory.KINDS["inside"].size
+    load = memory.KINDS["inside"].load(CURVE)
+    third = (size.most - size.least) / 3
+    for place, gap in enumerate(load.gaps, start=1):
+        service = fit.seconds(CURVE, size.least + place * third)
+        assert queue(service, gap) == pytest.approx(load.slo)
+    # with the least memory the faster load is more than the guest can do
+    assert fit.seconds(CURVE, size.least) > load.gaps[1]
+    assert queue(fit.seconds(CURVE, size.most), load.gaps[1]) < load.slo
+
+
+def test_saturated_has_the_papers_rails():
+    curve = {"a": 3.25, "b": 0.07 * 192, "c": 0.0}     # 3.32 s with the most, 4.09 with the least
+    load = memory.KINDS["saturated"].load(curve)
+    assert load.slo == pytest.approx(10) and load.gaps == pytest.approx((8, 4))
+    size = memory.KINDS["saturated"].size
+    assert queue(fit.seconds(curve, size.least), load.gaps[0]) < load.slo
+    assert queue(fit.seconds(curve, size.most), load.gaps[1]) > load.slo
+
+
+def test_only_workload_2_switches():
+    load = memory.Load(1, (8, 4))
+    assert [memory.mean_gap(load, 1, PACE, at) for at in (0, 4, 9)] == [8, 8, 8]
+    assert [memory.mean_gap(load, 2, PACE, at) for at in (0, 3.9, 4, 8)] == [8, 8, 4, 8]
+
+
+def done(ended, response):
+    return plant.Done(ended - response, ended)
+
+
+def test_errors_are_summed_over_windows_of_one_length():
+    jobs = [done(101, 1.0), done(102, 3.0), done(111, 0.5), done(121, 9.0), done(90 + 20, 0.5)]
+    seen = memory.windows(jobs, 100, PACE)
+    # nothing ended in the second window; what ended behind the last one is not looked at
+    assert seen == [(0, pytest.approx(2.0)), (10, pytest.approx(0.5))]
+    error, over = memory.errors(seen, 1.5)
+    assert (error, over) == (pytest.approx(1.5), pytest.approx(0.5))
+
+
+def test_the_metrics_of_an_arm():
+    seen = memory.summed([done(101, 1.0), done(111, 0.5)], [(0, 192), (4.9, 100), (12, 50)], 7, 100,
+                         memory.Load(0.75, (1, 2)), PACE, 3)
+    assert seen["error_s"] == [0.5] and seen["over_s"] == [0.25]
+    assert (seen["memory_mean_mb"], seen["memory_most_mb"]) == ([114], [192])
+    assert seen["response_s"] == [1.0, 0.5] and seen["decisions_count"] == [7]
+    assert seen["window_at_s"] == [0, 10] and seen["window_memory_mb"] == [100, 50]
+    assert seen["turned_away_count"] == [3]
+    assert {metric.name for metric in memory.EXPERIMENT.metrics} == set(seen)
+
+
+def test_memory_over_time_is_drawn_for_each_kind_and_workload():
+    seen = memory.summed([done(101, 1.0), done(111, 0.5)], [(0, 192)], 7, 100,
+                         memory.Load(0.75, (1, 2)), PACE, 0)
+    arms = [{"name": arm.name, "params": dict(arm.params), "samples": seen,
+             "per_repeat": {name: [len(values)] for name, values in seen.items()}}
+            for arm in memory.EXPERIMENT.arms]
+    result = {**made_result(), "experiment": "memory", "arms": arms}
+    report.check(result)
+    names = [name for name, _ in memory.EXPERIMENT.pictures(result)]
+    assert len(names) == 2 * len(memory.KINDS) * len(memory.WORKLOADS) == len(set(names))
+    assert "inside-1-response.svg" in names
+    script = dict(memory.EXPERIMENT.pictures(result))["inside-1-response.svg"]
+    assert "objective" in script and "since jobs began to come" in script
+    text = report.render(result, memory.EXPERIMENT)
+    assert "inside-1-both: error 0.5 s, above the objective 0.2 s, memory 192 MB" in text
+
+
+@pytest.mark.parametrize("vm, megabytes", [
+    ({"memory": 64 << 20}, 64),
+    ({"memory": 64 << 20, "control": {"control": "static"}}, 64),
+    ({"memory": 64 << 20, "control": {"memory_bytes": 32 << 20}}, 32),
+])
+def test_what_is_in_force(vm, megabytes):
+    assert memory.in_force_mb(vm) == megabytes
+
+
 # --- the plant -----------------------------------------------------------------------------------
 
 def test_files_are_asked_for_by_rank():
@@ -142,11 +230,14 @@ def test_a_share_has_room_for_its_files():
 
 
 def test_gaps_have_the_mean_that_holds():
-    mean = [1.0]
-    gaps = plant.exponential(random.Random(1), lambda: mean[0])
-    for mean[0] in (1.0, 4.0):
-        found = list(itertools.islice(gaps, 4000))
-        assert sum(found) / len(found) == pytest.approx(mean[0], rel=0.1)
+    gaps = plant.exponential(random.Random(1), lambda at: 1.0 if at < 4000 else 4.0)
+    at, first, then = 0.0, [], []
+    while at < 20000:
+        gap = next(gaps)
+        (first if at < 4000 else then).append(gap)
+        at += gap
+    assert stats.mean(first) == pytest.approx(1, rel=0.1)
+    assert stats.mean(then) == pytest.approx(4, rel=0.1)
 
 
 @pytest.mark.parametrize("version, name, words, none", [

@@ -13,7 +13,6 @@ from hylab import LabError, fit, plant, plot, report, stats
 from hylab.experiment import Arm, Experiment, Metric
 
 RUNS, QUICK_RUNS = 25, 24           # with an amount of memory, in a repeat
-SETTLING_RUNS = 5                   # before they count
 QUICK_MEMORIES = (16, 48, 96, 192)
 NOISE = "noise"
 STEPS, QUICK_STEPS = 60, 16         # of memory, at random
@@ -112,19 +111,10 @@ class Identify(Experiment):
         # the same files in the same order, however much memory there is
         ctx.shared.choose(ctx.seed + repeat)
         if "memory_mb" in arm.params:
-            return self._alone(ctx, arm.params["memory_mb"])
+            return {"service_s": ctx.shared.service_times(
+                arm.params["memory_mb"], QUICK_RUNS if ctx.quick else RUNS)}
         # what follows from what needs one series, not the pieces of several
         return self._noise(ctx) if repeat == 0 else {}
-
-    @staticmethod
-    def _alone(ctx, memory):
-        scene = ctx.shared
-        scene.set_memory(memory)
-        scene.warm()
-        for _ in range(SETTLING_RUNS):
-            scene.run_job()
-        return {"service_s": [round(scene.run_job(), 6)
-                              for _ in range(QUICK_RUNS if ctx.quick else RUNS)]}
 
     @staticmethod
     def _noise(ctx):
@@ -132,7 +122,7 @@ class Identify(Experiment):
         step_s, steps = (QUICK_STEP_S, QUICK_STEPS) if ctx.quick else (STEP_S, STEPS)
         memories, responses = [], []
         scene.warm()
-        with scene.load(plant.exponential(chance, lambda: GAP_S)):
+        with scene.load(plant.exponential(chance, lambda _: GAP_S)):
             for _ in range(steps):
                 memory = chance.randint(scene.size.least, scene.size.most)
                 scene.set_memory(memory)
