@@ -109,25 +109,22 @@ def ranks(count, favour, chance):
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """A job that has ended: times by the monotonic clock."""
-    arrived: float
-    ended: float
-
-    @property
-    def response_s(self):
-        """From its arrival to its end."""
-        return self.ended - self.arrived
+    """A job that has ended."""
+    response_s: float       # from its arrival to its end
+    ended: float            # by the monotonic clock
 
 
 class Plant:
     """See the module; on entering it is ready, and has all memory."""
+
+    accelerator = None      # of its VM, if it has one
 
     def __init__(self, job, size=SIZE, errors=None):
         self.job, self.size, self.errors = job, size, errors
         self._ranks = None
         self.choose(1)
         self._closing = contextlib.ExitStack()
-        self.host = self.share = self.place = self.group = self.disk = self.agent = None
+        self.host = self.vm = self.share = self.place = self.group = self.disk = None
         self.done, self.turned_away, self.failed = queue.SimpleQueue(), 0, 0
 
     def __enter__(self):
@@ -147,7 +144,6 @@ class Plant:
         # on the disk of the build folder: no tmpfs can hold swap
         folder = pathlib.Path(tempfile.mkdtemp(prefix="hyswap", dir=BUILD))
         self._closing.callback(self._remove, folder)
-        self.place = channel.socket_path().parent
         self.group = self._group("guest")
         self.disk = self._group("disk", ("blkio",))
         self.group.set_cpu_cap(self.size.cpus)
@@ -180,10 +176,10 @@ class Plant:
                         self.host.json("status"), "the swap file is there, or not to be had")
         if "swap_file" not in said:
             raise MissingRight(said["swap_why"])
-        vm = self.host.json("vm", "add", NAME, "--share", f"{self.size.share_mb}M",
-                            "--memory", f"{self.size.most}M")
-        self.share = pathlib.Path(vm["share"])
-        self._port = self._closing.enter_context(Port(self.place, vm["channel"]))
+        # what a guest keeps of it by itself would be memory that nobody counts
+        self.vm = self.host.json("vm", "add", NAME, "--share", f"{self.size.share_mb}M",
+                                 "--memory", f"{self.size.most}M", "--cache", "none")
+        self.share = pathlib.Path(self.vm["share"])
 
     def _fill(self, folder):
         """The files, as the VM's own virtiofsd would write them."""
@@ -194,9 +190,11 @@ class Plant:
         source.unlink()
 
     def _start_guest(self):
-        self.agent = self._closing.enter_context(channel.agent(
-            self._port.guest, self.place, "--no-mount", "--no-offload"))
-        self.agent.wait_line(channel.UP)
+        self.place = channel.socket_path().parent
+        port = self._closing.enter_context(Port(self.place, self.vm["channel"]))
+        agent = self._closing.enter_context(channel.agent(port.guest, self.place, "--no-mount",
+                                                          "--no-offload"))
+        agent.wait_line(channel.UP)
 
     # -- using it --
 
@@ -208,18 +206,21 @@ class Plant:
         """One of the share's."""
         return self.share / f"file-{rank:03}"
 
-    def command(self):
-        """Words of the next job, marked as one."""
-        return [*self.disk.launcher(), *self.group.launcher(), channel.program("hylics-guest"),
-                "job", "--run-dir", self.place, "--name", self.job, "--",
-                *words_of(self.job, self.file(next(self._ranks)))]
+    def _perform(self, rank):
+        """A job for a file, marked as one, to its end; its seconds. LabError if it fails."""
+        words = [*self.disk.launcher(), *self.group.launcher(), channel.program("hylics-guest"),
+                 "job", "--run-dir", self.place, "--name", self.job, "--",
+                 *words_of(self.job, self.file(rank))]
+        began = time.monotonic()
+        done = subprocess.run(words, check=False, timeout=JOB_WITHIN_S, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise LabError(f"a job ended with {done.returncode}: {done.stderr.strip()}")
+        return time.monotonic() - began
 
     def run_job(self):
         """One job, alone; its seconds."""
-        words, began = self.command(), time.monotonic()
-        subprocess.run(words, check=True, timeout=JOB_WITHIN_S, stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL)
-        return time.monotonic() - began
+        return self._perform(next(self._ranks))
 
     def set(self, **keys):
         """Change what the VM has: memory="64M", interval_min="3s"."""
@@ -267,19 +268,20 @@ class Plant:
             if len(under_way) >= AT_ONCE_MAX:
                 self.turned_away += 1
                 continue
-            under_way.append(threading.Thread(target=self._one, args=(self.command(), next_at)))
+            under_way.append(threading.Thread(target=self._one,
+                                              args=(next(self._ranks), next_at)))
             under_way[-1].start()
         for thread in under_way:
             thread.join()
 
-    def _one(self, words, arrived):
+    def _one(self, rank, arrived):
+        waited_s = time.monotonic() - arrived
         try:
-            subprocess.run(words, check=True, timeout=JOB_WITHIN_S, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL)
-        except subprocess.SubprocessError:
+            took_s = self._perform(rank)
+        except (LabError, subprocess.SubprocessError):
             self.failed += 1
         else:
-            self.done.put(Done(arrived, time.monotonic()))
+            self.done.put(Done(waited_s + took_s, time.monotonic()))
 
     def ended(self):
         """The jobs that have ended since this was last asked."""
