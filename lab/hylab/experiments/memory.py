@@ -2,8 +2,8 @@
 """memory - hylicsd decides how much memory a VM has, by how long its jobs take: scheme by scheme.
 
 Real jobs, marked by hylics-guest, come as in the Hylics paper's section 6.4: with one mean gap, or
-with two in turn. Everything is scaled by what a job takes here, which is measured first; so an hour
-of the paper's is some minutes.
+with two in turn. Everything is scaled by what a job takes here, which is measured first: so an
+hour of the paper's is some minutes.
 """
 
 import contextlib
@@ -35,12 +35,15 @@ class Pace:
     interval_max: float
 
 
-# The paper's hour has 30 to 240 s between decisions; ten minutes of one gap are ours to say.
-FULL = Pace(arm=180, window=6, switch=30, interval_min=3, interval_max=24)
-QUICK = Pace(arm=30, window=3, switch=10, interval_min=2, interval_max=8)
-IN_VM = Pace(arm=480, window=24, switch=80, interval_min=12, interval_max=96)
+# In gaps of workload 1, which the paper has of 8 s: an hour, windows of a minute, ten minutes of
+# one gap, 30 to 240 s between decisions.
+HOUR = Pace(arm=450, window=7.5, switch=75, interval_min=3.75, interval_max=30)
+HALF_HOUR = dataclasses.replace(HOUR, arm=225)
+MINUTES = Pace(arm=60, window=5, switch=15, interval_min=3.75, interval_max=15)
+QUICK_ARM_S = 32
+INTERVAL_LEAST_S = 1        # that hylicsd takes
 RUNS, QUICK_RUNS = 30, 12           # with an amount of memory, for the model
-QUICK_MEMORIES = (16, 64, 192)      # of inside, the only kind there is then
+QUICK_MEMORIES = (16, 48, 96, 192)      # of inside, the only kind there is then
 LOOK_S = 0.5
 AXIS = "seconds since jobs began to come"
 AT_LEAST_R2 = 0.5
@@ -53,10 +56,18 @@ class Load:
     gaps: tuple
 
 
+def in_seconds(pace, gap):
+    """Of a pace in gaps."""
+    found = {name: length * gap for name, length in dataclasses.asdict(pace).items()}
+    for name in ("interval_min", "interval_max"):
+        found[name] = max(found[name], INTERVAL_LEAST_S)
+    return Pace(**found)
+
+
 class Kind:
     """A VM and its load; the gaps follow from how long a job takes with how much memory."""
 
-    def __init__(self, about, size, load, make=plant.Plant, pace=FULL):
+    def __init__(self, about, size, load, pace, make=plant.Plant):
         self.about, self.size, self._load, self._make = about, size, load, make
         self._pace = pace
 
@@ -64,9 +75,10 @@ class Kind:
         """A plant."""
         return self._make(JOB, self.size, errors)
 
-    def pace(self, quick):
-        """How long what takes."""
-        return QUICK if quick else self._pace
+    def pace(self, load, quick):
+        """How long what takes, with these gaps."""
+        it = in_seconds(MINUTES if quick else self._pace, load.gaps[0])
+        return dataclasses.replace(it, arm=min(it.arm, QUICK_ARM_S)) if quick else it
 
     def load(self, curve):
         """By a curve of service times."""
@@ -96,10 +108,10 @@ def inside(curve, size):
 OBJECTIVE = 2.5             # of inside: times what a job takes alone
 KINDS = {
     "saturated": Kind("the paper's numbers: a disk that makes jobs 1.2 times as long", dataclasses
-                      .replace(plant.SIZE, read_mb_per_s=64), saturated),
+                      .replace(plant.SIZE, read_mb_per_s=64), saturated, HALF_HOUR),
     "inside": Kind("a slow disk: the best memory is neither the least nor the most", plant.SIZE,
-                   inside),
-    "vm": Kind("the same in a VM, reduced", plant_vm.SIZE, inside, plant_vm.PlantVm, IN_VM),
+                   inside, HOUR),
+    "vm": Kind("the same in a VM, reduced", plant_vm.SIZE, inside, HALF_HOUR, plant_vm.PlantVm),
 }
 # An emulated guest takes its time: less of it.
 IN_VM_ARMS = [(2, scheme) for scheme in ("fixed", "both", "ours")]
@@ -203,7 +215,8 @@ class Memory(Experiment):
     def run_arm(self, ctx, arm, repeat):
         scene, kind = ctx.shared, KINDS[arm.params["kind"]]
         curve, model = ctx.session[arm.params["kind"]]
-        load, pace = kind.load(curve), kind.pace(ctx.quick)
+        load = kind.load(curve)
+        pace = kind.pace(load, ctx.quick)
         if scene.accelerator:
             ctx.ran_on(arm, scene.accelerator)
         scene.set(control="static", memory=f"{scene.size.most}M")
@@ -213,7 +226,8 @@ class Memory(Experiment):
             scene.set(control="dynamic", slo=f"{load.slo * 1000:.0f}ms", idle="0s",
                       scheme=arm.params["scheme"], model=model,
                       memory_min=f"{scene.size.least}M",
-                      interval_max=f"{pace.interval_max}s", interval_min=f"{pace.interval_min}s")
+                      interval_max=f"{pace.interval_max * 1000:.0f}ms",
+                      interval_min=f"{pace.interval_min * 1000:.0f}ms")
         return measure(scene, load, arm.params["workload"], pace, random.Random(ctx.seed + repeat))
 
     def findings(self, result):
