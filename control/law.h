@@ -5,10 +5,10 @@
  * Runs in: hylicsd, lab
  * Reads from: times of jobs, which a guest has told (hostile)
  *
- * Pure. The Hylics paper's Algorithm 1, either half of it alone, and ours. Whoever uses it measures
- * for interval_s, asks law_decide(), sets the memory it says, and begins anew. Whatever is told,
- * the memory stays from floor to ceiling and the interval within its bounds. docs/control.md has the
- * whole.
+ * Pure. The Hylics paper's Algorithm 1, either half of it alone, and ours. Whoever uses it
+ * measures for interval_s, asks law_decide(), sets the memory it says, and begins anew. Whatever
+ * is told, the memory stays from floor to ceiling and the interval within its bounds.
+ * docs/control.md has the whole.
  */
 #ifndef HY_LAW_H
 #define HY_LAW_H
