@@ -35,9 +35,9 @@ class Pace:
     interval_max: float
 
 
-# In gaps of workload 1, which the paper has of 8 s: an hour, windows of a minute, ten minutes of
+# In gaps of workload 1, which the paper has of 8 s: an hour, windows of two minutes, ten minutes of
 # one gap, 30 to 240 s between decisions.
-HOUR = Pace(arm=450, window=7.5, switch=75, interval_min=3.75, interval_max=30)
+HOUR = Pace(arm=450, window=15, switch=75, interval_min=3.75, interval_max=30)
 HALF_HOUR = dataclasses.replace(HOUR, arm=225)
 MINUTES = Pace(arm=60, window=5, switch=15, interval_min=3.75, interval_max=15)
 QUICK_ARM_S = 32
