@@ -184,3 +184,15 @@ double law_decide(struct law *l, const struct law_seen *seen)
 	set_interval(l, added);
 	return note(l, reason_of(queue, added, tried));
 }
+
+void law_given(struct law *l, double memory)
+{
+	const struct law_settings *s = &l->set;
+	double had = l->memory;
+
+	if (!isfinite(memory) || fabs(memory - had) < s->quantum / 2)
+		return;
+	l->memory = fmin(fmax(memory, s->floor), s->ceiling);
+	if (l->model.inputs)
+		l->model.phi[l->model.order.na] += l->memory - had;
+}
