@@ -51,8 +51,9 @@ static void show_counts(const json_t *o)
 	const char *code;
 
 	printf(SHOW_COLUMN "%" JSON_INTEGER_FORMAT, "decisions", shown_number(o, "decisions"));
-	json_object_foreach(counts, code, n)
+	json_object_foreach(counts, code, n) {
 		printf(", %s %" JSON_INTEGER_FORMAT, code, json_integer_value(n));
+	}
 	if (shown_number(o, "stuck"))
 		printf("; stuck %" JSON_INTEGER_FORMAT, shown_number(o, "stuck"));
 	printf("; next in %.0f s\n", seconds(o, "next_s"));
@@ -69,7 +70,8 @@ static void show_model(const json_t *o)
 	else if (json_object_get(o, "model_job"))
 		printf(SHOW_COLUMN "of '%s'\n", "model", shown_text(o, "model_job"));
 	if (json_is_true(json_object_get(o, "is_hopeless")))
-		printf(SHOW_COLUMN "by it no memory is enough for the objective: it gets all\n", "");
+		printf(SHOW_COLUMN "by it no memory is enough for the objective: it gets all\n",
+		       "");
 }
 
 void show_control(const json_t *o)

@@ -67,7 +67,8 @@ static void add_to_sums(struct jobs_sums *s, const struct job_record *r, uint64_
 {
 	_Static_assert(2 * HY_JOB_US_MAX < SUM_MAX, "a job is no more than there is room for");
 	if (s->response_us > SUM_MAX)
-		*s = (struct jobs_sums){ .since_ms = now_ms > s->since_ms ? now_ms : s->since_ms + 1 };
+		*s = (struct jobs_sums){ .since_ms = now_ms > s->since_ms ? now_ms :
+								     s->since_ms + 1 };
 	s->finished++;
 	s->service_us += r->ran_us;
 	s->response_us += r->ran_us + r->waited_us;

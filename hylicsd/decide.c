@@ -93,8 +93,8 @@ static void look_for_hope(struct decide *d, const struct record *r, const struct
 
 	d->is_hopeless = least_s * MS_PER_S > (double)r->slo_ms;
 	if (d->is_hopeless)
-		hy_log(log, HY_LOG_WARN, "vm '%s': slo %.3f s: by its model a job takes %.3f s even "
-		       "with all its memory, so it gets all", r->name,
+		hy_log(log, HY_LOG_WARN, "vm '%s': slo %.3f s: by its model a job takes %.3f s "
+		       "even with all its memory, so it gets all", r->name,
 		       (double)r->slo_ms / MS_PER_S, least_s);
 }
 
@@ -188,7 +188,7 @@ void decide_reason_code(enum law_reason reason, char code[DECIDE_CODE_MAX])
 	const char *from = reason < LAW_REASONS_N ? names[reason] : "UNKNOWN";
 	size_t n = 0;
 
-	for (; from[n] && n < DECIDE_CODE_MAX - 1; n++)
+	for (; n < DECIDE_CODE_MAX - 1 && from[n]; n++)
 		code[n] = (char)(from[n] == '_' ? '-' : from[n] - 'A' + 'a');
 	code[n] = '\0';
 }

@@ -27,11 +27,11 @@ struct decide {
 	bool by_law;			/* else it stays at the most: its scheme needs a model */
 	struct law law;
 	uint64_t floor, ceiling;	/* bytes */
-	uint64_t wanted;		/* likewise, from floor to ceiling; filled before it begins */
+	uint64_t wanted;		/* likewise, between them; filled before it begins */
 	uint64_t interval_max_ms;
 	uint64_t decisions;
 	uint64_t interval_ms;
-	uint64_t due_ms;		/* of the next decision, by the clock that never goes back */
+	uint64_t due_ms;		/* the next one, by the clock that never goes back */
 	struct measure from;		/* at the interval's begin */
 	struct law_seen seen;		/* in the last one */
 	double service_s;

@@ -23,7 +23,7 @@ struct vms;
 struct govern_vm {
 	struct decide decide;
 	uint64_t in_force, told, given;	/* with control=dynamic */
-	uint64_t before;		/* of its cgroup, if static: until its own is in force */
+	uint64_t before;		/* of its cgroup, if static: until its own is had */
 	bool is_fresh;			/* nothing is in force: its cgroup is not made yet */
 	bool decided;			/* to be told of, once it is divided */
 };
@@ -31,7 +31,7 @@ struct govern_vm {
 struct govern {
 	struct vms *vms;
 	struct ev_timer timer;
-	bool busy;			/* at work: what a tender tells is looked at in its course */
+	bool busy;			/* at work: what a tender tells is seen in its course */
 	bool look;			/* a limit has come into force */
 	uint64_t reserved;		/* bytes that nobody is told to have, for one who asked */
 	uint64_t reserved_until_ms;

@@ -23,7 +23,7 @@ struct handout {
 	uint64_t floor, want;
 	uint32_t weight;
 	uint64_t in_force;		/* its limit now */
-	uint64_t told;			/* what it was told last; set to what it is to be told now */
+	uint64_t told;			/* last; set to what it is to be told now */
 	uint64_t given;			/* set: its part, which it may have to wait for */
 };
 

@@ -51,8 +51,8 @@ struct record {
 	uint64_t slo_ms;			/* mean response time that is wanted; 0: none */
 	int scheme;				/* enum record_scheme */
 	char model[HY_PATH_MAX + 1];		/* "": none */
-	uint64_t idle_ms;			/* files not used so long leave memory; 0: none does */
-	int64_t weight;				/* beside other VMs, in a budget that is too small */
+	uint64_t idle_ms;		/* files not used so long leave memory; 0: none does */
+	int64_t weight;			/* beside other VMs, in a budget that is too small */
 	uint64_t interval_min_ms, interval_max_ms;	/* between two decisions */
 	int64_t inodes;				/* 0: by its size; see record_inodes() */
 	int cache;				/* enum record_cache */
@@ -100,7 +100,7 @@ int record_check(const struct record *r, struct hy_err *e);
 int record_clash(const struct record *r, const struct record *other, struct hy_err *e);
 
 uint64_t record_memory(const struct record *r);	/* of the share, in memory: bytes, at most */
-uint64_t record_memory_min(const struct record *r);	/* likewise, at least, with control=dynamic */
+uint64_t record_memory_min(const struct record *r);	/* at least, with control=dynamic */
 /* What it has in memory whatever is decided: the one or the other. */
 uint64_t record_least(const struct record *r);
 uint64_t record_inodes(const struct record *r);	/* given, or one per 4 KB of the size */

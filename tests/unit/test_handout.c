@@ -47,9 +47,9 @@ static void who_gets_less_is_told_first(void **state)
 static void one_that_is_stuck_keeps_nobody_else(void **state)
 {
 	struct handout at[] = {
-		{ .floor = 8 * MB, .want = 8 * MB, .weight = 1, .in_force = 68 * MB, .told = 8 * MB },
-		{ .floor = 8 * MB, .want = 64 * MB, .weight = 1, .in_force = 8 * MB, .told = 8 * MB },
-		{ .floor = 8 * MB, .want = 64 * MB, .weight = 1, .in_force = 8 * MB, .told = 8 * MB },
+		{ 8 * MB, 8 * MB, 1, 68 * MB, 8 * MB, 0 },
+		{ 8 * MB, 64 * MB, 1, 8 * MB, 8 * MB, 0 },
+		{ 8 * MB, 64 * MB, 1, 8 * MB, 8 * MB, 0 },
 	};
 
 	(void)state;
