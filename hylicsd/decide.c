@@ -20,8 +20,7 @@
 
 /* -- settings -- */
 
-/* The one place where "ours" is told what it is. */
-static enum law_scheme scheme_of(int scheme, bool has_model)
+static enum law_scheme scheme_of(int scheme)
 {
 	switch (scheme) {
 	case RECORD_SCHEME_QUEUE:
@@ -31,14 +30,14 @@ static enum law_scheme scheme_of(int scheme, bool has_model)
 	case RECORD_SCHEME_ADAPTIVE:
 		return LAW_ADAPTIVE;
 	default:
-		return has_model ? LAW_BOTH : LAW_ADAPTIVE;
+		return LAW_OURS;
 	}
 }
 
 static struct law_settings settings_of(const struct decide *d, const struct record *r)
 {
 	struct law_settings s = {
-		.scheme = scheme_of(r->scheme, d->has_model),
+		.scheme = scheme_of(r->scheme),
 		.tau_s = (double)r->slo_ms / MS_PER_S,
 		.floor = (double)d->floor / MB,
 		.ceiling = (double)d->ceiling / MB,
@@ -124,7 +123,7 @@ void decide_begin(struct decide *d, const struct record *r, uint64_t bytes, uint
 	find_model(d, r, log);
 	look_for_hope(d, r, log);
 	s = settings_of(d, r);
-	d->by_law = (s.scheme == LAW_ADAPTIVE || d->has_model) && !law_settings_fault(&s);
+	d->by_law = !law_settings_fault(&s);	/* else it needs a model, and there is none */
 	if (d->by_law && had_law)
 		law_change(&d->law, &s);
 	else if (d->by_law)

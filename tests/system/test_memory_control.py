@@ -186,10 +186,10 @@ def test_memory_follows_what_jobs_need(host, file):
     start(host, file)
     plant = Plant(host, "web1")
     assert plant.show()["memory_bytes"] == 64 * MB      # a new one has its most
-    # 50M make a second of it
-    plant.until(lambda shown: is_at(40, 58)(shown) and
+    # 50M make a second of it; as near as a law comes with so few jobs
+    plant.until(lambda shown: is_at(40, 63)(shown) and
                 abs(plant.response_s(shown["memory_bytes"]) - 1) < 0.2 and
-                shown["counts"].get("learnt"))
+                shown["counts"].get("corrected"))
     plant.base_s, plant.miss_s = 0.5, 80
     plant.until(lambda shown: is_at(64, 64)(shown) and shown["rail"] == "ceiling")
     plant.base_s, plant.miss_s = 0.01, 2
@@ -459,7 +459,7 @@ def test_jobs_of_a_real_guest_are_heeded(file):
                 subprocess.run([*offload.guest.node.prefix(), GUEST, "job", "true"],
                                env={**os.environ, **offload.environment}, check=True,
                                timeout=PATIENCE_S)
-            return {"tried", "learnt"} & set(host.vm("web1")["control"]["counts"])
+            return {"corrected", "overloaded", "within"} & set(host.vm("web1")["control"]["counts"])
         wait_for(is_heeded, "jobs that were heeded")
         # an hour is enough with any memory
         wait_for(lambda: is_heeded() and host.vm("web1")["control"]["memory_bytes"] < 64 * MB,
