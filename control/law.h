@@ -5,9 +5,9 @@
  * Runs in: hylicsd, lab
  * Reads from: times of jobs, which a guest has told (hostile)
  *
- * Pure. The Hylics paper's Algorithm 1, either half of it alone, and ours. Whoever uses it measures for
- * law_interval() seconds, asks law_decide(), sets the memory it says, and begins anew. Whatever is
- * told, the memory stays from floor to ceiling and the interval within its bounds.
+ * Pure. The Hylics paper's Algorithm 1, either half of it alone, and ours. Whoever uses it
+ * measures for interval_s, asks law_decide(), sets the memory it says, and begins anew. Whatever
+ * is told, the memory stays from floor to ceiling and the interval within its bounds.
  * docs/control.md has the whole.
  */
 #ifndef HY_LAW_H
@@ -56,7 +56,7 @@ struct law_settings {
 	unsigned int jobs_min;		/* that must have ended in an interval */
 	struct rls_order order;
 	double f0, forgetting;		/* as for rls_begin() */
-	struct curve curve;		/* all 0: nobody has measured; ours and adaptive do without */
+	struct curve curve;		/* all 0: nobody has measured */
 };
 
 /* Of an interval. */

@@ -55,10 +55,10 @@ struct curve ours_curve(double floor, double ceiling);
  * @tau_s:	The objective
  * @floor:	Least memory, MB
  * @ceiling:	Most
- * @seen:	Of the interval
+ * @s:		Of the interval
  */
 struct ours_wanted ours_decide(struct ours *o, const struct curve *c, double tau_s, double floor,
-			       double ceiling, const struct ours_seen *seen);
+			       double ceiling, const struct ours_seen *s);
 
 /* Seconds in which as many jobs come as are worth a look; INFINITY if none come. */
 double ours_interval(const struct ours *o);
