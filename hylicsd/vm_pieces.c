@@ -131,6 +131,28 @@ static int start_job(struct vm *vm, const struct job_spec *s, struct hy_err *e)
 	return rc < 0 ? rc : LIFE_LATER;
 }
 
+static int make_cgroup(void *object, struct hy_err *e);
+
+static void make_cgroup_again(void *object)
+{
+	struct vm *vm = object;
+	struct hy_err e = { 0 };
+	int rc = make_cgroup(vm, &e);
+
+	if (rc != LIFE_LATER)
+		vm_piece_done(vm, rc, &e);
+}
+
+/* A tender that was told to go may be setting a limit still. */
+static bool wait_for_tender(struct vm *vm)
+{
+	if (vm->tend.board || !job_runs(&vm->tend.job))
+		return false;
+	vm->patience = (struct ev_timer){ .fn = make_cgroup_again, .object = vm };
+	ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
+	return true;
+}
+
 /* A limit below what is in use makes the kernel move pages out before it returns. */
 static int make_cgroup(void *object, struct hy_err *e)
 {
@@ -140,7 +162,7 @@ static int make_cgroup(void *object, struct hy_err *e)
 	struct cgroup_usage u = { 0 };
 	int rc;
 
-	if (vm_pages_stop(vm, make_cgroup))
+	if (vm_pages_stop(vm, make_cgroup) || wait_for_tender(vm))
 		return LIFE_LATER;
 	rc = cgroup_make(w.c, w.name, e);
 	if (rc == 0)
