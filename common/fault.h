@@ -56,7 +56,7 @@
 	X(FAULT_VM_PAGES, "vm.pages", "in a job: before a file goes out or in, or a limit rises") \
 	X(FAULT_TEND_OUT, "tend.out", "a tender: before an idle file goes out")                    \
 	X(FAULT_TEND_IN, "tend.in", "a tender: before an opened file is brought back")             \
-	X(FAULT_TEND_LIMIT, "tend.limit", "a tender: before a limit, or a step towards it, is set") \
+	X(FAULT_TEND_LIMIT, "tend.limit", "a tender: before a limit, or a step of it, is set")     \
 	X(FAULT_VM_SWAP, "vm.swap", "in a job: before the swap file is made or removed")
 
 #define X(step, name, what) step,

@@ -6,7 +6,8 @@
  * Reads from: the share (hostile): names and sizes of files; what the tender tells (believed no
  * more than a worker's counters)
  *
- * docs/memory.md has the design, tender.h what the job does. While it runs nobody else changes the VM's limit.
+ * docs/memory.md has the design, tender.h what the job does. While it runs nobody else changes the
+ * VM's limit.
  */
 #ifndef HYLICSD_TEND_H
 #define HYLICSD_TEND_H
@@ -61,8 +62,8 @@ void tend_set(struct vm *vm, uint64_t limit_bytes, uint64_t idle_ms);
 void tend_stop(struct vm *vm);
 
 /*
- * While pages are put out or brought back by hand it stands still, and what a job that puts some out
- * has opened is not used for that. None runs: nothing happens.
+ * While pages are put out or brought back by hand it stands still, and what a job that puts some
+ * out has opened is not used for that. None runs: nothing happens.
  */
 void tend_hold(struct vm *vm);
 void tend_quiet(struct vm *vm, pid_t pid);

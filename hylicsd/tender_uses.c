@@ -103,12 +103,12 @@ static struct files_row *add(struct tender *t, int fd, const struct stat *st, ui
 {
 	union handle u = { .h.handle_bytes = FILES_HANDLE_MAX };
 	struct files_row *row;
-	int mount;
+	int mount_id;
 
 	if (!used_ms)
 		used_ms = used_at(newest(st));
 	if (!files_would_add(t->files, used_ms) ||
-	    name_to_handle_at(fd, "", &u.h, &mount, AT_EMPTY_PATH) < 0)
+	    name_to_handle_at(fd, "", &u.h, &mount_id, AT_EMPTY_PATH) < 0)
 		return NULL;
 	row = files_add(t->files, st->st_ino, used_ms);
 	row->handle_type = u.h.handle_type;
