@@ -55,12 +55,12 @@ static void show(struct tend_file *to, const struct files_row *row, uint64_t now
 static void fill(struct tender *t)
 {
 	struct tend_report *r = t->report;
-	const struct files_row *row;
+	const struct files_row *row = TAILQ_LAST(&t->files->order, files_list);
 	uint64_t now = hy_clock_ms();
 
 	r->files = t->files->n;
 	r->size_bytes = r->memory_bytes = r->n_shown = 0;
-	TAILQ_FOREACH_REVERSE(row, &t->files->order, files_list, order) {
+	for (; row; row = TAILQ_PREV(row, files_list, order)) {
 		r->size_bytes += row->size_bytes;
 		r->memory_bytes += row->memory_bytes;
 		if (r->n_shown < HY_TEND_SHOWN_MAX)

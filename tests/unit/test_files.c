@@ -84,11 +84,11 @@ static unsigned int oldest_known(void)
 
 static void compare(void)
 {
-	const struct files_row *row;
+	const struct files_row *row = TAILQ_FIRST(&f.order);
 	uint64_t last = 0;
 	unsigned int n = 0;
 
-	TAILQ_FOREACH(row, &f.order, order) {
+	for (; row; row = TAILQ_NEXT(row, order)) {
 		assert_true(row->used_ms >= last);
 		last = row->used_ms;
 		assert_true(known[row->ino] == row->used_ms);
