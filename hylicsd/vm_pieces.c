@@ -165,6 +165,8 @@ static int make_cgroup(void *object, struct hy_err *e)
 	if (vm_pages_stop(vm, make_cgroup) || wait_for_tender(vm))
 		return LIFE_LATER;
 	rc = cgroup_make(w.c, w.name, e);
+	if (rc == 0 && vm->tend.board)
+		return 0;		/* the limit is its tender's */
 	if (rc == 0)
 		rc = cgroup_usage(w.c, w.name, &u, e);
 	if (rc < 0)
@@ -185,6 +187,8 @@ static int try_remove(struct vm *vm, struct hy_err *e)
 	const struct cgroups *c = &vm->host->cgroups;
 	int rc = cgroup_kill(c, vm->rec.name, e);
 
+	if (rc >= 0 && job_runs(&vm->tend.job))
+		return hy_err_set(e, EBUSY, "its tender has not ended yet");
 	return rc < 0 ? rc : cgroup_remove(c, vm->rec.name, e);
 }
 
@@ -483,7 +487,10 @@ static int take_export(void *object, struct hy_err *e)
 	struct vm *vm = object;
 	int rc = vm->life.force ? 0 : check_free(vm, e);
 
-	return rc < 0 ? rc : shut_export(vm);
+	if (rc < 0)
+		return rc;
+	tend_stop(vm);
+	return shut_export(vm);
 }
 
 /* A job of ours that has files of the share open ends first. */
