@@ -24,8 +24,7 @@ CHURN = BUILD / "tests" / "churn" / "churn"
 AT_A_TIME = 16
 SEED = int(os.environ.get("HYLICS_SEED", "1"))
 # How often each kind of file of churn's is chosen; those of 8 MB are most of what is moved at all.
-KINDS = {"1": 40, "4095": 40, "4096": 40, "4097": 40, "65537": 40, "steady": 4, "sparse": 1,
-         "8M-0": 1, "8M-1": 1}
+KINDS = {"1": 150, "4095": 150, "4096": 150, "4097": 150, "65537": 100, "steady": 8, "sparse": 1}
 NEVER = ("wrong", "enospc", "sigbus", "errors")
 
 
@@ -158,10 +157,11 @@ class Pager:
                 meanwhile()
 
 
-def weights_of(hands, folder="", more=None):
+def weights_of(hands, large, more):
     """Names of churn's files and how often each is chosen."""
-    return {**{f"{folder}{hand}-{kind}": often for hand in range(hands)
-               for kind, often in KINDS.items()}, **(more or {})}
+    kinds = {**KINDS, **{f"8M-{number}": 1 for number in range(large)}}
+    return {**{f"{hand}-{kind}": often for hand in range(hands)
+               for kind, often in kinds.items()}, **more}
 
 
 def check(folder, ledger):

@@ -15,6 +15,7 @@ import signal
 import threading
 import time
 
+import pytest
 from moving import children, is_stopped, wait_for
 from soaking import CHURN, SEED, Churn, Pager, assert_whole, check, oom_kills, tell, weights_of
 from test_hylicsd_kills import NAME, PORT, Hosted, is_whole, never_wrong, pid_of
@@ -25,20 +26,20 @@ from hylab.hylicsd import Hylicsd
 from hylab.net import Net
 
 COUNT = int(os.environ.get("HYLICS_PAGES_SOAK", "480"))
-DEATHS = 12 if COUNT < 10000 else 60      # and looks at every byte, while that goes on
+DEATHS = 12 if COUNT < 10000 else 36      # and looks at every byte, while that goes on
 SHARE, MEMORY = "160M", "16M"
 BODY = 4 << 20
 HANDS, LARGE = 2, 2
 CUT_WITHIN_S = 0.05
 ASKS = ("--connections", "4", "--requests", "4", "--head", "0-1K", "--bytes", "192K-2M", "--offset",
-        "0-2M", "--stuck-after", "60s")
+        "0-2M", "--think", "50ms", "--stuck-after", "60s")
 
 
 class Sends:
     """Clients that ask for a file of the share, one after another, until the block's end."""
 
-    def __init__(self, offload, file, copy):
-        self._offload, self._copy = offload, copy
+    def __init__(self, offload, file, copy, asks=ASKS):
+        self._offload, self._copy, self._asks = offload, copy, asks
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.requests = 0
@@ -52,7 +53,7 @@ class Sends:
     def _run(self):
         while not self._end.is_set() and not self._bad:
             try:
-                verdict = self._offload.ask(PORT, self._copy, *ASKS)
+                verdict = self._offload.ask(PORT, self._copy, *self._asks)
                 never_wrong(verdict)
                 self.requests += verdict["requests_done"]
             except Exception as error:      # pylint: disable=broad-except
@@ -70,11 +71,13 @@ class Sends:
 class Soak:
     """Everything that is at work on one share, and who kills what."""
 
-    def __init__(self, host, swap_file, offload, churn, sends):
+    hands, large = HANDS, LARGE
+
+    def __init__(self, host, swap_file, offload, churn, sends, seed=SEED):
         self.host, self.swap_file, self.offload = host, swap_file, offload
         self.churn, self.sends = churn, sends
-        self.pager = Pager(host, NAME, weights_of(HANDS, more={"body": 4}))
-        self.moments = random.Random(SEED)
+        self.pager = Pager(host, NAME, weights_of(self.hands, self.large, {"body": 4}), seed)
+        self.moments = random.Random(seed)
         self.deaths = {"job": 0, "hylicsd": 0, "worker": 0}
         self.before = limits(host)
 
@@ -112,6 +115,7 @@ class Soak:
         self.start(HYLICS_FAULT=f"vm.pages:kill:{step}")
         status, said = self.pager.api.ask(NAME, to, self.pager.choose())
         assert status == 500 and "killed by signal 9" in said["error"]["message"], said
+        assert limits(self.host) == self.before, "a dead job has left the limit too low"
         self.deaths["job"] += 1
         self.host.end(signal.SIGUSR1)
         self.start()
@@ -170,18 +174,40 @@ def soaking(place):
         tell("soak", **soak.counts(), churn=said)
 
 
+def soak_through(soak, count, deaths):
+    """So many out and back, with so many deaths; that it was not for show."""
+    number = itertools.count()
+
+    def now_and_then():
+        soak.die(next(number))
+        tell("so far", **soak.counts())
+    soak.pager.run(count, now_and_then, count // deaths)
+    counts = soak.counts()
+    assert all(counts["killed"].values()), counts
+    # the kernel has its own mind about what goes
+    assert counts["fewer"] > counts["out"] // 10 and counts["more"] > counts["back"] // 10, counts
+    assert counts["requests"] and counts["moved"] and counts["bytes_file"], counts
+
+
 def test_nothing_is_harmed(tmp_path):
     """What was written is read, whatever is in memory and whoever dies."""
     wall.require()
     with soaking(tmp_path) as soak:
-        number = itertools.count()
+        soak_through(soak, COUNT, DEATHS)
 
-        def now_and_then():
-            soak.die(next(number))
-            tell("so far", **soak.counts())
-        soak.pager.run(COUNT, now_and_then, COUNT // DEATHS)
-        counts = soak.counts()
-    assert all(counts["killed"].values()), counts
-    # most of what is asked for happens: the kernel has its own mind about what goes
-    assert counts["fewer"] > counts["out"] // 4 and counts["more"] > counts["back"] // 4, counts
-    assert counts["requests"] and counts["moved"] and counts["bytes_file"], counts
+
+@pytest.mark.parametrize("harm, wrong, errors", [
+    (lambda file: None, 0, 0),
+    (lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"), 1, 0),
+    (lambda file: os.truncate(file, 1 << 20), 1, 0),
+    (lambda file: os.truncate(file, (8 << 20) + 1), 1, 0),
+    (os.unlink, 0, 1)], ids=["none", "byte", "shorter", "longer", "gone"])
+def test_churn_sees_what_is_wrong(tmp_path, harm, wrong, errors):
+    share, ledger = tmp_path / "share", tmp_path / "ledger"
+    share.mkdir()
+    with Churn([CHURN, "work", share, ledger, SEED, 1, 1]) as churn:
+        assert churn.look()["looks"] == 1
+        churn.end()
+    harm(share / "0-8M-0")
+    said, _ = check(share, ledger)
+    assert (said["wrong"], said["errors"]) == (wrong, errors)
