@@ -37,6 +37,19 @@ static bool is_from(double value, double least)
 	return isfinite(value) && value >= least;
 }
 
+/* One of which all is 0 stands for none. */
+static bool is_measured(const struct curve *c)
+{
+	return c->a != 0 || c->b != 0;
+}
+
+static bool has_curve(const struct law_settings *s)
+{
+	if (s->scheme == LAW_ADAPTIVE || (s->scheme == LAW_OURS && !is_measured(&s->curve)))
+		return true;		/* does without */
+	return is_measured(&s->curve) && curve_is_good(&s->curve, s->floor);
+}
+
 const char *law_settings_fault(const struct law_settings *s)
 {
 	if (!is_above(s->tau_s, 0))
@@ -51,9 +64,19 @@ const char *law_settings_fault(const struct law_settings *s)
 		return "the interval must go from above 0 s up to no less";
 	if (!is_above(s->f0, 0) || !is_above(s->forgetting, 0) || s->forgetting > 1)
 		return "f0 must be above 0, and the forgetting above 0 and at most 1";
-	if (s->scheme != LAW_ADAPTIVE && !curve_is_good(&s->curve, s->floor))
+	if (!has_curve(s))
 		return "the curve of service times is none from the floor on";
 	return NULL;
+}
+
+/* What jobs take beside another curve says nothing of this one. */
+static void set_curve(struct law *l, const struct law_settings *s)
+{
+	struct curve c = is_measured(&s->curve) ? s->curve : ours_curve(s->floor, s->ceiling);
+
+	if (l->curve.a != c.a || l->curve.b != c.b || l->curve.c != c.c)
+		ours_begin(&l->ours, is_measured(&s->curve));
+	l->curve = c;
 }
 
 void law_change(struct law *l, const struct law_settings *s)
@@ -63,6 +86,7 @@ void law_change(struct law *l, const struct law_settings *s)
 	l->set = *s;
 	if (is_other)
 		rls_begin(&l->model, s->order, s->f0, s->forgetting);
+	set_curve(l, s);
 	l->before_s = -1;
 	l->interval_s = fmin(fmax(l->interval_s, s->interval_min_s), s->interval_max_s);
 	l->memory = fmin(fmax(l->memory, s->floor), s->ceiling);
@@ -159,28 +183,52 @@ static bool says_something(const struct law *l, const struct law_seen *seen)
 	       is_from(seen->per_s, 0);
 }
 
-double law_decide(struct law *l, const struct law_seen *seen)
+/* Algorithm 1. */
+static enum law_reason decide_paper(struct law *l, const struct law_seen *seen)
 {
 	const struct law_settings *s = &l->set;
-	double base = l->memory, more, next;
-	bool queue, added, tried;
+	bool queue = asks_queue(l, seen->response_s), added, tried;
+	double base = queue ? by_queue(l, seen) : l->memory;
+	double more = by_model(l, seen->response_s - s->tau_s, &tried), next = l->memory;
 
-	if (!says_something(l, seen)) {
-		rls_see(&l->model, NAN);	/* what leads to the next response is not known */
-		return note(l, LAW_REASON_FEW_JOBS);
-	}
-	queue = asks_queue(l, seen->response_s);
-	if (queue)
-		base = by_queue(l, seen);
-	more = by_model(l, seen->response_s - s->tau_s, &tried);
 	added = fabs(more) > 0 && fabs(more) >= s->memory_step;
 	if (!added)
 		more = 0;
 	if (!queue || added)
 		l->rail = rail_of(s, base + more);
-	next = added || queue ? rounded(s, base + more) : l->memory;
+	if (added || queue)
+		next = rounded(s, base + more);
 	rls_act(&l->model, next - l->memory);	/* what is done, not what was wanted */
 	l->memory = next;
 	set_interval(l, added);
-	return note(l, reason_of(queue, added, tried));
+	return reason_of(queue, added, tried);
+}
+
+static enum law_reason decide_ours(struct law *l, const struct law_seen *seen)
+{
+	const struct law_settings *s = &l->set;
+	const struct ours_seen at = {
+		.response_s = seen->response_s, .per_s = seen->per_s, .seconds = l->interval_s,
+		.jobs = (double)seen->jobs, .memory = l->memory,
+	};
+	struct ours_wanted w = ours_decide(&l->ours, &l->curve, s->tau_s, s->floor, s->ceiling,
+					   &at);
+	double next = rounded(s, w.memory);
+
+	l->rail = w.rail;
+	l->interval_s = fmin(fmax(ours_interval(&l->ours), s->interval_min_s), s->interval_max_s);
+	/* a rail is reached even by the last little step */
+	if (fabs(next - l->memory) < s->memory_step && w.rail == QUEUE_INSIDE)
+		return LAW_REASON_WITHIN;
+	l->memory = next;
+	return w.overloaded ? LAW_REASON_OVERLOADED : LAW_REASON_CORRECTED;
+}
+
+double law_decide(struct law *l, const struct law_seen *seen)
+{
+	if (!says_something(l, seen)) {
+		rls_see(&l->model, NAN);	/* what leads to the next response is not known */
+		return note(l, LAW_REASON_FEW_JOBS);
+	}
+	return note(l, l->set.scheme == LAW_OURS ? decide_ours(l, seen) : decide_paper(l, seen));
 }

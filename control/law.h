@@ -5,9 +5,9 @@
  * Runs in: hylicsd, lab
  * Reads from: times of jobs, which a guest has told (hostile)
  *
- * Pure. The Hylics paper's Algorithm 1, and either half of it alone. Whoever uses it measures for
- * law_interval() seconds, asks law_decide(), sets the memory it says, and begins anew. Whatever is
- * told, the memory stays from floor to ceiling and the interval within its bounds.
+ * Pure. The Hylics paper's Algorithm 1, either half of it alone, and ours. Whoever uses it
+ * measures for interval_s, asks law_decide(), sets the memory it says, and begins anew. Whatever
+ * is told, the memory stays from floor to ceiling and the interval within its bounds.
  * docs/control.md has the whole.
  */
 #ifndef HY_LAW_H
@@ -17,13 +17,15 @@
 #include <stdint.h>
 
 #include "control/curve.h"
+#include "control/ours.h"
 #include "control/queue.h"
 #include "control/rls.h"
 
 enum law_scheme {
 	LAW_ADAPTIVE,		/* only what was learnt while it ran */
 	LAW_QUEUE,		/* only the queue's model */
-	LAW_BOTH		/* Algorithm 1 */
+	LAW_BOTH,		/* Algorithm 1 */
+	LAW_OURS		/* ours.h: the queue's model, corrected */
 };
 
 /* Why the memory is what it is now. */
@@ -34,7 +36,9 @@ enum law_scheme {
 	X(LEARNT, "by what was learnt from response times")                                        \
 	X(QUEUE, "by the queue's model")                                                           \
 	X(BOTH, "by the queue's model, and by what was learnt")                                    \
-	X(TRIED, "to see what memory does: nothing is known yet")
+	X(TRIED, "to see what memory does: nothing is known yet")                                  \
+	X(CORRECTED, "by the queue's model, corrected by what was seen")                           \
+	X(OVERLOADED, "jobs pile up: the most until they do not")
 
 #define LAW_REASON(name, what) LAW_REASON_##name,
 enum law_reason { LAW_REASONS(LAW_REASON) LAW_REASONS_N };
@@ -52,7 +56,7 @@ struct law_settings {
 	unsigned int jobs_min;		/* that must have ended in an interval */
 	struct rls_order order;
 	double f0, forgetting;		/* as for rls_begin() */
-	struct curve curve;
+	struct curve curve;		/* all 0: nobody has measured */
 };
 
 /* Of an interval. */
@@ -65,6 +69,8 @@ struct law_seen {
 struct law {
 	struct law_settings set;
 	struct rls model;
+	struct ours ours;
+	struct curve curve;		/* the settings', or one that is assumed */
 	double memory, interval_s;
 	double before_s;		/* response when the queue was last asked; below 0: never */
 	enum law_reason reason;

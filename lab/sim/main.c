@@ -18,16 +18,17 @@
 
 struct values {
 	int scheme, load;
+	bool unmeasured;
 	int64_t vcpus, files, seed, runs, noise_pct, drift_pct, favour_pct;
 	uint64_t floor, ceiling, file_size, begin;
 	uint64_t tau_ms, compute_ms, read_ms_per_mb, every_ms, other_every_ms, switch_ms;
-	uint64_t idle_ms, time_ms;
+	uint64_t idle_ms, time_ms, window_ms;
 };
 
-static const char *const schemes[] = { "adaptive", "queue", "both", "fixed", NULL };
+static const char *const schemes[] = { "adaptive", "queue", "both", "ours", "fixed", NULL };
 static const char *const loads[] = { "steady", "switching", "bursty", NULL };
 
-#define FIXED 3
+#define FIXED 4
 
 #define AT(member) .offset = offsetof(struct values, member)
 
@@ -35,6 +36,8 @@ static const struct hy_opt options[] = {
 	{ .name = "scheme", .type = HY_OPT_CHOICE, AT(scheme), .arg = "SCHEME",
 	  .choices = schemes,
 	  .help = "who decides how much memory there is" },
+	{ .name = "unmeasured", .type = HY_OPT_FLAG, AT(unmeasured),
+	  .help = "ours has no curve of service times to begin with" },
 	{ .name = "tau", .type = HY_OPT_DURATION, AT(tau_ms), .arg = "TIME",
 	  .help = "mean response time that is wanted", .min = 1 },
 	{ .name = "floor", .type = HY_OPT_SIZE, AT(floor), .arg = "SIZE",
@@ -72,6 +75,8 @@ static const struct hy_opt options[] = {
 	  .help = "how long each lasts; of bursty in the mean", .min = 1000 },
 	{ .name = "time", .type = HY_OPT_DURATION, AT(time_ms), .arg = "TIME",
 	  .help = "how long a run is", .min = 60000, .max = 1000ll * 3600 * 24 * 30 },
+	{ .name = "window", .type = HY_OPT_DURATION, AT(window_ms), .arg = "TIME",
+	  .help = "errors are summed over windows of this length", .min = 1000 },
 	{ .name = "seed", .type = HY_OPT_INT, AT(seed), .arg = "N",
 	  .help = "of the first run; each further one has the next", .max = UINT32_MAX },
 	{ .name = "runs", .type = HY_OPT_INT, AT(runs), .arg = "N",
@@ -85,7 +90,7 @@ static const struct values defaults = {
 	.vcpus = 1, .files = 100, .file_size = 5 << 20, .favour_pct = 80, .compute_ms = 3320,
 	.read_ms_per_mb = 140, .noise_pct = 20, .drift_pct = 5, .idle_ms = 60000,
 	.load = SIM_STEADY, .every_ms = 8000, .other_every_ms = 4000, .switch_ms = 600000,
-	.time_ms = 3600000, .seed = 1, .runs = 1,
+	.time_ms = 3600000, .window_ms = 120000, .seed = 1, .runs = 1,
 };
 
 static struct plant_settings plant_of(const struct values *v)
@@ -120,11 +125,11 @@ static void print_result(const struct values *v, const struct run_settings *s,
 			 const struct run_result *r)
 {
 	printf("{\"seed\":%" PRIu64 ",\"scheme\":\"%s\",\"load\":\"%s\",\"error_s\":%.3f,"
-	       "\"over_s\":%.3f,\"intervals\":%u,\"memory_mean_mb\":%.2f,"
+	       "\"over_s\":%.3f,\"windows\":%u,\"changes\":%u,\"memory_mean_mb\":%.2f,"
 	       "\"memory_most_mb\":%.2f,\"resident_most_mb\":%.2f,\"response_s\":%.4f,"
 	       "\"jobs\":%" PRIu64 ",\"turned_away\":%" PRIu64 "}\n",
-	       s->seed, schemes[v->scheme], loads[v->load], r->error_s, r->over_s, r->intervals,
-	       r->memory_mean, r->memory_most, r->resident_most, r->response_s, r->jobs,
+	       s->seed, schemes[v->scheme], loads[v->load], r->error_s, r->over_s, r->windows,
+	       r->changes, r->memory_mean, r->memory_most, r->resident_most, r->response_s, r->jobs,
 	       r->turned_away);
 }
 
@@ -137,7 +142,7 @@ static int prepare(const struct values *v, struct run_settings *s, struct hy_err
 		hy_err_set(e, EINVAL, "--floor is more than --ceiling");
 		return HY_EXIT_USAGE;
 	}
-	if (s->law.scheme != LAW_ADAPTIVE &&
+	if (s->law.scheme != LAW_ADAPTIVE && !(s->law.scheme == LAW_OURS && v->unmeasured) &&
 	    run_identify(&s->plant, s->law.floor, s->law.ceiling, (uint64_t)v->seed,
 			 &s->law.curve) < 0) {
 		hy_err_set(e, EINVAL, "no curve of service times fits what was measured");
@@ -155,7 +160,8 @@ static int run(const void *values, int argc, char **argv, struct hy_err *e)
 	const struct values *v = values;
 	struct run_settings s = { .plant = plant_of(v), .law = law_of(v),
 				  .fixed = v->scheme == FIXED,
-				  .seconds = (double)v->time_ms / MS_PER_S };
+				  .seconds = (double)v->time_ms / MS_PER_S,
+				  .window_s = (double)v->window_ms / MS_PER_S };
 	struct run_result result;
 	int code = prepare(v, &s, e);
 

@@ -55,10 +55,14 @@ void plant_begin(struct plant *p, const struct plant_settings *s, uint64_t seed,
 	p->next_at = chance_exponential(&p->arrivals, between_jobs(p));
 }
 
-void plant_begin_interval(struct plant *p)
+struct plant_sums plant_since(const struct plant *p, const struct plant_sums *before)
 {
-	p->arrived = p->ended = p->turned_away = 0;
-	p->response_sum_s = 0;
+	return (struct plant_sums){
+		.arrived = p->sums.arrived - before->arrived,
+		.ended = p->sums.ended - before->ended,
+		.turned_away = p->sums.turned_away - before->turned_away,
+		.response_s = p->sums.response_s - before->response_s,
+	};
 }
 
 /* -- jobs -- */
@@ -94,12 +98,12 @@ static void arrive(struct plant *p)
 {
 	unsigned int file = choose_file(p);
 
-	p->arrived++;
+	p->sums.arrived++;
 	p->next_at = p->now + chance_exponential(&p->arrivals, between_jobs(p));
 	if (p->set.idle_s > 0)
 		cache_put_out(&p->cache, p->now - p->set.idle_s);
 	if (p->jobs == SIM_JOBS_MAX) {
-		p->turned_away++;
+		p->sums.turned_away++;
 		return;
 	}
 	p->job[p->jobs++] = (struct plant_job){ .arrived_at = p->now,
@@ -125,8 +129,8 @@ static unsigned int shortest(const struct plant *p)
 
 static void end(struct plant *p, unsigned int i)
 {
-	p->ended++;
-	p->response_sum_s += p->now - p->job[i].arrived_at;
+	p->sums.ended++;
+	p->sums.response_s += p->now - p->job[i].arrived_at;
 	p->job[i] = p->job[--p->jobs];
 }
 

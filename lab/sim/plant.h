@@ -42,6 +42,12 @@ struct plant_job {
 	double arrived_at, work_s;	/* left */
 };
 
+/* Of all jobs since the beginning. */
+struct plant_sums {
+	uint64_t arrived, ended, turned_away;
+	double response_s;		/* of those that ended */
+};
+
 struct plant {
 	struct plant_settings set;
 	struct chance arrivals, works;	/* apart, so that what is decided changes no arrival */
@@ -51,16 +57,14 @@ struct plant {
 	unsigned int jobs;
 	double now, next_at, switch_at, drifted;
 	bool other;
-	/* since plant_begin_interval() */
-	uint64_t arrived, ended, turned_away;
-	double response_sum_s;
+	struct plant_sums sums;
 };
 
 /* Begin at time 0. */
 void plant_begin(struct plant *p, const struct plant_settings *s, uint64_t seed, double limit_mb);
 
-/* All counts from 0 on. */
-void plant_begin_interval(struct plant *p);
+/* What was added to the sums since they were @before. */
+struct plant_sums plant_since(const struct plant *p, const struct plant_sums *before);
 
 /* Let it go on until then. */
 void plant_run(struct plant *p, double until);

@@ -15,11 +15,13 @@
 
 /* -- what jobs take alone -- */
 
-static void until_ended(struct plant *p, uint64_t jobs, double step)
+static struct plant_sums until_ended(struct plant *p, uint64_t jobs, double step)
 {
-	plant_begin_interval(p);
-	while (p->ended < jobs)
+	struct plant_sums before = p->sums;
+
+	while (plant_since(p, &before).ended < jobs)
 		plant_run(p, p->now + step);
+	return plant_since(p, &before);
 }
 
 double run_service(const struct plant_settings *s, double memory, unsigned int jobs,
@@ -27,15 +29,16 @@ double run_service(const struct plant_settings *s, double memory, unsigned int j
 {
 	static struct plant p;		/* large; one thread */
 	struct plant_settings light = *s;
+	struct plant_sums seen;
 
 	light.load = SIM_STEADY;
 	light.every_s = LIGHT * (s->compute_s + s->read_s_per_mb * s->file_mb);
 	light.idle_s = 0;		/* how long nobody comes is not what is measured */
 	light.drift = 0;
 	plant_begin(&p, &light, seed, memory);
-	until_ended(&p, jobs, light.every_s);
-	until_ended(&p, jobs, light.every_s);
-	return p.response_sum_s / (double)p.ended;
+	(void)until_ended(&p, jobs, light.every_s);
+	seen = until_ended(&p, jobs, light.every_s);
+	return seen.response_s / (double)seen.ended;
 }
 
 int run_identify(const struct plant_settings *s, double floor, double ceiling, uint64_t seed,
@@ -52,63 +55,96 @@ int run_identify(const struct plant_settings *s, double floor, double ceiling, u
 
 /* -- a run -- */
 
-/* What memory was since @from counts by how long it was. */
-static void add_memory(struct run_result *r, double memory, double seconds)
+/* Counts and times since @from, when the sums were @before. */
+struct span {
+	double from, length;
+	struct plant_sums before;
+};
+
+struct run {
+	const struct run_settings *set;
+	struct plant plant;
+	struct law law;
+	struct span interval, window;
+	struct run_result result;
+};
+
+static void begin_span(const struct run *r, struct span *s, double length)
 {
-	r->memory_mean += memory * seconds;
-	r->memory_most = fmax(r->memory_most, memory);
+	*s = (struct span){ .from = r->plant.now, .length = length, .before = r->plant.sums };
 }
 
-static void add_interval(struct run_result *r, const struct law_settings *s,
-			 const struct law_seen *seen)
+static bool is_over(const struct run *r, const struct span *s)
 {
-	if (!seen->jobs || seen->jobs < s->jobs_min)
+	return r->plant.now >= s->from + s->length;
+}
+
+static double mean_of(const struct plant_sums *s)
+{
+	return s->ended ? s->response_s / (double)s->ended : 0;
+}
+
+static void end_window(struct run *r)
+{
+	const struct law_settings *s = &r->set->law;
+	struct plant_sums seen = plant_since(&r->plant, &r->window.before);
+
+	begin_span(r, &r->window, r->set->window_s);
+	if (!seen.ended || seen.ended < s->jobs_min)
 		return;
-	r->intervals++;
-	r->error_s += fabs(seen->response_s - s->tau_s);
-	r->over_s += fmax(seen->response_s - s->tau_s, 0);
+	r->result.windows++;
+	r->result.error_s += fabs(mean_of(&seen) - s->tau_s);
+	r->result.over_s += fmax(mean_of(&seen) - s->tau_s, 0);
 }
 
-static struct law_seen seen_by(const struct plant *p, double seconds)
+static void end_interval(struct run *r)
 {
-	return (struct law_seen){
-		.response_s = p->ended ? p->response_sum_s / (double)p->ended : 0,
-		.per_s = (double)p->arrived / seconds, .jobs = p->ended,
+	struct plant_sums sums = plant_since(&r->plant, &r->interval.before);
+	struct law_seen seen = {
+		.response_s = mean_of(&sums), .jobs = sums.ended,
+		.per_s = (double)sums.arrived / (r->plant.now - r->interval.from),
 	};
+	double before = r->law.memory;
+
+	if (!r->set->fixed)
+		cache_limit(&r->plant.cache, law_decide(&r->law, &seen));
+	r->result.changes += r->law.memory != before;
+	begin_span(r, &r->interval, r->law.interval_s);
 }
 
-static void one_interval(const struct run_settings *s, struct plant *p, struct law *l,
-			 struct run_result *r)
+/* Until the next moment at which something is to be done. */
+static void go_on(struct run *r)
 {
-	double seconds = fmin(l->interval_s, s->seconds - p->now);
-	struct law_seen seen;
+	double from = r->plant.now, until = fmin(r->interval.from + r->interval.length,
+						 r->window.from + r->window.length);
 
-	plant_begin_interval(p);
-	plant_run(p, p->now + seconds);
-	seen = seen_by(p, seconds);
-	add_memory(r, l->memory, seconds);
-	add_interval(r, &s->law, &seen);
-	r->jobs += p->ended;
-	r->turned_away += p->turned_away;
-	r->response_s += p->response_sum_s;
-	if (!s->fixed)
-		cache_limit(&p->cache, law_decide(l, &seen));
+	until = fmin(until, r->set->seconds);
+	plant_run(&r->plant, until);
+	/* what memory is counts by how long it is */
+	r->result.memory_mean += r->law.memory * (until - from) / r->set->seconds;
+	r->result.memory_most = fmax(r->result.memory_most, r->law.memory);
+	if (is_over(r, &r->window))
+		end_window(r);
+	if (is_over(r, &r->interval))
+		end_interval(r);
 }
 
 void run_law(const struct run_settings *s, struct run_result *result)
 {
-	static struct plant p;		/* large; one thread */
-	struct run_result r = { 0 };
-	struct law l;
+	static struct run r;		/* large; one thread */
 
-	law_begin(&l, &s->law, s->memory);
-	plant_begin(&p, &s->plant, s->seed, l.memory);
-	while (p.now < s->seconds)
-		one_interval(s, &p, &l, &r);
-	r.memory_mean /= s->seconds;
-	r.resident_most = p.cache.most_mb;
-	r.response_s = r.jobs ? r.response_s / (double)r.jobs : 0;
+	r = (struct run){ .set = s };
+	law_begin(&r.law, &s->law, s->memory);
+	plant_begin(&r.plant, &s->plant, s->seed, r.law.memory);
+	begin_span(&r, &r.interval, r.law.interval_s);
+	begin_span(&r, &r.window, s->window_s);
+	while (r.plant.now < s->seconds)
+		go_on(&r);
+	*result = r.result;
+	result->resident_most = r.plant.cache.most_mb;
+	result->response_s = mean_of(&r.plant.sums);
+	result->jobs = r.plant.sums.ended;
+	result->turned_away = r.plant.sums.turned_away;
 	for (int i = 0; i < LAW_REASONS_N; i++)
-		r.reasons[i] = l.counts[i];
-	*result = r;
+		result->reasons[i] = r.law.counts[i];
 }

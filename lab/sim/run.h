@@ -16,6 +16,7 @@ struct run_settings {
 	struct law_settings law;	/* without a curve where its scheme needs one: see below */
 	bool fixed;			/* the memory stays what it was at the beginning */
 	double memory, seconds;
+	double window_s;		/* by which errors are summed: one for all schemes */
 	uint64_t seed;
 };
 
@@ -25,7 +26,8 @@ struct run_result {
 	double memory_mean, memory_most, resident_most;
 	double response_s;		/* mean of all jobs */
 	uint64_t jobs, turned_away;
-	unsigned int intervals;		/* that said something */
+	unsigned int windows;		/* in which jobs ended, as many as say something */
+	unsigned int changes;		/* of memory */
 	uint64_t reasons[LAW_REASONS_N];
 };
 

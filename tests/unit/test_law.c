@@ -87,6 +87,11 @@ static void intervals_and_models_that_cannot_be_are_told(void **state)
 	FAULT(curve.c, -40, "curve");
 	s.curve.a = NAN;
 	assert_null(law_settings_fault(&s));	/* it has no use for one */
+	s.curve = (struct curve){ 0 };		/* none: ours does without, the queue's model not */
+	s.scheme = LAW_OURS;
+	assert_null(law_settings_fault(&s));
+	s.scheme = LAW_QUEUE;
+	assert_non_null(law_settings_fault(&s));
 }
 
 /* -- the algorithm, line by line -- */
@@ -201,9 +206,9 @@ static void every_reason_has_its_words(void **state)
 /* -- against a queue -- */
 
 /* The queue's own formula, with service times that the law's curve is wrong about by a factor. */
-static double response(const struct law_settings *s, double memory, double per_s, double wrong)
+static double response(double memory, double per_s, double wrong)
 {
-	return fmin(queue_response(per_s, curve_at(&s->curve, memory) * wrong), 1000);
+	return fmin(queue_response(per_s, curve_at(&usual.curve, memory) * wrong), 1000);
 }
 
 static double settle(struct law *l, double per_s, double wrong, double shaken)
@@ -212,7 +217,7 @@ static double settle(struct law *l, double per_s, double wrong, double shaken)
 
 	for (int i = 0; i < STEPS; i++) {
 		struct law_seen now;
-		double now_s = response(&l->set, l->memory, per_s, wrong);
+		double now_s = response(l->memory, per_s, wrong);
 
 		now_s *= 1 + shaken * (chance() - 0.5);
 		now = seen(now_s, per_s);
@@ -224,14 +229,15 @@ static double settle(struct law *l, double per_s, double wrong, double shaken)
 
 static void a_queue_that_is_as_the_curve_says_is_at_its_objective(void **state)
 {
-	static const enum law_scheme schemes[] = { LAW_QUEUE, LAW_BOTH };
+	static const enum law_scheme schemes[] = { LAW_QUEUE, LAW_BOTH, LAW_OURS };
 	struct law l;
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		for (int percent = 6; percent < 13; percent++) {
 			struct law_settings s = with(schemes[i]);
 
+			s.memory_step = s.quantum;
 			law_begin(&l, &s, 512);
 			assert_true(settle(&l, percent / 100.0, 1, 0) < 0.5);
 		}
@@ -251,6 +257,55 @@ static void what_the_curve_is_wrong_about_is_learnt(void **state)
 	law_begin(&l, &s, 512);
 	both = settle(&l, 0.1, 1.15, 0);
 	assert_true(queue > 1.5 && both < queue / 2);
+	s = with(LAW_OURS);
+	law_begin(&l, &s, 512);
+	assert_true(settle(&l, 0.1, 1.15, 0) < queue / 3);
+}
+
+/* A factor belongs to its curve; other settings leave it. */
+static void what_is_learnt_of_a_curve_goes_with_it(void **state)
+{
+	struct law_settings s = with(LAW_OURS);
+	struct law l;
+	double slower;
+
+	(void)state;
+	law_begin(&l, &s, 512);
+	(void)settle(&l, 0.1, 1.3, 0);
+	slower = l.ours.slower;
+	assert_true(slower > 1.2);
+	s.tau_s = 8;
+	law_change(&l, &s);
+	assert_true(l.ours.slower == slower);
+	s.curve.a = 2;
+	law_change(&l, &s);
+	assert_true(l.ours.slower == 1);
+	s.curve = (struct curve){ 0 };
+	law_change(&l, &s);
+	assert_true(l.ours.slower == 0);
+	(void)settle(&l, 0.1, 1, 0);
+	slower = l.ours.slower;
+	s.ceiling = 256;	/* and with it what is assumed */
+	law_change(&l, &s);
+	assert_true(slower > 0 && l.ours.slower == 0);
+}
+
+static void ours_tells_why(void **state)
+{
+	struct law_settings s = with(LAW_OURS);
+	struct law_seen now = seen(25, 0.1);
+	struct law l;
+
+	(void)state;
+	law_begin(&l, &s, 100);
+	assert_true(law_decide(&l, &now) == 512 && l.reason == LAW_REASON_OVERLOADED);
+	assert_int_equal(l.rail, QUEUE_CEILING);
+	now.response_s = 3;
+	assert_true(law_decide(&l, &now) < 512 && l.reason == LAW_REASON_CORRECTED);
+	assert_int_equal(l.rail, QUEUE_INSIDE);
+	assert_true(l.interval_s == 100);	/* of ten jobs */
+	(void)settle(&l, 0.1, 1, 0);
+	assert_int_equal(l.reason, LAW_REASON_WITHIN);
 }
 
 static void where_nothing_is_enough_it_is_the_ceiling(void **state)
@@ -310,7 +365,7 @@ static void of_any_trace_memory_and_interval_stay_within_bounds(void **state)
 {
 	(void)state;
 	for (int trace = 0; trace < TRACES; trace++) {
-		struct law_settings s = with((enum law_scheme)(trace % 3));
+		struct law_settings s = with((enum law_scheme)(trace % 4));
 		struct law l;
 
 		s.order = (struct rls_order){ 1 + (unsigned int)trace % HY_RLS_NA_MAX,
@@ -360,6 +415,8 @@ int main(void)
 		cmocka_unit_test(every_reason_has_its_words),
 		cmocka_unit_test(a_queue_that_is_as_the_curve_says_is_at_its_objective),
 		cmocka_unit_test(what_the_curve_is_wrong_about_is_learnt),
+		cmocka_unit_test(what_is_learnt_of_a_curve_goes_with_it),
+		cmocka_unit_test(ours_tells_why),
 		cmocka_unit_test(where_nothing_is_enough_it_is_the_ceiling),
 		cmocka_unit_test(a_response_that_stays_near_is_left_alone),
 		cmocka_unit_test(of_any_trace_memory_and_interval_stay_within_bounds),
