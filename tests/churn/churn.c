@@ -24,12 +24,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/churn/ops.h"
 
 #define HANDS_MAX 16
-#define QUIET_US 1000000
+#define QUIET_S 1
 
 /* What threads are told, and tell. */
 struct churn {
@@ -59,14 +60,14 @@ static int say(struct tally *t, unsigned int looks)
 /* Whether it is to go on. */
 static bool answer(struct hand *h)
 {
-	bool look;
+	bool is_asked;
 
 	pthread_mutex_lock(&all.lock);
 	while (h->lost && all.looked[h->number] == all.asked && !all.end)
 		pthread_cond_wait(&all.change, &all.lock);
-	look = all.looked[h->number] < all.asked;
+	is_asked = all.looked[h->number] < all.asked;
 	pthread_mutex_unlock(&all.lock);
-	if (look) {
+	if (is_asked) {
 		hand_look(h);
 		pthread_mutex_lock(&all.lock);
 		all.looked[h->number]++;
@@ -87,7 +88,7 @@ static void *run(void *object)
 }
 
 /* All hands look at all they have; with @end they then stop. */
-static int look(bool end)
+static void look(bool end)
 {
 	pthread_mutex_lock(&all.lock);
 	all.asked++;
@@ -100,17 +101,17 @@ static int look(bool end)
 		pthread_cond_broadcast(&all.change);
 	}
 	pthread_mutex_unlock(&all.lock);
-	return 0;
 }
 
 /* Threads hang in the share, or have ended: none changes what it knows. */
 static void wait_quiet(void)
 {
+	const struct timespec pause = { .tv_sec = QUIET_S };
 	unsigned long long before;
 
 	do {
 		before = all.t.ops;
-		usleep(QUIET_US);
+		nanosleep(&pause, NULL);
 	} while (all.t.ops != before);
 }
 
@@ -157,7 +158,8 @@ static int serve(const char *ledger, const sigset_t *signals)
 	for (unsigned int i = 0; i < all.n && signo == SIGTERM; i++)
 		pthread_join(thread[i], NULL);
 	rc = save(ledger);
-	_exit(say(&all.t, all.asked) || rc < 0);	/* some threads may never end */
+	rc = say(&all.t, all.asked) || rc < 0 ? 1 : 0;
+	_exit(rc);			/* some threads may never end */
 }
 
 static int work(char **word)
@@ -196,7 +198,7 @@ static int check(char **word)
 	int dir = open(word[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	FILE *from = fopen(word[1], "re");
 	struct file f;
-	int rc = -EIO;
+	int rc;
 
 	if (dir < 0 || !from)
 		return 2;

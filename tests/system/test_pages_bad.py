@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files put out of memory when something is not as it should be: nothing is lost, nobody is hurt."""
+"""Files put out of memory when something is not as it should be: nothing is lost."""
 
 import contextlib
 import os

@@ -2,8 +2,8 @@
 """Files go out of memory and come back while programs use them and hylicsd dies: no byte is wrong.
 
 The share's content is more than the VM's memory, so that the kernel swaps, too. Programs are churn,
-which reads, writes, maps, cuts, removes and replaces files, and a server whose connections are away:
-its clients know every byte. HYLICS_PAGES_SOAK=N: so many page-outs, and as many bring-backs.
+which reads, writes, maps, cuts, removes and replaces files, and a server whose connections are
+away: its clients know every byte. HYLICS_PAGES_SOAK=N: so many page-outs, and as many bring-backs.
 """
 
 import contextlib
@@ -148,8 +148,8 @@ class Soak:
     def counts(self):
         """All that was counted."""
         offload = self.offload.counts()
-        return {**self.pager.counts, "oom_kills": oom_kills(self.host), "killed": self.deaths, "requests": self.sends.requests,
-                "moved": offload["moved"], "bytes_file": offload["bytes_file"]}
+        return {**self.pager.counts, "oom_kills": oom_kills(self.host), "killed": self.deaths,
+                "requests": self.sends.requests, "moved": offload["moved"], "bytes_file": offload["bytes_file"]}
 
 
 @contextlib.contextmanager
