@@ -27,7 +27,7 @@ from hylab.net import Net
 
 COUNT = int(os.environ.get("HYLICS_PAGES_SOAK", "480"))
 DEATHS = 12 if COUNT < 10000 else 36      # and looks at every byte, while that goes on
-SHARE, MEMORY = "160M", "16M"
+SHARE, MEMORY = "160M", "24M"     # and HY_VM_OVERHEAD; less, and kernels end processes
 BODY = 4 << 20
 HANDS, LARGE = 2, 2
 CUT_WITHIN_S = 0.05
@@ -149,7 +149,8 @@ class Soak:
         """All that was counted."""
         offload = self.offload.counts()
         return {**self.pager.counts, "oom_kills": oom_kills(self.host), "killed": self.deaths,
-                "requests": self.sends.requests, "moved": offload["moved"], "bytes_file": offload["bytes_file"]}
+                "requests": self.sends.requests, "moved": offload["moved"],
+                "bytes_file": offload["bytes_file"]}
 
 
 @contextlib.contextmanager
