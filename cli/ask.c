@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/api.h"
+#include "cli/show_control.h"
 #include "cli/show_jobs.h"
 #include "cli/show_modules.h"
 #include "common/name.h"
@@ -161,6 +162,7 @@ void ask_show_vm(const json_t *vm)
 		       json_is_true(guest) ? "has the share mounted" : "none yet");
 	show_sizes(vm, "size", "size", "used");
 	show_sizes(vm, "memory", "memory", "resident");
+	show_control(json_object_get(vm, "control"));
 	show_text(vm, "export");
 	show_text(vm, "cache");
 	show_text(vm, "keep");

@@ -38,11 +38,12 @@ struct vm_list_values {
 
 struct vm_add_values {
 	struct ask_values ask;		/* first: see ASK_OPTIONS */
-	uint64_t share, memory;
-	int64_t inodes;
+	uint64_t share, memory, memory_min;
+	int64_t inodes, weight;
 	struct hy_opt_list taps, modules;
 	const char *keep, *domain;
-	int cache, export;
+	const char *slo, *scheme, *model, *idle, *interval_min, *interval_max;
+	int cache, export, control;
 };
 
 struct vm_remove_values {

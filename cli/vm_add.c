@@ -14,6 +14,7 @@
 #define AT(member) .offset = offsetof(struct vm_add_values, member)
 
 static const char *const caches[] = { "auto", "none", "always", NULL };
+static const char *const controls[] = { "static", "dynamic", NULL };
 static const char *const exports[] = { "auto", "virtiofs", "9p", NULL };
 
 const struct hy_opt vm_add_options[] = {
@@ -23,6 +24,27 @@ const struct hy_opt vm_add_options[] = {
 	{ .name = "memory", .letter = 'm', .type = HY_OPT_SIZE, AT(memory), .arg = "SIZE",
 	  .help = "how much of it stays in memory, the rest is for swap (default: all)",
 	  .min = HY_SHARE_MIN, .max = HY_SHARE_MAX },
+	{ .name = "control", .type = HY_OPT_CHOICE, AT(control), .arg = "HOW",
+	  .help = "dynamic: as much of that as the guest's jobs need for --slo (default static)",
+	  .choices = controls },
+	{ .name = "memory-min", .type = HY_OPT_SIZE, AT(memory_min), .arg = "SIZE",
+	  .help = "the least there may be in memory with dynamic (default: an eighth)",
+	  .min = HY_SHARE_MIN, .max = HY_SHARE_MAX },
+	{ .name = "slo", .type = HY_OPT_STRING, AT(slo), .arg = "TIME",
+	  .help = "mean response time of jobs that is wanted, such as 10s" },
+	{ .name = "scheme", .type = HY_OPT_STRING, AT(scheme), .arg = "LAW",
+	  .help = "ours, adaptive, queue or both: how memory is decided (default ours)" },
+	{ .name = "model", .type = HY_OPT_STRING, AT(model), .arg = "FILE",
+	  .help = "of the guest's jobs, by 'hylics lab run identify'" },
+	{ .name = "idle", .type = HY_OPT_STRING, AT(idle), .arg = "TIME",
+	  .help = "files not used so long leave memory with dynamic; 0s: none (default 60s)" },
+	{ .name = "weight", .type = HY_OPT_INT, AT(weight), .arg = "N",
+	  .help = "beside other VMs, where the budget is too small for all (default 100)",
+	  .min = 1, .max = 10000 },
+	{ .name = "interval-min", .type = HY_OPT_STRING, AT(interval_min), .arg = "TIME",
+	  .help = "between two decisions, at least (default 30s)" },
+	{ .name = "interval-max", .type = HY_OPT_STRING, AT(interval_max), .arg = "TIME",
+	  .help = "between two decisions, at most (default 240s)" },
 	{ .name = "inodes", .type = HY_OPT_INT, AT(inodes), .arg = "N",
 	  .help = "most files of the share (default: one per 4 KB)",
 	  .min = HY_SHARE_INODES_MIN, .max = HY_SHARE_INODES_MAX },
@@ -55,6 +77,20 @@ static void add_number(json_t *o, const char *key, uint64_t n)
 		json_object_set_new(o, key, json_integer((json_int_t)n));
 }
 
+static void add_control(json_t *o, const struct vm_add_values *v)
+{
+	if (v->control)
+		add_text(o, "control", controls[v->control]);
+	add_number(o, "memory_min", v->memory_min);
+	add_number(o, "weight", (uint64_t)v->weight);
+	add_text(o, "slo", v->slo);
+	add_text(o, "scheme", v->scheme);
+	add_text(o, "model", v->model);
+	add_text(o, "idle", v->idle);
+	add_text(o, "interval_min", v->interval_min);
+	add_text(o, "interval_max", v->interval_max);
+}
+
 static json_t *wish(const struct vm_add_values *v, const char *name)
 {
 	json_t *o = json_pack("{s:s, s:I, s:s}", "name", name, "size", (json_int_t)v->share,
@@ -64,6 +100,7 @@ static json_t *wish(const struct vm_add_values *v, const char *name)
 	if (v->export)
 		add_text(o, "export", exports[v->export]);
 	add_number(o, "memory", v->memory);
+	add_control(o, v);
 	add_number(o, "inodes", (uint64_t)v->inodes);
 	add_text(o, "keep", v->keep);
 	add_text(o, "domain", v->domain);

@@ -41,6 +41,9 @@ static int set_key(json_t *o, const char *word, struct hy_err *e)
 		return hy_err_usage(e, NULL, "'%.64s': KEY=VALUE, such as memory=64M", word);
 	memcpy(key, word, (size_t)(equals - word));
 	key[equals - word] = '\0';
+	for (char *c = key; *c; c++)
+		if (*c == '-')
+			*c = '_';		/* as the API's members are spelt */
 	list = list_of(key);
 	if (list)
 		add_to_list(o, list, equals + 1);

@@ -232,3 +232,15 @@ double law_decide(struct law *l, const struct law_seen *seen)
 	}
 	return note(l, l->set.scheme == LAW_OURS ? decide_ours(l, seen) : decide_paper(l, seen));
 }
+
+void law_given(struct law *l, double memory)
+{
+	const struct law_settings *s = &l->set;
+	double had = l->memory;
+
+	if (!isfinite(memory) || fabs(memory - had) < s->quantum / 2)
+		return;
+	l->memory = fmin(fmax(memory, s->floor), s->ceiling);
+	if (l->model.inputs)
+		l->model.phi[l->model.order.na] += l->memory - had;
+}

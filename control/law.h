@@ -105,6 +105,15 @@ void law_change(struct law *l, const struct law_settings *s);
  */
 double law_decide(struct law *l, const struct law_seen *seen);
 
+/**
+ * law_given() - It has another memory than was decided: before the next decision
+ * @l:		Law
+ * @memory:	What is in force; less than half a quantum of difference is none
+ *
+ * Of what was done is learnt, not of what was wanted.
+ */
+void law_given(struct law *l, double memory);
+
 /* In words; not NULL. */
 const char *law_reason_text(enum law_reason reason);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * jobs.c - what the guest tells of its jobs: totals, means of the last minute, the last ones
+ * jobs.c - what the guest tells of its jobs: totals, sums, means of the last minute, the last ones
  *
  * Runs in: hylics-worker
- * Reads from: the guest over the channel (hostile): it is shown, and decides nothing
+ * Reads from: the guest over the channel (hostile): it is shown; hylicsd heeds it
  */
 #include "hylics-worker/jobs.h"
 
@@ -15,6 +15,7 @@
 
 #define MS_PER_S 1000u
 #define US_PER_MS 1000u
+#define SUM_MAX (INT64_MAX / 2)		/* JSON has no larger numbers for everybody */
 
 /* -- the last ones -- */
 
@@ -59,7 +60,19 @@ static void keep(struct jobs *js, const struct job_record *r, uint64_t wall_ms)
 	memcpy(j->name, r->name, sizeof(j->name));
 }
 
-/* -- means -- */
+/* -- sums and means -- */
+
+/* One job is a year or two, so that nothing can wrap before it is seen. */
+static void add_to_sums(struct jobs_sums *s, const struct job_record *r, uint64_t now_ms)
+{
+	_Static_assert(2 * HY_JOB_US_MAX < SUM_MAX, "a job is no more than there is room for");
+	if (s->response_us > SUM_MAX)
+		*s = (struct jobs_sums){ .since_ms = now_ms > s->since_ms ? now_ms :
+								     s->since_ms + 1 };
+	s->finished++;
+	s->service_us += r->ran_us;
+	s->response_us += r->ran_us + r->waited_us;
+}
 
 static bool is_finished(const struct job_record *r)
 {
@@ -104,11 +117,15 @@ int jobs_take(struct jobs *js, const uint8_t *in, size_t len, uint64_t now_ms, u
 	if (rc < 0)
 		return rc;
 	js->told = true;
+	if (!js->sums.since_ms)
+		js->sums.since_ms = now_ms ? now_ms : 1;
 	js->totals = m.totals;
 	for (unsigned int i = 0; i < m.n; i++) {
 		keep(js, &m.at[i], wall_ms);
-		if (is_finished(&m.at[i]))
-			add_to_mean(js, &m.at[i], now_ms);
+		if (!is_finished(&m.at[i]))
+			continue;
+		add_to_mean(js, &m.at[i], now_ms);
+		add_to_sums(&js->sums, &m.at[i], now_ms);
 	}
 	return 0;
 }
@@ -122,6 +139,13 @@ static void print_minute(const struct jobs_second *sum, FILE *f)
 		fprintf(f, ",\"service_us\":%.0f,\"response_us\":%.0f",
 			sum->service_us / (double)sum->n, sum->response_us / (double)sum->n);
 	fputc('}', f);
+}
+
+static void print_sums(const struct jobs_sums *s, FILE *f)
+{
+	fprintf(f, ",\"sums\":{\"since_ms\":%" PRIu64 ",\"finished\":%" PRIu64
+		",\"service_us\":%" PRIu64 ",\"response_us\":%" PRIu64 "}", s->since_ms,
+		s->finished, s->service_us, s->response_us);
 }
 
 static void print_last(const struct job_shown *j, FILE *f)
@@ -146,6 +170,7 @@ void jobs_print(const struct jobs *js, uint64_t now_ms, FILE *f)
 	fputs(",\"jobs\":{", f);
 	hy_show_counters(f, jobs_total_names, (const uint64_t *)&js->totals, JOBS_N_TOTALS);
 	print_minute(&sum, f);
+	print_sums(&js->sums, f);
 	fputs(",\"last\":[", f);
 	for (unsigned int i = 0; i < js->n_last; i++) {
 		fputs(i ? "," : "", f);

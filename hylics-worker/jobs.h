@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * jobs.h - what the guest tells of its jobs: totals, means of the last minute, the last ones
+ * jobs.h - what the guest tells of its jobs: totals, sums, means of the last minute, the last ones
  *
  * Runs in: hylics-worker
- * Reads from: the guest over the channel (hostile): it is shown, and decides nothing
+ * Reads from: the guest over the channel (hostile): it is shown; hylicsd heeds it
  *
  * Room of a fixed size for all of it. Times come as ages, and are put on this machine's clocks as
  * they come: a mean is of jobs that ended in the minute before it is asked for.
@@ -32,9 +32,19 @@ struct jobs_second {
 	double service_us, response_us;
 };
 
+/*
+ * All finished jobs since @since_ms: who reads them twice has the means of the time between. Sums
+ * that would become too large begin anew, with another @since_ms.
+ */
+struct jobs_sums {
+	uint64_t since_ms;		/* by the clock that never goes back; 0: not begun */
+	uint64_t finished, service_us, response_us;
+};
+
 struct jobs {
 	bool told;			/* else nothing below counts */
 	struct jobs_totals totals;
+	struct jobs_sums sums;
 	struct job_shown last[HY_JOBS_SHOWN_MAX];	/* the one told last is the last */
 	unsigned int n_last;
 	struct jobs_second second[HY_JOBS_MEAN_S];	/* by its number */

@@ -9,58 +9,29 @@
 #include "hylicsd/api.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/own.h"
-#include "common/show.h"
 #include "hylicsd/guest.h"
+#include "hylicsd/memory.h"
 #include "conf/module.h"
 #include "hylicsd/module_states.h"
 #include "hylicsd/share.h"
 #include "hylicsd/swap.h"
+#include "hylicsd/told.h"
 #include "hylicsd/vm_keeper.h"
 #include "hylicsd/why.h"
+#include "hylicsd/wish.h"
 #include "version.h"
 
-/* What a client wants a VM to have; a member that was not given leaves it as it is. */
-struct wish {
-	const char *name, *cache, *export, *keep, *domain;
-	uint64_t size, memory, inodes;
-	struct take_list nics, modules;
-	bool offload;
-};
-
-#define AT(field) .offset = offsetof(struct wish, field)
-#define WISHES \
-	{ .name = "memory", .type = TAKE_SIZE, AT(memory), .max = HY_SHARE_MAX }, \
-	{ .name = "inodes", .type = TAKE_SIZE, AT(inodes), .max = HY_SHARE_INODES_MAX }, \
-	{ .name = "cache", .type = TAKE_STRING, AT(cache), .min = 1, .max = 16 }, \
-	{ .name = "export", .type = TAKE_STRING, AT(export), .min = 1, .max = 16 }, \
-	{ .name = "keep", .type = TAKE_STRING, AT(keep), .max = HY_PATH_MAX }, \
-	{ .name = "domain", .type = TAKE_STRING, AT(domain), .max = RECORD_DOMAIN_MAX - 1 }, \
-	{ .name = "nics", .type = TAKE_LIST, AT(nics), .max = HY_TWIN_NICS_MAX }, \
-	{ .name = "modules", .type = TAKE_LIST, AT(modules), .max = HY_MODULES_MAX }, \
-	{ .name = "offload", .type = TAKE_BOOL, AT(offload) }, \
-	{ .name = NULL }
-
-static const struct take_member add_members[] = {
-	{ .name = "name", .type = TAKE_STRING, AT(name), .min = 1, .max = HY_NAME_MAX,
-	  .required = true },
-	{ .name = "size", .type = TAKE_SIZE, AT(size), .min = HY_SHARE_MIN, .max = HY_SHARE_MAX,
-	  .required = true },
-	WISHES
-};
-
-static const struct take_member set_members[] = {
-	{ .name = "size", .type = TAKE_SIZE, AT(size), .min = HY_SHARE_MIN, .max = HY_SHARE_MAX },
-	WISHES
+struct on_wish {
+	bool on;
 };
 
 static const struct take_member offload_members[] = {
-	{ .name = "on", .type = TAKE_BOOL, AT(offload), .required = true },
+	{ .name = "on", .type = TAKE_BOOL, .offset = offsetof(struct on_wish, on),
+	  .required = true },
 	{ .name = NULL }
 };
 
@@ -131,35 +102,13 @@ static void add_use(json_t *o, const struct vm *vm)
 	}
 }
 
-#define LOOKS 3		/* at what somebody may be writing just now */
-
-/*
- * What a worker or keeper shows. The worker's word is the guest's, and in the keeper's there are
- * words of modules: numbers and texts below names of ours are all that is taken of it. NULL if
- * there is none.
- */
-static json_t *told(const struct vm *vm, const char *file)
-{
-	hy_autofd fd = vm->dir < 0 ? -1 : openat(vm->dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char text[HY_SHOW_TEXT_MAX];
-	json_t *o = NULL;
-
-	for (unsigned int i = 0; !o && fd >= 0 && i < LOOKS; i++) {
-		ssize_t n = pread(fd, text, sizeof(text), 0);
-
-		if (n > 0)
-			o = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
-	}
-	return o;
-}
-
 /*
  * How many connections are at the host: not known before the worker has heard what holds now. It
  * may lie, which is its own guest's loss.
  */
 static void add_away(json_t *o, const struct vm *vm)
 {
-	json_t *c = told(vm, VM_STATS);
+	json_t *c = told_json(vm, VM_STATS);
 	json_t *live = json_object_get(c, "live"), *coming = json_object_get(c, "coming");
 	json_t *moving = json_object_get(c, "moving");
 
@@ -193,6 +142,7 @@ static json_t *vm_json(const struct vm *vm)
 	json_t *o = record_json(&vm->rec);
 
 	add_state(o, vm);
+	json_object_set_new(o, "control", memory_json(vm));
 	add_use(o, vm);
 	add_away(o, vm);
 	json_object_set_new(o, "share", json_string(vm->share_path));
@@ -208,6 +158,12 @@ void api_vm_changed(struct api *a, const struct vm *vm)
 
 	add_state(o, vm);
 	http_event_send(a->http, "vm", o);
+}
+
+void api_vm_decided(struct api *a, const struct vm *vm)
+{
+	http_event_send(a->http, "memory", json_pack("{s:s, s:o}", "name", vm->rec.name, "control",
+						     memory_json(vm)));
 }
 
 /* -- answers that come later -- */
@@ -247,92 +203,6 @@ static int begun(struct vms_asker *asker, int rc)
 	if (rc < 0)
 		free(asker->object);
 	return rc;
-}
-
-/* -- wishes -- */
-
-static int set_text(struct record *r, const char *key, const char *text, struct hy_err *e)
-{
-	return ini_set(&record_table, key, text, r, e);
-}
-
-static int fill_nics(struct record *r, const struct take_list *nics, struct hy_err *e)
-{
-	int rc = 0;
-
-	r->n_nics = 0;
-	for (unsigned int i = 0; rc == 0 && i < nics->n; i++)
-		rc = set_text(r, "nic", nics->item[i], e);
-	return rc;
-}
-
-/* An operator's typing mistake is told here; a file that goes later is told by the keeper. */
-static int fill_modules(const struct api *a, struct record *r, const struct take_list *names,
-			struct hy_err *e)
-{
-	static struct module conf;	/* large; one loop */
-	int rc = 0;
-
-	r->n_modules = 0;
-	for (unsigned int i = 0; rc == 0 && i < names->n; i++) {
-		rc = set_text(r, "module", names->item[i], e);
-		if (rc == 0)
-			rc = module_read(a->vms->host.config.modules_dir, names->item[i], &conf, e);
-		if (rc == -ENOENT)
-			rc = hy_err_usage(e, "modules", "module '%s': there is none of that name "
-					  "in '%s'; 'hylics module list' shows all",
-					  names->item[i], a->vms->host.config.modules_dir);
-	}
-	return rc;
-}
-
-/* A text that is given but empty takes away what was there. */
-static int fill_texts(struct record *r, const struct wish *w, struct hy_err *e)
-{
-	int rc = 0;
-
-	if (w->cache)
-		rc = set_text(r, "cache", w->cache, e);
-	if (w->export && rc == 0)
-		rc = set_text(r, "export", w->export, e);
-	if (w->keep && rc == 0) {
-		r->keep[0] = '\0';
-		rc = *w->keep ? set_text(r, "keep", w->keep, e) : 0;
-	}
-	if (w->domain && rc == 0) {
-		r->domain[0] = '\0';
-		rc = *w->domain ? set_text(r, "domain", w->domain, e) : 0;
-	}
-	return rc;
-}
-
-static int fill_lists(const struct api *a, struct record *r, const struct wish *w,
-		      struct hy_err *e)
-{
-	int rc = w->nics.n <= TAKE_LIST_MAX ? fill_nics(r, &w->nics, e) : 0;
-
-	return rc == 0 && w->modules.n <= TAKE_LIST_MAX ? fill_modules(a, r, &w->modules, e) : rc;
-}
-
-static int fill(const struct api *a, struct record *r, json_t *body,
-		const struct take_member *members, struct wish *w, struct hy_err *e)
-{
-	int rc;
-
-	w->size = r->size;
-	w->memory = r->memory;
-	w->inodes = (uint64_t)r->inodes;
-	w->offload = r->offload;
-	w->nics.n = w->modules.n = TAKE_LIST_MAX + 1;	/* not given */
-	rc = take_object(body, members, w, NULL, e);
-	if (rc < 0)
-		return rc;
-	r->size = w->size;
-	r->memory = w->memory;
-	r->inodes = (int64_t)w->inodes;
-	r->offload = w->offload;
-	rc = fill_texts(r, w, e);
-	return rc < 0 ? rc : fill_lists(a, r, w, e);
 }
 
 /* -- routes -- */
@@ -440,18 +310,12 @@ static int get_vms(void *object, const struct http_request *r, struct hy_err *e)
 static int post_vm(void *object, const struct http_request *r, struct hy_err *e)
 {
 	struct api *a = object;
-	struct wish w = { 0 };
 	struct vms_asker asker;
 	struct record rec;
-	int rc;
+	bool is_exported;
+	int rc = wish_add(&rec, r->body, a->vms->host.config.modules_dir, &is_exported, e);
 
-	/* the name first: it is what the rest is about */
-	rc = take_object(r->body, add_members, &w, NULL, e);
-	if (rc == 0)
-		rc = record_init(&rec, w.name, e);
-	if (rc == 0)
-		rc = fill(a, &rec, r->body, add_members, &w, e);
-	if (rc == 0 && !w.export)
+	if (rc == 0 && !is_exported)
 		rec.export = vms_export(a->vms, &rec);
 	if (rc == 0)
 		rc = later(a, r, 201, &asker, e);
@@ -461,7 +325,7 @@ static int post_vm(void *object, const struct http_request *r, struct hy_err *e)
 /* A killed worker's last words stay in its file. */
 static void add_agent(json_t *o, const struct vm *vm)
 {
-	json_t *counters = proc_runs(&vm->keeper) ? told(vm, VM_STATS) : NULL;
+	json_t *counters = proc_runs(&vm->keeper) ? told_json(vm, VM_STATS) : NULL;
 	json_t *agent = guest_json(counters);
 
 	json_object_set_new(o, "agent", agent ? agent : json_null());
@@ -471,7 +335,7 @@ static void add_agent(json_t *o, const struct vm *vm)
 /* With a keeper its modules have ended. */
 static void add_module_states(json_t *o, const struct vm *vm)
 {
-	json_t *from = proc_runs(&vm->keeper) ? told(vm, VM_MODULES_STATE) : NULL;
+	json_t *from = proc_runs(&vm->keeper) ? told_json(vm, VM_MODULES_STATE) : NULL;
 	json_t *states = module_states_json(from);
 
 	json_object_set_new(o, "module_states", states ? states : json_null());
@@ -505,14 +369,13 @@ static int patch_vm(void *object, const struct http_request *r, struct hy_err *e
 {
 	struct api *a = object;
 	struct vm *vm = vms_find(a->vms, r->param[0], e);
-	struct wish w = { 0 };
 	struct record rec;
 	int rc;
 
 	if (!vm)
 		return -ENOENT;
 	rec = vm->rec;
-	rc = fill(a, &rec, r->body, set_members, &w, e);
+	rc = wish_set(&rec, r->body, a->vms->host.config.modules_dir, e);
 	return rc < 0 ? rc : change(a, r, vm, &rec, e);
 }
 
@@ -601,7 +464,7 @@ static int post_offload(void *object, const struct http_request *r, struct hy_er
 {
 	struct api *a = object;
 	struct vm *vm = vms_find(a->vms, r->param[0], e);
-	struct wish w = { 0 };
+	struct on_wish w = { 0 };
 	struct record rec;
 	bool was;
 	int rc;
@@ -613,8 +476,8 @@ static int post_offload(void *object, const struct http_request *r, struct hy_er
 		return rc;
 	was = vm->draining;
 	rec = vm->rec;
-	rec.offload = w.offload;
-	vm->draining = was && !w.offload;
+	rec.offload = w.on;
+	vm->draining = was && !w.on;
 	rc = change(a, r, vm, &rec, e);
 	if (rc < 0)
 		vm->draining = was;
@@ -638,7 +501,7 @@ static int get_why(void *object, const struct http_request *r, struct hy_err *e)
 
 	if (!vm)
 		return -ENOENT;
-	counters = told(vm, VM_STATS);
+	counters = told_json(vm, VM_STATS);
 	o = why_json(counters);
 	json_decref(counters);
 	return http_reply(a->http, r->ref, 200, o);
@@ -661,9 +524,9 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/modules", HTTP_BODY_NONE, NULL, NULL,
 	  "servers that guests may have run for them", get_modules },
 	{ "GET", "/v1/vms", HTTP_BODY_NONE, NULL, NULL, "all VMs", get_vms },
-	{ "POST", "/v1/vms", HTTP_BODY_MUST, add_members, NULL, "add a VM", post_vm },
+	{ "POST", "/v1/vms", HTTP_BODY_MUST, wish_add_members, NULL, "add a VM", post_vm },
 	{ "GET", VM, HTTP_BODY_NONE, NULL, NULL, "one VM", get_vm },
-	{ "PATCH", VM, HTTP_BODY_MUST, set_members, NULL, "change a VM", patch_vm },
+	{ "PATCH", VM, HTTP_BODY_MUST, wish_set_members, NULL, "change a VM", patch_vm },
 	{ "DELETE", VM, HTTP_BODY_NONE, NULL, force, "remove a VM", delete_vm },
 	{ "POST", VM "/offload", HTTP_BODY_MUST, offload_members, NULL,
 	  "switch the moving of a VM's connections on or off", post_offload },

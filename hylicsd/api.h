@@ -25,4 +25,7 @@ extern const struct http_route api_routes[];
 /* Tell the streams of events that a VM's state has changed. */
 void api_vm_changed(struct api *a, const struct vm *vm);
 
+/* Likewise that it was decided how much memory it wants. */
+void api_vm_decided(struct api *a, const struct vm *vm);
+
 #endif

@@ -61,7 +61,7 @@ uint64_t budget_limit(const struct budget_rule *rule, uint64_t machine)
 
 uint64_t budget_need(const struct record *r)
 {
-	return record_memory(r) + HY_VM_OVERHEAD;
+	return record_least(r) + HY_VM_OVERHEAD;
 }
 
 void budget_add(struct budget *b, const struct record *r)
@@ -88,12 +88,13 @@ int budget_check(const struct budget *b, const struct record *r, struct hy_err *
 	if (budget_need(r) <= left)
 		return 0;
 	megabytes(b->limit, limit, sizeof(limit));
-	megabytes(record_memory(r) + (1u << 20) - 1, want, sizeof(want));
+	megabytes(record_least(r) + (1u << 20) - 1, want, sizeof(want));
 	megabytes(most, rest, sizeof(rest));
 	rc = hy_err_set(e, EDQUOT, "'%s': %s of memory and %uM beside it; of the budget of %s "
 			"there is room for a VM with %s", r->name, want, HY_VM_OVERHEAD >> 20,
 			limit, rest);
 	if (e)
-		snprintf(e->field, sizeof(e->field), "memory");
+		snprintf(e->field, sizeof(e->field), "%s",
+			 r->control == RECORD_CONTROL_DYNAMIC ? "memory-min" : "memory");
 	return rc;
 }

@@ -54,8 +54,10 @@ void budget_print_rule(const void *place, char *text, size_t size);
 uint64_t budget_limit(const struct budget_rule *rule, uint64_t machine);
 
 /**
- * budget_need() - What a VM may take of the machine's memory: its cgroup's limit
+ * budget_need() - What a VM takes of the machine's memory whatever is decided
  * @r:	Checked record
+ *
+ * Its memory, or with control=dynamic the least of it, and what is beside it.
  *
  * Return: bytes
  */

@@ -187,6 +187,13 @@ static void vm_changed(void *object, struct vm *vm)
 	api_vm_changed(&h->api, vm);
 }
 
+static void vm_decided(void *object, struct vm *vm)
+{
+	struct hylicsd *h = object;
+
+	api_vm_decided(&h->api, vm);
+}
+
 /* -- the end -- */
 
 static void all_gone(void *object)
@@ -219,6 +226,7 @@ static int serve(struct hylicsd *h, int listener, struct hy_err *e)
 	h->vms.host.loop = &h->daemon.loop;
 	h->vms.host.log = &h->daemon.log;
 	h->vms.host.changed = vm_changed;
+	h->vms.host.decided = vm_decided;
 	h->vms.host.object = h;
 	h->vms.all_gone = all_gone;
 	h->vms.object = h;

@@ -13,6 +13,8 @@
 #include "proto/job.h"
 
 static const char *const minute_numbers[] = { "finished", "service_us", "response_us", NULL };
+static const char *const sums_numbers[] = { "since_ms", "finished", "service_us", "response_us",
+					    NULL };
 static const char *const job_texts[] = { "name", "state", NULL };
 static const char *const job_numbers[] = { "arrived_ms", "begun_ms", "ended_ms", "code", NULL };
 
@@ -22,11 +24,11 @@ static void add_numbers(json_t *o, const char *const *names, const json_t *from)
 		guest_add_number(o, *names, from);
 }
 
-static json_t *minute_json(const json_t *from)
+static json_t *numbers_json(const char *const *names, const json_t *from)
 {
 	json_t *o = json_object();
 
-	add_numbers(o, minute_numbers, from);
+	add_numbers(o, names, from);
 	return o;
 }
 
@@ -53,7 +55,9 @@ json_t *marks_json(const json_t *from)
 		return NULL;
 	o = json_object();
 	add_numbers(o, jobs_total_names, from);
-	json_object_set_new(o, "minute", minute_json(json_object_get(from, "minute")));
+	json_object_set_new(o, "minute", numbers_json(minute_numbers,
+						      json_object_get(from, "minute")));
+	json_object_set_new(o, "sums", numbers_json(sums_numbers, json_object_get(from, "sums")));
 	json_object_set_new(o, "last", last_json(json_object_get(from, "last")));
 	return o;
 }

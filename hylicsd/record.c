@@ -18,11 +18,22 @@
 #include "twin/nic.h"
 
 #define BYTES_PER_INODE 4096
+#define MB (UINT64_C(1) << 20)
+#define MIN_PART 8			/* of a VM's memory: its least, where nothing is said */
+#define TIME_MS_MAX (HY_JOB_US_MAX / 1000)	/* no job may take longer */
+#define INTERVAL_MS_MIN 1000
+#define INTERVAL_MS_MAX (24 * 3600 * 1000)
+#define WEIGHT 100
+#define IDLE_MS 60000
+#define INTERVAL_MIN_MS 30000
+#define INTERVAL_MAX_MS 240000
 
 _Static_assert((int)RECORD_NIC_MAX <= (int)TWIN_NIC_TEXT_MAX, "the keeper takes what a record has");
 
 const char *const record_cache_words[] = { "auto", "none", "always", NULL };
 const char *const record_export_words[] = { "virtiofs", "9p", NULL };
+const char *const record_control_words[] = { "static", "dynamic", NULL };
+const char *const record_scheme_words[] = { "ours", "adaptive", "queue", "both", NULL };
 
 static int check_nic(const char *text, char *why, size_t size)
 {
@@ -64,6 +75,33 @@ static const struct ini_key keys[] = {
 	{ .name = "memory", .type = HY_OPT_SIZE, KEY(memory), .arg = "SIZE",
 	  .min = HY_SHARE_MIN, .max = HY_SHARE_MAX,
 	  .help = "how much of the share stays in memory; the rest is for swap (default: size)" },
+	{ .name = "control", .type = HY_OPT_CHOICE, KEY(control), .arg = "HOW",
+	  .choices = record_control_words,
+	  .help = "static: that much; dynamic: as much as jobs need for slo (default static)" },
+	{ .name = "memory-min", .type = HY_OPT_SIZE, KEY(memory_min), .arg = "SIZE",
+	  .min = HY_SHARE_MIN, .max = HY_SHARE_MAX,
+	  .help = "the least there may be in memory with dynamic (default: an eighth)" },
+	{ .name = "slo", .type = HY_OPT_DURATION, KEY(slo_ms), .arg = "TIME",
+	  .min = 1, .max = TIME_MS_MAX,
+	  .help = "mean response time of jobs that is wanted; dynamic needs one" },
+	{ .name = "scheme", .type = HY_OPT_CHOICE, KEY(scheme), .arg = "LAW",
+	  .choices = record_scheme_words,
+	  .help = "ours, adaptive, queue or both: how that is decided (default ours)" },
+	{ .name = "model", .type = HY_OPT_STRING, KEY(model), ROOM(model), .arg = "FILE",
+	  .check = path_check,
+	  .help = "of the VM's jobs, by hylics lab run identify; queue and both need one" },
+	{ .name = "idle", .type = HY_OPT_DURATION, KEY(idle_ms), .arg = "TIME",
+	  .max = TIME_MS_MAX,
+	  .help = "files not used so long leave memory; 0s: none does (default 60s)" },
+	{ .name = "weight", .type = HY_OPT_INT, KEY(weight), .arg = "N", .min = 1,
+	  .max = RECORD_WEIGHT_MAX,
+	  .help = "beside other VMs, where their wishes are too much (default 100)" },
+	{ .name = "interval-min", .type = HY_OPT_DURATION, KEY(interval_min_ms), .arg = "TIME",
+	  .min = INTERVAL_MS_MIN, .max = INTERVAL_MS_MAX,
+	  .help = "between two decisions, at least (default 30s)" },
+	{ .name = "interval-max", .type = HY_OPT_DURATION, KEY(interval_max_ms), .arg = "TIME",
+	  .min = INTERVAL_MS_MIN, .max = INTERVAL_MS_MAX,
+	  .help = "between two decisions, at most (default 240s)" },
 	{ .name = "inodes", .type = HY_OPT_INT, KEY(inodes), .arg = "N",
 	  .min = HY_SHARE_INODES_MIN, .max = HY_SHARE_INODES_MAX,
 	  .help = "most files of the share (default: one per 4 KB of its size)" },
@@ -116,6 +154,12 @@ int record_init(struct record *r, const char *name, struct hy_err *e)
 	r->cache = RECORD_CACHE_AUTO;
 	r->export = RECORD_EXPORT_VIRTIOFS;
 	r->offload = true;
+	r->control = RECORD_CONTROL_STATIC;
+	r->scheme = RECORD_SCHEME_OURS;
+	r->idle_ms = IDLE_MS;
+	r->weight = WEIGHT;
+	r->interval_min_ms = INTERVAL_MIN_MS;
+	r->interval_max_ms = INTERVAL_MAX_MS;
 	r->version = RECORD_VERSION;
 	return 0;
 }
@@ -123,6 +167,20 @@ int record_init(struct record *r, const char *name, struct hy_err *e)
 uint64_t record_memory(const struct record *r)
 {
 	return r->memory ? r->memory : r->size;
+}
+
+uint64_t record_memory_min(const struct record *r)
+{
+	uint64_t least = record_memory(r) / MIN_PART / MB * MB;
+
+	if (r->memory_min)
+		return r->memory_min;
+	return least > HY_SHARE_MIN ? least : HY_SHARE_MIN;
+}
+
+uint64_t record_least(const struct record *r)
+{
+	return r->control == RECORD_CONTROL_DYNAMIC ? record_memory_min(r) : record_memory(r);
 }
 
 uint64_t record_inodes(const struct record *r)
@@ -173,6 +231,29 @@ static int check_modules(const struct record *r, struct hy_err *e)
 	return 0;
 }
 
+/* What says nothing as long as the control is static must be right all the same. */
+static int check_control(const struct record *r, struct hy_err *e)
+{
+	const bool dynamic = r->control == RECORD_CONTROL_DYNAMIC;
+	const char *scheme = record_scheme_words[r->scheme];
+
+	if (r->memory_min > record_memory(r))
+		return hy_err_usage(e, "memory-min", "memory-min: is more than memory");
+	if (r->interval_min_ms > r->interval_max_ms)
+		return hy_err_usage(e, "interval-min", "interval-min: is more than interval-max");
+	if (dynamic && r->export == RECORD_EXPORT_9P)
+		return hy_err_usage(e, "control", "control 'dynamic': over 9p what is in the share "
+				    "is charged to QEMU; use virtiofs");
+	if (dynamic && !r->slo_ms)
+		return hy_err_usage(e, "slo", "slo: is missing; control 'dynamic' needs the mean "
+				    "response time that is wanted, such as slo=10s");
+	if (dynamic && !r->model[0] && (r->scheme == RECORD_SCHEME_QUEUE ||
+					r->scheme == RECORD_SCHEME_BOTH))
+		return hy_err_usage(e, "model", "model: is missing; scheme '%s' needs what "
+				    "'hylics lab run identify' has written", scheme);
+	return 0;
+}
+
 int record_check(const struct record *r, struct hy_err *e)
 {
 	struct record named;
@@ -190,7 +271,9 @@ int record_check(const struct record *r, struct hy_err *e)
 		return hy_err_usage(e, "memory", "memory: over 9p what is in the share is charged "
 				    "to QEMU, so no less than the size can be held; leave memory "
 				    "out, or use virtiofs");
-	rc = check_modules(r, e);
+	rc = check_control(r, e);
+	if (rc == 0)
+		rc = check_modules(r, e);
 	return rc < 0 ? rc : check_nics(r, e);
 }
 

@@ -23,6 +23,7 @@
 #define RECORD_VERSION 1
 #define RECORD_NIC_MAX 512	/* bytes of a NIC's text, with the NUL: ten long IPv6 addresses */
 #define RECORD_DOMAIN_MAX 128
+#define RECORD_WEIGHT_MAX 10000
 
 enum record_cache { RECORD_CACHE_AUTO, RECORD_CACHE_NONE, RECORD_CACHE_ALWAYS };
 extern const char *const record_cache_words[];	/* virtiofsd's words for them, ended by NULL */
@@ -31,11 +32,28 @@ extern const char *const record_cache_words[];	/* virtiofsd's words for them, en
 enum record_export { RECORD_EXPORT_VIRTIOFS, RECORD_EXPORT_9P };
 extern const char *const record_export_words[];	/* as mount(8) in the guest says them */
 
+/* Who says how much of the share is in memory: the record, or a law by how long jobs take. */
+enum record_control { RECORD_CONTROL_STATIC, RECORD_CONTROL_DYNAMIC };
+extern const char *const record_control_words[];
+
+/* By which law (docs/control.md); "ours" is what is held to be best. */
+enum record_scheme { RECORD_SCHEME_OURS, RECORD_SCHEME_ADAPTIVE, RECORD_SCHEME_QUEUE,
+		     RECORD_SCHEME_BOTH };
+extern const char *const record_scheme_words[];
+
 struct record {
 	char name[HY_NAME_MAX + 1];
 	int64_t uid;
 	uint64_t size;				/* of the share, bytes */
 	uint64_t memory;			/* 0: as much as its size; see record_memory() */
+	int control;				/* enum record_control */
+	uint64_t memory_min;			/* 0: by its memory; see record_memory_min() */
+	uint64_t slo_ms;			/* mean response time that is wanted; 0: none */
+	int scheme;				/* enum record_scheme */
+	char model[HY_PATH_MAX + 1];		/* "": none */
+	uint64_t idle_ms;		/* files not used so long leave memory; 0: none does */
+	int64_t weight;			/* beside other VMs, in a budget that is too small */
+	uint64_t interval_min_ms, interval_max_ms;	/* between two decisions */
 	int64_t inodes;				/* 0: by its size; see record_inodes() */
 	int cache;				/* enum record_cache */
 	int export;				/* enum record_export */
@@ -81,7 +99,10 @@ int record_check(const struct record *r, struct hy_err *e);
  */
 int record_clash(const struct record *r, const struct record *other, struct hy_err *e);
 
-uint64_t record_memory(const struct record *r);	/* of the share, in memory: bytes */
+uint64_t record_memory(const struct record *r);	/* of the share, in memory: bytes, at most */
+uint64_t record_memory_min(const struct record *r);	/* at least, with control=dynamic */
+/* What it has in memory whatever is decided: the one or the other. */
+uint64_t record_least(const struct record *r);
 uint64_t record_inodes(const struct record *r);	/* given, or one per 4 KB of the size */
 
 /* -- files -- */

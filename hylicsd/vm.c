@@ -92,6 +92,7 @@ static void settled(void *object, int rc, const struct hy_err *e)
 		life_lost(&vm->life, &vm->share_lost);
 	if (vm->life.state == LIFE_DEGRADED)
 		try_later(vm);
+	govern_state(vm);
 	vm->host->changed(vm->host->object, vm);
 	waits = vm->waits;
 	vm->waits = NULL;
@@ -147,6 +148,7 @@ void vm_close(struct vm *vm)
 		export_leave(&vm->export);
 	proc_forget(&vm->keeper);
 	vm_pages_close(vm);
+	tend_stop(vm);
 	if (job_runs(&vm->job))
 		ev_child_forget(&vm->job.child);
 	hy_fd_close(&vm->job.hear);
@@ -169,6 +171,7 @@ int vm_unmake(struct vm *vm, bool force, struct hy_err *e)
 	if (rc < 0)
 		return rc;
 	ev_timer_cancel(vm->host->loop, &vm->again);
+	tend_stop(vm);			/* it has files of the share open */
 	return life_unmake(&vm->life, force, e);
 }
 

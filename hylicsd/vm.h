@@ -16,6 +16,7 @@
 #include "common/moving.h"
 #include "hylicsd/config.h"
 #include "hylicsd/export.h"
+#include "hylicsd/govern.h"
 #include "hylicsd/job.h"
 #include "hylicsd/life.h"
 #include "hylicsd/record.h"
@@ -35,11 +36,14 @@ struct host {
 	const struct hy_log *log;
 	int vms;			/* directory RUN/vm */
 	struct cgroups cgroups;
+	struct govern *govern;
 	char *virtiofsd;		/* path; NULL: there is none */
 	struct hy_err no_virtiofsd;	/* why */
 	gid_t qemu_group;		/* 0: root's alone */
 	/* A VM's state has changed; @vm is good until the return. */
 	void (*changed)(void *object, struct vm *vm);
+	/* It was decided how much memory it wants, likewise. */
+	void (*decided)(void *object, struct vm *vm);
 	void *object;
 };
 
@@ -61,6 +65,7 @@ struct vm {
 	struct job job;
 	struct vm_pages pages;
 	struct tend tend;
+	struct govern_vm memory;
 	struct ev_timer again;		/* tries a degraded one again */
 	struct ev_timer patience;	/* of what is being taken away */
 	uint64_t pause_ms, ready_ms, patience_ms;

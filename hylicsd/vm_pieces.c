@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "common/own.h"
-#include "hylicsd/budget.h"
 #include "hylicsd/content.h"
 #include "hylicsd/listens.h"
 #include "hylicsd/share.h"
@@ -136,7 +135,7 @@ static int start_job(struct vm *vm, const struct job_spec *s, struct hy_err *e)
 static int make_cgroup(void *object, struct hy_err *e)
 {
 	struct vm *vm = object;
-	struct limit_work w = { &vm->host->cgroups, vm->rec.name, budget_need(&vm->rec) };
+	struct limit_work w = { &vm->host->cgroups, vm->rec.name, 0 };
 	struct job_spec job = { .name = "lower the limit", .work = lower, .object = &w };
 	struct cgroup_usage u = { 0 };
 	int rc;
@@ -148,6 +147,9 @@ static int make_cgroup(void *object, struct hy_err *e)
 		rc = cgroup_usage(w.c, w.name, &u, e);
 	if (rc < 0)
 		return rc;
+	w.bytes = govern_limit(vm, &u);
+	if (!w.bytes)
+		return 0;		/* its tender's */
 	if (u.memory_bytes < w.bytes)
 		return cgroup_limit(w.c, w.name, w.bytes, e);
 	for (unsigned int i = 0; i < w.c->n; i++)

@@ -65,6 +65,7 @@ static void drop(struct vms *vms, struct vm *vm)
 	uids_give_back(&vms->uids, (uid_t)vm->rec.uid);
 	TAILQ_REMOVE(&vms->list, vm, next);
 	vm_close(vm);
+	govern_left(&vms->govern);
 }
 
 static struct vms_bad *find_bad(struct vms *vms, const char *name)
@@ -101,10 +102,10 @@ static int check_keep(const struct vms *vms, const struct record *r, struct hy_e
 	return 0;
 }
 
-/* Bytes that are to be in swap. */
+/* Bytes that are to be in swap, or may have to be. */
 static uint64_t beyond_memory(const struct record *r)
 {
-	return r->size - record_memory(r);
+	return r->size - record_least(r);
 }
 
 /* Of that, what is not there yet: the machine counts it as free. */
@@ -131,7 +132,7 @@ static uint64_t swap_promised(const struct vms *vms, const struct vm *without)
 
 static int no_swap(const struct vms *vms, const struct record *r, uint64_t left, struct hy_err *e)
 {
-	unsigned long long of[3] = { r->size >> 20, record_memory(r) >> 20, left >> 20 };
+	unsigned long long of[3] = { r->size >> 20, record_least(r) >> 20, left >> 20 };
 	const struct hy_err *why = &vms->swap.why;
 
 	if (vms->swap.state == SWAP_TIER_MAKING)
@@ -185,7 +186,9 @@ static int check(struct vms *vms, const struct record *r, const struct vm *own, 
 	for (other = TAILQ_FIRST(&vms->list); other; other = TAILQ_NEXT(other, next))
 		if (rc == 0 && other != own)
 			rc = record_clash(r, &other->rec, e);
-	return rc == 0 ? budget_check(&b, r, e) : rc;
+	if (rc == 0)
+		rc = budget_check(&b, r, e);
+	return rc == 0 ? govern_room(&vms->govern, r, own, e) : rc;
 }
 
 /* -- errands -- */
@@ -289,7 +292,7 @@ enum record_export vms_export(const struct vms *vms, const struct record *rec)
 	const struct host *h = &vms->host;
 
 	/* one that was named is wanted */
-	if (h->virtiofsd || h->config.virtiofsd[0] || record_memory(rec) < rec->size)
+	if (h->virtiofsd || h->config.virtiofsd[0] || record_least(rec) < rec->size)
 		return RECORD_EXPORT_VIRTIOFS;
 	hy_log(h->log, HY_LOG_WARN, "vm '%s': there is no virtiofsd, so its QEMU is to export the "
 	       "share over 9p", rec->name);
@@ -317,6 +320,7 @@ int vms_add(struct vms *vms, struct record *rec, const struct vms_asker *asker, 
 	if (!vm)
 		return rc < 0 ? rc : -e->num;
 	insert(vms, vm);
+	govern_enter(vm);
 	rc = begin(vms, vm, asker, added, e);
 	if (rc == 0)
 		rc = vm_make(vm, true, e);
@@ -347,6 +351,7 @@ static int may_change(const struct vm *vm, struct hy_err *e)
 int vms_set(struct vms *vms, struct vm *vm, struct record *rec, const struct vms_asker *asker,
 	    struct hy_err *e)
 {
+	const struct record was = vm->rec;
 	int rc = may_change(vm, e);
 
 	if (rc == 0)
@@ -361,6 +366,7 @@ int vms_set(struct vms *vms, struct vm *vm, struct record *rec, const struct vms
 	if (rec->offload && !vm->rec.offload)
 		vm->draining = false;
 	vm->rec = *rec;
+	govern_set(vm, &was);
 	(void)vm_tell_keeper(vm, NULL);		/* even if a piece before the keeper fails */
 	rc = vm_make(vm, false, e);
 	return rc < 0 ? forget(vm, rc) : 0;
@@ -494,10 +500,12 @@ static void take_good(void *object, const struct record *r)
 	struct hy_err e = { 0 };
 	struct vm *vm = vm_open(&vms->host, r, &e);
 
-	if (vm)
-		insert(vms, vm);
-	else
+	if (!vm) {
 		hy_log_err(vms->host.log, HY_LOG_ERR, &e);
+		return;
+	}
+	insert(vms, vm);
+	govern_enter(vm);
 }
 
 static void take_bad(void *object, const char *name, const struct hy_err *e)
@@ -634,6 +642,7 @@ int vms_open(struct vms *vms, struct hy_err *e)
 	TAILQ_INIT(&vms->list);
 	TAILQ_INIT(&vms->bad);
 	vms->host.vms = vms->records.fd = -1;
+	govern_open(&vms->govern, vms);
 	uids_open(&vms->uids, &c->uids);
 	vms->budget_limit = budget_limit(&c->budget, machine_memory());
 	find_virtiofsd(&vms->host);
@@ -662,6 +671,7 @@ void vms_close(struct vms *vms)
 		TAILQ_REMOVE(&vms->bad, b, next);
 		free(b);
 	}
+	govern_close(&vms->govern);
 	swap_tier_close(&vms->swap);
 	cgroup_close(&vms->host.cgroups);
 	record_dir_close(&vms->records);

@@ -33,6 +33,7 @@ struct vms {
 	struct uids uids;
 	uint64_t budget_limit;		/* bytes all VMs together may have */
 	struct swap_tier swap;
+	struct govern govern;
 	void (*all_gone)(void *object);	/* after vms_stop() */
 	void *object;
 	bool stopping;

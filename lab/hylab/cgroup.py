@@ -16,7 +16,9 @@ import time
 
 from hylab import LabError, MissingRight, wall
 
-CONTROLLERS = ("cpu", "cpuacct", "memory")
+USUAL = ("cpu", "cpuacct", "memory")
+CONTROLLERS = (*USUAL, "blkio")
+V2_NAMES = {"io": "blkio"}
 PERIOD_US = 100000
 WEIGHT_USUAL, SHARES_USUAL = 100, 1024      # what a group has from the start, by version
 EMPTY_TIMEOUT_S = 10
@@ -54,7 +56,21 @@ def _mounts(mountinfo):
 
 def _unified_controllers(place):
     """Controllers of version 2; cpuacct is part of each group there, without a name."""
-    return [*(place / "cgroup.controllers").read_text().split(), "cpuacct"]
+    names = (place / "cgroup.controllers").read_text().split()
+    return [*(V2_NAMES.get(name, name) for name in names), "cpuacct"]
+
+
+def disk_of(folder):
+    """(major, minor) of the whole disk below a folder; LabError where there is none."""
+    device = os.stat(folder).st_dev
+    place = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
+    if not place.exists():
+        raise LabError(f"{folder}: is on no disk of its own whose reading could be limited")
+    place = place.resolve()
+    if (place / "partition").exists():
+        place = place.parent
+    major, minor = (place / "dev").read_text().split(":")
+    return int(major), int(minor)
 
 
 def on_cpus(numbers):
@@ -63,13 +79,15 @@ def on_cpus(numbers):
 
 
 class Cgroup:
-    """One group over all hierarchies; its processes are killed and it is removed at close."""
+    """One group over the hierarchies of some controllers, as far as there are any; its processes
+    are killed and it is removed at close."""
 
-    def __init__(self, name):
+    def __init__(self, name, controllers=USUAL):
         top = os.environ.get(wall.CGROUP_VARIABLE)
         if not top:
             raise LabError(f"${wall.CGROUP_VARIABLE} is not set")
-        self._where = hierarchies()
+        self._where = {controller: hierarchy for controller, hierarchy in hierarchies().items()
+                       if controller in controllers}
         own = f"{name}-{os.getpid()}-{next(_numbers)}"
         self._paths = {controller: hierarchy.root / top.lstrip("/") / own
                        for controller, hierarchy in self._where.items()}
@@ -85,8 +103,9 @@ class Cgroup:
     def _make(self, controller, path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if self._where[controller].version == 2 and controller != "cpuacct":
+            name = next((v2 for v2, v1 in V2_NAMES.items() if v1 == controller), controller)
             for above in (path.parent.parent, path.parent):
-                (above / "cgroup.subtree_control").write_text(f"+{controller}")
+                (above / "cgroup.subtree_control").write_text(f"+{name}")
         path.mkdir(exist_ok=True)
 
     def launcher(self):
@@ -118,6 +137,15 @@ class Cgroup:
         """Limit memory; what the kernel cannot reclaim ends in its out-of-memory killer."""
         name = "memory.limit_in_bytes" if self._where_version("memory") == 1 else "memory.max"
         (self._path("memory") / name).write_text(str(limit_bytes))
+
+    def set_read_rate(self, folder, bytes_per_s):
+        """Limit what is read from the disk below a folder, swapping in included; 0: no limit."""
+        major, minor = disk_of(folder)
+        if self._where_version("blkio") == 1:
+            name, words = "blkio.throttle.read_bps_device", str(bytes_per_s)
+        else:
+            name, words = "io.max", f"rbps={bytes_per_s or 'max'}"
+        (self._path("blkio") / name).write_text(f"{major}:{minor} {words}")
 
     def cpu_s(self):
         """CPU seconds used so far, also by threads that have ended."""

@@ -36,7 +36,7 @@ SERVER_PORT, MODULE_PORT = 8080, 8081
 JOB_WITHIN_S = 600
 LOOK_S = 0.01
 TEXT_WORDS, TEXT_BLOCK = 4000, 1 << 20
-_FFMPEG = ("ffmpeg", "-v", "error", "-nostdin", "-y")
+FFMPEG = ("ffmpeg", "-v", "error", "-nostdin", "-y")
 WAYS = {
     "guest": "the guest's own lighttpd delivers",
     "module": "a module delivers: lighttpd on the host, at the guest's address",
@@ -129,7 +129,7 @@ class Materials:
         if load == "transcode":
             shutil.copy(self._once(f"video-{vm}", self._video, vm), root / "input")
         else:
-            shutil.copy(self._once(f"text-{vm}", _write_text, self._TEXT_BYTES[vm]), root / "input")
+            shutil.copy(self._once(f"text-{vm}", write_text, self._TEXT_BYTES[vm]), root / "input")
         if load == "transcode" and not size:
             made = self._once("segments", self._segments)
         else:
@@ -147,22 +147,22 @@ class Materials:
     def _video(self, path, vm):
         """A moving test picture with noise, so that its stream is as thick as a camera's."""
         source = f"testsrc2=size={self._PIXELS[vm]}:rate=25,noise=alls=8:allf=t"
-        subprocess.run([*_FFMPEG, "-f", "lavfi", "-i", source, "-t", str(self._SECONDS[vm]),
+        subprocess.run([*FFMPEG, "-f", "lavfi", "-i", source, "-t", str(self._SECONDS[vm]),
                         "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-f", "mpegts",
                         path], check=True)
 
     def _segments(self, folder):
         folder.mkdir()
-        subprocess.run([*_FFMPEG, "-i", self._once("video-False", self._video, False), "-c", "copy",
+        subprocess.run([*FFMPEG, "-i", self._once("video-False", self._video, False), "-c", "copy",
                         "-f", "segment", "-segment_time", str(self._SEGMENT_S),
                         folder / "stream%02d.ts"], check=True)
 
     def _bytes(self, folder, size):
         folder.mkdir()
-        _write_text(folder / f"file-{size}", size)
+        write_text(folder / f"file-{size}", size)
 
 
-def _write_text(path, size):
+def write_text(path, size):
     """Words by chance, which pack to a third or so."""
     chance = random.Random(1)
     words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(2, 9)))
@@ -176,7 +176,7 @@ def _write_text(path, size):
 def job_words(load, site, out, threads):
     """A load's command: the input of the site, its result in out."""
     if load == "transcode":
-        return [*_FFMPEG, "-threads", str(threads), "-i",
+        return [*FFMPEG, "-threads", str(threads), "-i",
                 f"{site}/input", "-vf", "scale=iw/2:-2", "-c:v", "libx264", "-preset", "veryfast",
                 "-threads", str(threads), "-hls_time", "2", "-hls_list_size", "0", "-f", "hls",
                 f"{out}/list.m3u8"]

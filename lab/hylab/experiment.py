@@ -109,6 +109,10 @@ class Experiment:
         """(file name, gnuplot script) beside those of the metrics."""
         return []
 
+    def files(self, _result):
+        """(file name, text) to stand beside the report, which names them."""
+        return []
+
 
 class Context:
     """What a run gives its arms: its settings, its notes, and how long they may take."""

@@ -20,8 +20,9 @@ SOON_S = 60             # with sanitizers, beside others; ending can mean to emp
 class Hylicsd:
     """The real daemon; keepers and workers of the build folder."""
 
-    def __init__(self, *options, node=None, where=None):
-        """In a node's network namespace, and with its folders below where, if they are named."""
+    def __init__(self, *options, node=None, where=None, launcher=()):
+        """In a node's network namespace, with its folders below where, and behind the words of a
+        launcher, if they are named."""
         # a socket's path has 107 bytes: not below the build folder
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="hy", dir=where))
         self.run, self.vms = self.top / "run", self.top / "vms"
@@ -33,7 +34,7 @@ class Hylicsd:
         for name in ("hylics-keeper", "hylics-worker"):
             (libexec / name).symlink_to(BUILD / name / name)
         self.group = os.environ["HYLICS_LAB_CGROUP"].lstrip("/") + "/" + self.top.name
-        self.words = [*(node.prefix() if node else []),
+        self.words = [*launcher, *(node.prefix() if node else []),
                       BUILD / "hylicsd" / "hylicsd", f"--run-dir={self.run}",
                       f"--vms-dir={self.vms}", f"--modules-dir={self.modules}",
                       f"--state-dir={self.top}", "--group=root",

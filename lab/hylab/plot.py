@@ -192,7 +192,7 @@ def by_size(title, subtitle, axis, axis_y, curves, line=None):
     return "\n".join(lines + ["plot " + ", \\\n  ".join(drawn), ""])
 
 
-def timeline(title, subtitle, axis_y, curves):
+def timeline(title, subtitle, axis_y, curves, axis="seconds since the job began"):
     """Values over seconds; curves = [(label, [(second, value)], colour number)]."""
     height = CDF_HEIGHT + KEY_PX * len(curves)
     bottom = BOTTOM_PX + KEY_PX * len(curves) + 8
@@ -201,8 +201,7 @@ def timeline(title, subtitle, axis_y, curves):
     left = 84 + 10 * max(0, len(tic_label(tics[-1])) - 5)
     lines = _frame(title, subtitle, height, left, 36, bottom)
     # from 0 on, which no logarithmic axis has
-    lines += x_axis([0, *(second for second, _ in points)], "seconds since the job began",
-                    from_zero=True)
+    lines += x_axis([0, *(second for second, _ in points)], axis, from_zero=True)
     lines += [
         f"set yrange [0:{tics[-1]!r}]",
         "set ytics (" + ", ".join(f"'{tic_label(t)}' {t!r}" for t in tics) + ")",

@@ -137,11 +137,12 @@ def load(folder):
 
 
 def clear(folder):
-    """Remove the files of an earlier run: its result, its report and the pictures it names."""
+    """Remove the files of an earlier run: its result, its report, and pictures and files that it
+    names."""
     folder = pathlib.Path(folder)
     report = folder / REPORT
     text = report.read_text(encoding="utf-8") if report.exists() else ""
-    for name in [*re.findall(r"\]\(([\w-]+\.svg)\)", text), REPORT, RESULT]:
+    for name in [*re.findall(r"\]\(([\w-]+\.(?:svg|conf))\)", text), REPORT, RESULT]:
         (folder / name).unlink(missing_ok=True)
 
 
@@ -408,6 +409,8 @@ def render(result, experiment, picture_trouble=()):
     findings = experiment.findings(result)
     if findings:
         lines += ["## In short", "", *(f"- {finding}" for finding in findings), ""]
+    for name, _ in experiment.files(result):
+        lines += [f"Written beside this: [{name}]({name}).", ""]
     if experiment.paper:
         lines += [f"In the papers: {experiment.paper}", ""]
     for heading, body in experiment.sections(result):
@@ -428,6 +431,8 @@ def write(result, experiment, folder):
     Return: the texts of pictures that could not be drawn.
     """
     save(result, folder)
+    for name, text in experiment.files(result):
+        _replace(pathlib.Path(folder) / name, text)
     trouble = []
     for name, script in pictures(result, experiment):
         try:

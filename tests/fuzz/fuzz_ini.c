@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fuzz_ini.c - any bytes as a record, configuration, module: refused, or written again the same
+ * fuzz_ini.c - any bytes as a record, configuration, module, model: refused, or what it says holds
  *
  * Runs in: the fuzz tests
  * Reads from: the fuzzer
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "hylicsd/config.h"
+#include "hylicsd/model.h"
 #include "conf/module.h"
 #include "hylicsd/record.h"
 #include "conf/words.h"
@@ -105,8 +106,25 @@ static void try_module(const char *bytes, size_t len)
 	require_words(m.command);
 }
 
+static void try_model(const char *bytes, size_t len)
+{
+	struct model m, before;
+	struct hy_err e = { 0 };
+
+	memset(&m, 0, sizeof(m));
+	before = m;
+	if (model_read(bytes, len, "model", &m, &e) < 0) {
+		require_untouched(&m, &before, sizeof(m), &e);
+		return;
+	}
+	require(m.job[0] && m.runs && m.from < m.to && curve_is_good(&m.curve, m.from));
+	require(curve_at(&m.curve, m.to) <= curve_at(&m.curve, m.from));
+	require(m.order.na >= 1 && m.order.na <= HY_RLS_NA_MAX && m.order.nb <= HY_RLS_NB_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
+	try_model((const char *)bytes, len);
 	try_module((const char *)bytes, len);
 	try_record((const char *)bytes, len);
 	try_config((const char *)bytes, len);

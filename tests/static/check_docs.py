@@ -19,6 +19,7 @@ MAN = "docs/man"
 PAGES = {"hylics": "hylics.1", "hylics-worker": "hylics-worker.8", "hylics-agent": "hylics-agent.8",
          "hylics-guest": "hylics-guest.1", "hylics-wire": "hylics-wire.1",
          "hylics-talk": "hylics-talk.1", "hylics-sim": "hylics-sim.1",
+         "hylics-fit": "hylics-fit.1",
          "hylics-keeper": "hylics-keeper.8", "hylicsd": "hylicsd.8"}
 # Where a guest's user reads what to do about a reason.
 REASONS_PAGE = "hylics-guest.1"

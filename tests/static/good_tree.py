@@ -23,6 +23,7 @@ hylics \\- example
 .BR hylics-guest ,
 .BR hylics-talk ,
 .BR hylics-sim ,
+.BR hylics-fit ,
 .BR hylics-keeper ,
 .BR hylicsd ,
 .B hylics-wire
@@ -263,6 +264,7 @@ WarningsAsErrors: '*'
     "docs/man/hylics-wire.1": _PAGE,
     "docs/man/hylics-talk.1": _PAGE,
     "docs/man/hylics-sim.1": _PAGE,
+    "docs/man/hylics-fit.1": _PAGE,
     "docs/man/hylics-keeper.8": _PAGE,
     "docs/man/hylicsd.8": _PAGE,
     "docs/man/hylics-guest.1": _PAGE + ".SH REASONS\n.TP\n.B error\nLook.\n",
@@ -318,6 +320,7 @@ BUILD = {
     "hylics-wire": _options("hylics-wire"),
     "hylics-talk": _options("hylics-talk"),
     "hylics-sim": _options("hylics-sim"),
+    "hylics-fit": _options("hylics-fit"),
     "hylics-worker/hylics-worker": _options("hylics-worker"),
     "hylics-agent/hylics-agent": _options("hylics-agent"),
     "hylics-guest/hylics-guest": _options("hylics-guest"),

@@ -9,9 +9,9 @@ import socket
 
 import pytest
 from moving import TABLE, children
-from port import Port
 
 from hylab import LabError, channel, wall
+from hylab.port import Port
 
 GARBAGE = bytes(range(256)) * 4
 

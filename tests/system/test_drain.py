@@ -14,12 +14,12 @@ import time
 import pytest
 from hylab.hylicsd import Hylicsd
 from moving import children, wait_for
-from port import Port
 
 from hylab import wall
 from hylab.channel import UP
 from hylab.net import Net
 from hylab.offload import Offload
+from hylab.port import Port
 
 NAME, PORT, CONNECTIONS = "web1", 8080, 8
 SLOW = ("--connections", str(CONNECTIONS), "--requests", "2", "--bytes", "8M", "--read-rate", "4M")

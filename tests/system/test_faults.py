@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 from moving import MOVE_STEPS, STEPS, VM_STEPS, Ends, children, is_stopped, wait_for
-from port import Port
 
 from hylab import channel, wall
+from hylab.port import Port
 
 # Who comes to a step; test_move_faults.py walks those that need a connection under way, and
 # test_hylicsd.py hylicsd's. A step that nobody knows fails below.

@@ -15,7 +15,6 @@ import subprocess
 
 import pytest
 from moving import REPEATS, children, is_stopped, wait_for
-from port import Port
 from test_hylicsd import ADDING, PIECES, REMOVING
 from test_move_faults import PORT, asking, never_wrong
 
@@ -23,6 +22,7 @@ from hylab import BUILD, wall
 from hylab.hylicsd import SOON_S, Hylicsd, running
 from hylab.net import Net
 from hylab.offload import Offload
+from hylab.port import Port
 
 NAME = "web1"
 WHO = ("worker", "keeper", "virtiofsd")

@@ -63,6 +63,22 @@ static void memory_and_not_size_counts(void **state)
 	assert_int_equal(budget_need(&some), 16 * M + HY_VM_OVERHEAD);
 }
 
+static void of_a_dynamic_one_the_least_counts(void **state)
+{
+	struct record r = vm(64 * M, 0);
+	struct budget b = { .limit = 8 * M + HY_VM_OVERHEAD };
+	struct hy_err e = { 0 };
+
+	(void)state;
+	r.control = RECORD_CONTROL_DYNAMIC;
+	assert_int_equal(budget_need(&r), 8 * M + HY_VM_OVERHEAD);
+	assert_int_equal(budget_check(&b, &r, NULL), 0);
+	r.memory_min = 9 * M;
+	assert_int_equal(budget_check(&b, &r, &e), -EDQUOT);
+	assert_string_equal(e.field, "memory-min");
+	assert_non_null(strstr(e.text, "9M of memory"));
+}
+
 static void what_fits_to_the_byte_is_taken(void **state)
 {
 	const struct record r = vm(64 * M, 0);
@@ -105,6 +121,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules_are_read),
 		cmocka_unit_test(memory_and_not_size_counts),
+		cmocka_unit_test(of_a_dynamic_one_the_least_counts),
 		cmocka_unit_test(what_fits_to_the_byte_is_taken),
 		cmocka_unit_test(nothing_wraps_round),
 	};

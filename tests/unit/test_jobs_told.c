@@ -187,6 +187,56 @@ static void no_number_is_too_large(void **state)
 	assert_int_equal(of_minute(&js, NOW_MS, "response_us"), 2 * HY_JOB_US_MAX);
 }
 
+static json_int_t of_sums(const struct jobs *js, const char *key)
+{
+	json_t *o = seen(js, NOW_MS);
+	json_int_t value = number(json_object_get(o, "sums"), key);
+
+	json_decref(o);
+	return value;
+}
+
+static void sums_are_of_all_since_they_began(void **state)
+{
+	static struct jobs js;
+	struct job_record failed = finished(3, 0, 900 * S, 0);
+
+	(void)state;
+	js = (struct jobs){ 0 };
+	failed.code = 1;
+	tell(&js, finished(1, 2 * S, 4 * S, 0));
+	tell(&js, finished(2, 4 * S, 6 * S, HY_JOB_US_MAX));	/* not of the last minute */
+	tell(&js, failed);
+	assert_int_equal(of_sums(&js, "since_ms"), NOW_MS);
+	assert_int_equal(of_sums(&js, "finished"), 2);
+	assert_int_equal(of_sums(&js, "service_us"), 10 * S);
+	assert_int_equal(of_sums(&js, "response_us"), 16 * S);
+}
+
+/* What a reader of JSON can take: they begin anew before, and say so. */
+static void sums_never_wrap(void **state)
+{
+	static struct jobs js;
+	json_int_t since = 0, response_us = 0;
+	unsigned int begun = 0;
+
+	(void)state;
+	js = (struct jobs){ 0 };
+	for (uint64_t i = 1; i <= 200000; i++) {
+		tell(&js, finished(i, HY_JOB_US_MAX, HY_JOB_US_MAX, 0));
+		if ((json_int_t)js.sums.since_ms == since) {
+			assert_true((json_int_t)js.sums.response_us > response_us);
+		} else {
+			assert_true((json_int_t)js.sums.since_ms > since);
+			begun++;
+		}
+		since = (json_int_t)js.sums.since_ms;
+		response_us = (json_int_t)js.sums.response_us;
+	}
+	assert_true(begun > 1);
+	assert_int_equal(of_sums(&js, "response_us"), response_us);
+}
+
 static void ages_become_times_of_our_clock(void **state)
 {
 	static struct jobs js;
@@ -255,14 +305,15 @@ static void a_worker_that_lies_about_the_form_is_not_believed(void **state)
 	(void)state;
 	assert_shown("null", NULL);
 	assert_shown("[1]", NULL);
-	assert_shown("{}", "{\"last\":[],\"minute\":{}}");
+	assert_shown("{}", "{\"last\":[],\"minute\":{},\"sums\":{}}");
 	assert_shown("{\"running\":-1,\"arrived\":\"3\",\"lost\":4,\"more\":5,\"minute\":[2],"
-		     "\"last\":{\"0\":1}}", "{\"last\":[],\"lost\":4,\"minute\":{}}");
-	assert_shown("{\"minute\":{\"finished\":1,\"service_us\":-1,\"response_us\":2.5,\"x\":1},"
+		     "\"last\":{\"0\":1}}", "{\"last\":[],\"lost\":4,\"minute\":{},\"sums\":{}}");
+	assert_shown("{\"sums\":{\"finished\":3,\"since_ms\":1.5,\"service_us\":-1,\"x\":1},"
+		     "\"minute\":{\"finished\":1,\"service_us\":-1,\"response_us\":2.5,\"x\":1},"
 		     "\"last\":[7,{\"name\":\"a\\u001b[2J\",\"state\":[],\"code\":-9,"
 		     "\"begun_ms\":3,\"more\":1}]}",
 		     "{\"last\":[{},{\"begun_ms\":3,\"name\":\"a?[2J\"}],"
-		     "\"minute\":{\"finished\":1}}");
+		     "\"minute\":{\"finished\":1},\"sums\":{\"finished\":3}}");
 }
 
 static void long_lists_and_names_are_cut(void **state)
@@ -292,6 +343,8 @@ int main(void)
 		cmocka_unit_test(means_are_of_those_that_were_finished),
 		cmocka_unit_test(a_minute_later_they_are_gone),
 		cmocka_unit_test(no_number_is_too_large),
+		cmocka_unit_test(sums_are_of_all_since_they_began),
+		cmocka_unit_test(sums_never_wrap),
 		cmocka_unit_test(ages_become_times_of_our_clock),
 		cmocka_unit_test(long_ones_stay_while_short_ones_come_and_go),
 		cmocka_unit_test(a_worker_that_lies_about_the_form_is_not_believed),

@@ -402,6 +402,31 @@ static void other_settings_hold_at_once(void **state)
 	assert_true(l.model.outputs == 0 && l.model.order.na == 2);
 }
 
+/* Where another had part of it, what was done is less than what was wanted. */
+static void what_was_given_is_what_was_done(void **state)
+{
+	struct law_seen slow = { usual.tau_s * 3, 0.1, 100 };
+	struct law l, other;
+	double wanted;
+
+	(void)state;
+	law_begin(&l, &usual, usual.floor);
+	law_given(&l, usual.floor + usual.quantum / 4);
+	assert_float_equal(l.memory, usual.floor, 1e-9);	/* hardly another */
+	wanted = law_decide(&l, &slow);
+	assert_true(wanted > usual.floor + usual.quantum);
+	other = l;
+	law_given(&l, wanted);
+	assert_memory_equal(&l, &other, sizeof(l));
+	law_given(&l, usual.floor);
+	assert_float_equal(l.memory, usual.floor, 1e-9);
+	assert_float_equal(l.model.phi[l.model.order.na], 0, 1e-9);
+	law_given(&l, usual.ceiling * 2);
+	assert_bounded(&l);
+	law_given(&l, NAN);
+	assert_bounded(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +446,7 @@ int main(void)
 		cmocka_unit_test(a_response_that_stays_near_is_left_alone),
 		cmocka_unit_test(of_any_trace_memory_and_interval_stay_within_bounds),
 		cmocka_unit_test(other_settings_hold_at_once),
+		cmocka_unit_test(what_was_given_is_what_was_done),
 	};
 
 	srandom(17);

@@ -91,6 +91,13 @@ static void bad_values_are_refused(void **state)
 		{ "memory", "0" }, { "memory", "-1M" }, { "inodes", "0" }, { "inodes", "15" },
 		{ "inodes", "4294967297" }, { "cache", "" }, { "cache", "writeback" },
 		{ "export", "nfs" },
+		{ "control", "" }, { "control", "on" }, { "scheme", "best" }, { "slo", "0s" },
+		{ "slo", "-1s" }, { "slo", "5" }, { "slo", "" }, { "slo", "1000000h" },
+		{ "memory-min", "0" }, { "memory-min", "1K" }, { "idle", "-1s" },
+		{ "idle", "1000000h" }, { "weight", "0" }, { "weight", "-1" },
+		{ "weight", "10001" }, { "interval-min", "0s" }, { "interval-min", "999ms" },
+		{ "interval-max", "25h" }, { "model", "model" }, { "model", "/a/../b" },
+		{ "model", "" },
 		{ "offload", "1" }, { "uid", "0" }, { "uid", "999" }, { "uid", "4294967296" },
 		{ "uid", "-1" }, { "version", "2" }, { "version", "0" },
 		{ "keep", "" }, { "keep", "a" }, { "keep", "/" }, { "keep", "/a/../b" },
@@ -165,6 +172,39 @@ static void keys_go_together(void **state)
 	r = good();
 	strcpy(r.name, "a/b");
 	assert_wrong(&r, "name", "a name is");
+}
+
+static void control_goes_together(void **state)
+{
+	struct record r = good();
+
+	(void)state;
+	assert_int_equal(record_memory_min(&r), 32 << 20);
+	assert_int_equal(record_least(&r), 256 << 20);
+	r.control = RECORD_CONTROL_DYNAMIC;
+	assert_wrong(&r, "slo", "is missing");
+	r.slo_ms = 1;
+	assert_int_equal(record_check(&r, NULL), 0);
+	assert_int_equal(record_least(&r), 32 << 20);
+	r.memory = (9 << 20) - 1;
+	assert_int_equal(record_memory_min(&r), 1 << 20);
+	r.memory = 1 << 20;
+	assert_int_equal(record_memory_min(&r), 1 << 20);
+	r.memory_min = 2 << 20;
+	assert_wrong(&r, "memory-min", "more than memory");
+	r.memory = 0;
+	assert_int_equal(record_least(&r), 2 << 20);
+	r.scheme = RECORD_SCHEME_QUEUE;
+	assert_wrong(&r, "model", "scheme 'queue'");
+	r.scheme = RECORD_SCHEME_BOTH;
+	assert_wrong(&r, "model", "scheme 'both'");
+	r.scheme = RECORD_SCHEME_ADAPTIVE;
+	assert_int_equal(record_check(&r, NULL), 0);
+	r.export = RECORD_EXPORT_9P;
+	assert_wrong(&r, "control", "over 9p");
+	r.export = RECORD_EXPORT_VIRTIOFS;
+	r.interval_max_ms = r.interval_min_ms - 1;
+	assert_wrong(&r, "interval-min", "more than interval-max");
 }
 
 static void modules_are_names_and_none_is_there_twice(void **state)
@@ -288,6 +328,7 @@ int main(void)
 		cmocka_unit_test(bad_values_are_refused),
 		cmocka_unit_test(a_long_path_is_refused),
 		cmocka_unit_test(keys_go_together),
+		cmocka_unit_test(control_goes_together),
 		cmocka_unit_test(modules_are_names_and_none_is_there_twice),
 		cmocka_unit_test(nics_have_an_edge_each),
 		cmocka_unit_test(a_nic_too_many_is_refused),

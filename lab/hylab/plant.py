@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A VM of hylicsd's whose jobs read files of its share, as far as those are in memory.
+
+    with Plant("pigz") as plant:
+        plant.set_memory(64)
+        seconds = plant.run_job()
+
+The guest is processes with a part of a CPU; its channel is a port without a VM. All else is an
+operator's: a hylicsd with a swap file, whose VM has a keeper, a worker and a limit. What comes back
+from the swap file does so at the rate of a disk that was chosen for it, whoever reads: the jobs, or
+hylicsd. Files are asked for by rank, few of them often.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import pathlib
+import queue
+import random
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+from hylab import BUILD, LabError, MissingRight, cgroup, channel, wall
+from hylab.duty import FFMPEG, write_text
+from hylab.hylicsd import Hylicsd
+from hylab.port import Port
+from hylab.wait import wait_for
+
+NAME = "guest"
+MB = 1 << 20
+SWAP_BYTES = 1 << 30        # others of the machine may put something there, too
+JOB_WITHIN_S = 120
+SETTLING_JOBS = 5           # before they count, where memory has changed
+AT_ONCE_MAX = 40            # jobs; further ones are turned away, and counted
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How large all of it is."""
+    files: int
+    file_mb: int
+    share_mb: int
+    memories: tuple             # MB, from the least to the most
+    read_mb_per_s: int          # of the disk behind
+    favour: float = 0.8         # rank r is asked for in proportion to r to the minus of it
+    cpus: float = 0.5
+
+    @property
+    def least(self):
+        """MB."""
+        return self.memories[0]
+
+    @property
+    def most(self):
+        """MB."""
+        return self.memories[-1]
+
+
+SIZE = Size(files=24, file_mb=8, share_mb=256, memories=(16, 32, 48, 64, 96, 128, 160, 192),
+            read_mb_per_s=8)
+JOBS = {
+    "pigz": "pigz -1 packs one file",
+    "remux": "ffmpeg repacks one file's streams, -c copy",
+}
+
+
+def missing(job):
+    """Why this machine cannot run a job, or None."""
+    program = {"pigz": "pigz", "remux": "ffmpeg"}[job]
+    if not shutil.which(program):
+        return f"no {program} here"
+    if "blkio" not in cgroup.hierarchies():
+        return "no cgroup controller for I/O: nothing makes the disk behind as slow as it is to be"
+    try:
+        cgroup.disk_of(BUILD)
+    except LabError as error:
+        return str(error)
+    return None
+
+
+def words_of(job, path):
+    """A job's command; what it makes goes nowhere."""
+    if job == "pigz":
+        return ["sh", "-c", 'exec pigz -1 -c -p 1 "$1" >/dev/null', "pigz", path]
+    return [*FFMPEG, "-i", path, "-c", "copy", "-f", "mpegts", "/dev/null"]
+
+
+def make_input(job, path, size):
+    """A file that the job can work on, of about this size."""
+    if job == "pigz":
+        write_text(path, size)
+        return
+    # a second of it is a megabyte
+    subprocess.run([*FFMPEG, "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25,noise=alls=60",
+                    "-t", str(size // MB), "-c:v", "mpeg2video", "-b:v", "8M", "-minrate", "8M",
+                    "-maxrate", "8M", "-bufsize", "4M", "-f", "mpegts", path], check=True)
+
+
+def ranks(count, favour, chance):
+    """Ranks without end: 0 the most often."""
+    weights = list(itertools.accumulate((rank + 1) ** -favour for rank in range(count)))
+    while True:
+        yield chance.choices(range(count), cum_weights=weights)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """A job that has ended."""
+    response_s: float       # from its arrival to its end
+    ended: float            # by the monotonic clock
+
+
+class Plant:
+    """See the module; on entering it is ready, and has all memory."""
+
+    accelerator = None      # of its VM, if it has one
+
+    def __init__(self, job, size=SIZE, errors=None):
+        self.job, self.size, self.errors = job, size, errors
+        self._ranks = None
+        self.choose(1)
+        self._closing = contextlib.ExitStack()
+        self.host = self.vm = self.share = self.place = self.group = self.disk = None
+        self.done, self.turned_away, self.failed = queue.SimpleQueue(), 0, 0
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._closing.close)
+            self._make()
+            stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._closing.close()
+
+    # -- making it --
+
+    def _make(self):
+        wall.require()
+        # on the disk of the build folder: no tmpfs can hold swap
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="hyswap", dir=BUILD))
+        self._closing.callback(self._remove, folder)
+        self.group = self._group("guest")
+        self.disk = self._group("disk", ("blkio",))
+        self.group.set_cpu_cap(self.size.cpus)
+        self._start_host(folder)
+        self._fill(folder)
+        self._start_guest()
+        self.disk.set_read_rate(folder, self.size.read_mb_per_s * MB)
+        # what is put away is read once more, and not at a disk's pace
+        self._closing.callback(self.disk.set_read_rate, folder, 0)
+
+    @staticmethod
+    def _remove(folder):
+        for left in folder.iterdir():
+            subprocess.run(["swapoff", left], check=False, capture_output=True)
+        shutil.rmtree(folder)
+
+    def _group(self, *words):
+        group = cgroup.Cgroup(*words)
+        self._closing.callback(group.close)
+        return group
+
+    def _start_host(self, folder):
+        self.host = Hylicsd(launcher=self.disk.launcher())
+        self.host.errors = self.errors
+        self._closing.callback(self.host.close)
+        config = self.host.top / "hylicsd.conf"
+        config.write_text(f"[hylicsd]\nswap-file = {folder / 'swap'}\nswap-size = {SWAP_BYTES}\n")
+        self.host.start(f"--config={config}")
+        said = wait_for(lambda: {"swap_file", "swap_why"} & set(self.host.json("status")) and
+                        self.host.json("status"), "the swap file is there, or not to be had")
+        if "swap_file" not in said:
+            raise MissingRight(said["swap_why"])
+        # what a guest keeps of it by itself would be memory that nobody counts
+        self.vm = self.host.json("vm", "add", NAME, "--share", f"{self.size.share_mb}M",
+                                 "--memory", f"{self.size.most}M", "--cache", "none")
+        self.share = pathlib.Path(self.vm["share"])
+
+    def _fill(self, folder):
+        """The files, as the VM's own virtiofsd would write them."""
+        source = folder / "input"
+        make_input(self.job, source, self.size.file_mb * MB)
+        for rank in range(self.size.files):
+            self.host.inside(NAME, "cp", source, self.file(rank))
+        source.unlink()
+
+    def _start_guest(self):
+        self.place = channel.socket_path().parent
+        port = self._closing.enter_context(Port(self.place, self.vm["channel"]))
+        agent = self._closing.enter_context(channel.agent(port.guest, self.place, "--no-mount",
+                                                          "--no-offload"))
+        agent.wait_line(channel.UP)
+
+    # -- using it --
+
+    def choose(self, seed):
+        """Which files jobs ask for from now on."""
+        self._ranks = ranks(self.size.files, self.size.favour, random.Random(seed))
+
+    def file(self, rank):
+        """One of the share's."""
+        return self.share / f"file-{rank:03}"
+
+    def _perform(self, rank):
+        """A job for a file, marked as one, to its end; its seconds. LabError if it fails."""
+        words = [*self.disk.launcher(), *self.group.launcher(), channel.program("hylics-guest"),
+                 "job", "--run-dir", self.place, "--name", self.job, "--",
+                 *words_of(self.job, self.file(rank))]
+        began = time.monotonic()
+        done = subprocess.run(words, check=False, timeout=JOB_WITHIN_S, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise LabError(f"a job ended with {done.returncode}: {done.stderr.strip()}")
+        return time.monotonic() - began
+
+    def run_job(self):
+        """One job, alone; its seconds."""
+        return self._perform(next(self._ranks))
+
+    def set(self, **keys):
+        """Change what the VM has: memory="64M", interval_min="3s"."""
+        self.host.ask("vm", "set", NAME, *(f"{key.replace('_', '-')}={value}"
+                                           for key, value in keys.items()))
+
+    def set_memory(self, megabytes):
+        """Limit the VM, and wait until that is so."""
+        self.set(memory=f"{megabytes}M")
+
+    def service_times(self, megabytes, count):
+        """Seconds of so many jobs, one at a time, with that much memory."""
+        self.set_memory(megabytes)
+        self.warm()
+        for _ in range(SETTLING_JOBS):
+            self.run_job()
+        return [round(self.run_job(), 6) for _ in range(count)]
+
+    def warm(self):
+        """Read all files, those asked for most often last, and not at the disk's pace."""
+        for rank in reversed(range(self.size.files)):
+            with open(self.file(rank), "rb", buffering=0) as file:
+                while file.read(MB):
+                    pass
+
+    @contextlib.contextmanager
+    def load(self, gaps):
+        """Jobs that come meanwhile, so many seconds one after the other; they go to done."""
+        stopped = threading.Event()
+        thread = threading.Thread(target=self._come, args=(gaps, stopped))
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
+
+    def _come(self, gaps, stopped):
+        under_way, next_at = [], time.monotonic()
+        for gap in gaps:
+            next_at += gap
+            if stopped.wait(max(0.0, next_at - time.monotonic())):
+                break
+            under_way = [thread for thread in under_way if thread.is_alive()]
+            if len(under_way) >= AT_ONCE_MAX:
+                self.turned_away += 1
+                continue
+            under_way.append(threading.Thread(target=self._one,
+                                              args=(next(self._ranks), next_at)))
+            under_way[-1].start()
+        for thread in under_way:
+            thread.join()
+
+    def _one(self, rank, arrived):
+        waited_s = time.monotonic() - arrived
+        try:
+            took_s = self._perform(rank)
+        except (LabError, subprocess.SubprocessError):
+            self.failed += 1
+        else:
+            self.done.put(Done(waited_s + took_s, time.monotonic()))
+
+    def ended(self):
+        """The jobs that have ended since this was last asked."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self.done.get_nowait())
+        return found
+
+
+def exponential(chance, mean_at):
+    """Gaps between jobs; mean_at() is the mean so many seconds after the beginning."""
+    at = 0.0
+    while True:
+        gap = chance.expovariate(1 / mean_at(at))
+        at += gap
+        yield gap
