@@ -13,6 +13,7 @@
 
 #include "cli/api.h"
 #include "cli/show_control.h"
+#include "cli/show_files.h"
 #include "cli/show_jobs.h"
 #include "cli/show_modules.h"
 #include "common/name.h"
@@ -163,6 +164,7 @@ void ask_show_vm(const json_t *vm)
 	show_sizes(vm, "size", "size", "used");
 	show_sizes(vm, "memory", "memory", "resident");
 	show_control(json_object_get(vm, "control"));
+	show_files(json_object_get(vm, "files"));
 	show_text(vm, "export");
 	show_text(vm, "cache");
 	show_text(vm, "keep");

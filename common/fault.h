@@ -54,6 +54,9 @@
 	X(FAULT_VM_UNMAKE, "vm.unmake", "before a piece of a VM is taken away")                    \
 	X(FAULT_VM_RECORD, "vm.record", "before a VM's record is written or removed")              \
 	X(FAULT_VM_PAGES, "vm.pages", "in a job: before a file goes out or in, or a limit rises") \
+	X(FAULT_TEND_OUT, "tend.out", "a tender: before an idle file goes out")                    \
+	X(FAULT_TEND_IN, "tend.in", "a tender: before an opened file is brought back")             \
+	X(FAULT_TEND_LIMIT, "tend.limit", "a tender: before a limit, or a step of it, is set")     \
 	X(FAULT_VM_SWAP, "vm.swap", "in a job: before the swap file is made or removed")
 
 #define X(step, name, what) step,

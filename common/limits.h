@@ -250,6 +250,10 @@
 /* Files a tender knows, about 1 KB each with their names; and of them how many are shown. */
 #define HY_TEND_FILES_MAX 4096
 #define HY_TEND_SHOWN_MAX 16
+/* Names it goes through in one walk of the share, and ms between two walks by how long is idle. */
+#define HY_TEND_NAMES_MAX 65536
+#define HY_TEND_WALK_MIN_MS 250
+#define HY_TEND_WALK_MAX_MS 5000
 /* VMs of a host: hylicsd has three timers and a dozen descriptors for each. */
 #define HY_VMS_MAX 256
 /* User ids in the range for VMs: a bit each in hylicsd. */

@@ -19,6 +19,7 @@
 #include "hylicsd/module_states.h"
 #include "hylicsd/share.h"
 #include "hylicsd/swap.h"
+#include "hylicsd/tend_json.h"
 #include "hylicsd/told.h"
 #include "hylicsd/vm_keeper.h"
 #include "hylicsd/why.h"
@@ -332,6 +333,14 @@ static void add_agent(json_t *o, const struct vm *vm)
 	json_decref(counters);
 }
 
+static void add_files(json_t *o, const struct vm *vm)
+{
+	json_t *files = tend_json(vm);
+
+	if (files)
+		json_object_set_new(o, "files", files);
+}
+
 /* With a keeper its modules have ended. */
 static void add_module_states(json_t *o, const struct vm *vm)
 {
@@ -353,6 +362,7 @@ static int get_vm(void *object, const struct http_request *r, struct hy_err *e)
 	o = vm_json(vm);
 	add_agent(o, vm);
 	add_module_states(o, vm);
+	add_files(o, vm);
 	return http_reply(a->http, r->ref, 200, o);
 }
 

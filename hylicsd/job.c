@@ -62,6 +62,25 @@ static _Noreturn void be_child(const struct job_spec *s, int tell, pid_t parent)
 	_exit(write(tell, &e, sizeof(e)) == sizeof(e) ? 0 : 1);
 }
 
+static void be_first(void)
+{
+	static const char most[] = "1000";
+	hy_autofd fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, most, sizeof(most) - 1) < 0)
+		return;			/* then the kernel chooses */
+}
+
+int job_enter(const struct cgroup_door *door, struct hy_err *e)
+{
+	int rc = cgroup_enter(door);
+
+	if (rc < 0)
+		return hy_err_set(e, -rc, "enter the VM's cgroup");
+	be_first();
+	return 0;
+}
+
 /* -- hylicsd -- */
 
 static int hear(struct job *j, int status, struct hy_err *e)

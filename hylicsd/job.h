@@ -12,9 +12,10 @@
 #ifndef HYLICSD_JOB_H
 #define HYLICSD_JOB_H
 
+#include "common/cgroup.h"
 #include "common/ev.h"
 
-#define JOB_FDS_MAX 6
+#define JOB_FDS_MAX 8
 
 struct job {
 	struct ev_child child;		/* pid 0: none runs */
@@ -44,6 +45,15 @@ int job_start(struct job *j, struct ev_loop *loop, const struct job_spec *s, str
 
 /* Kill it; done() follows. None runs: nothing happens. */
 void job_cancel(struct job *j);
+
+/**
+ * job_enter() - In the child: go into a VM's cgroup, whose memory what follows is
+ * @door:	From cgroup_door_open()
+ * @e:		Error
+ *
+ * If that memory ends, the child is the one that is to go, not the VM's virtiofsd.
+ */
+int job_enter(const struct cgroup_door *door, struct hy_err *e);
 
 static inline bool job_runs(const struct job *j)
 {

@@ -6,7 +6,8 @@
  * Reads from: the share (hostile): names and sizes of files; what the tender tells (believed no
  * more than a worker's counters)
  *
- * docs/memory.md has the design. While it runs nobody else changes the VM's limit.
+ * docs/memory.md has the design, tender.h what the job does. While it runs nobody else changes the
+ * VM's limit.
  */
 #ifndef HYLICSD_TEND_H
 #define HYLICSD_TEND_H
@@ -40,7 +41,8 @@ struct tend_report {
 struct tend {
 	struct job job;
 	struct tend_board *board;	/* NULL: none runs */
-	void (*changed)(void *object);	/* the limit in force has changed, or the tender is gone */
+	/* the limit in force has changed, or one cannot be had for now, or the tender is gone */
+	void (*changed)(void *object);
 	void *object;
 };
 
@@ -58,6 +60,17 @@ void tend_set(struct vm *vm, uint64_t limit_bytes, uint64_t idle_ms);
 
 /* End it; nothing is told. The limit in force stays. */
 void tend_stop(struct vm *vm);
+
+/*
+ * While pages are put out or brought back by hand it stands still, and what a job that puts some
+ * out has opened is not used for that. None runs: nothing happens.
+ */
+void tend_hold(struct vm *vm);
+void tend_quiet(struct vm *vm, pid_t pid);
+void tend_go_on(struct vm *vm);
+
+/* The VM is forgotten: its tender as well, if there is one, with all there is of it. */
+void tend_close(struct vm *vm);
 
 /* What it tells, checked. Return: false: none runs */
 bool tend_report(const struct vm *vm, struct tend_report *r);

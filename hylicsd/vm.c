@@ -148,7 +148,7 @@ void vm_close(struct vm *vm)
 		export_leave(&vm->export);
 	proc_forget(&vm->keeper);
 	vm_pages_close(vm);
-	tend_stop(vm);
+	tend_close(vm);
 	if (job_runs(&vm->job))
 		ev_child_forget(&vm->job.child);
 	hy_fd_close(&vm->job.hear);

@@ -31,16 +31,6 @@ struct work {
 	int fd[HY_PAGES_FILES_MAX];
 };
 
-/* If the cgroup's memory ends, this process is the one that is to go, not its virtiofsd. */
-static void be_first(void)
-{
-	static const char most[] = "1000";
-	hy_autofd fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, most, sizeof(most) - 1) < 0)
-		return;			/* then the kernel chooses */
-}
-
 /* Returns a descriptor; one that cannot be had is told on the board, and harms no other. */
 static int begin_file(const struct work *w, struct pages_file *f)
 {
@@ -77,11 +67,10 @@ static int work(void *object, struct hy_err *e)
 {
 	struct work *w = object;
 	struct pages_board *b = w->board;
-	int rc = cgroup_enter(&w->door);
+	int rc = job_enter(&w->door, e);
 
 	if (rc < 0)
-		return hy_err_set(e, -rc, "enter the VM's cgroup");
-	be_first();
+		return rc;
 	for (unsigned int i = 0; i < b->n; i++)
 		w->fd[i] = begin_file(w, &b->file[i]);
 	if (!b->in)
@@ -140,6 +129,7 @@ static void ended(void *object, int rc, const struct hy_err *told)
 		clean(p->board, p->n);
 		p->done(p->object, p->board, 0, NULL);
 	}
+	tend_go_on(vm);
 	free_board(p);
 	if (!then)
 		return;
@@ -209,8 +199,13 @@ int vm_pages_start(struct vm *vm, const struct pages_board *wish, pages_done *do
 	p->n = wish->n;
 	p->limit_bytes = u.limit_bytes;
 	w.board = p->board;
+	tend_hold(vm);
 	if (rc == 0)
 		rc = start_work(vm, &w, e);
+	if (rc < 0)
+		tend_go_on(vm);
+	else if (!wish->in)
+		tend_quiet(vm, p->job.child.pid);
 	if (rc < 0)
 		free_board(p);
 	hy_fd_close(&w.share);

@@ -131,6 +131,28 @@ static int start_job(struct vm *vm, const struct job_spec *s, struct hy_err *e)
 	return rc < 0 ? rc : LIFE_LATER;
 }
 
+static int make_cgroup(void *object, struct hy_err *e);
+
+static void make_cgroup_again(void *object)
+{
+	struct vm *vm = object;
+	struct hy_err e = { 0 };
+	int rc = make_cgroup(vm, &e);
+
+	if (rc != LIFE_LATER)
+		vm_piece_done(vm, rc, &e);
+}
+
+/* A tender that was told to go may be setting a limit still. */
+static bool wait_for_tender(struct vm *vm)
+{
+	if (vm->tend.board || !job_runs(&vm->tend.job))
+		return false;
+	vm->patience = (struct ev_timer){ .fn = make_cgroup_again, .object = vm };
+	ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
+	return true;
+}
+
 /* A limit below what is in use makes the kernel move pages out before it returns. */
 static int make_cgroup(void *object, struct hy_err *e)
 {
@@ -140,9 +162,11 @@ static int make_cgroup(void *object, struct hy_err *e)
 	struct cgroup_usage u = { 0 };
 	int rc;
 
-	if (vm_pages_stop(vm, make_cgroup))
+	if (vm_pages_stop(vm, make_cgroup) || wait_for_tender(vm))
 		return LIFE_LATER;
 	rc = cgroup_make(w.c, w.name, e);
+	if (rc == 0 && vm->tend.board)
+		return 0;		/* the limit is its tender's */
 	if (rc == 0)
 		rc = cgroup_usage(w.c, w.name, &u, e);
 	if (rc < 0)
@@ -163,6 +187,8 @@ static int try_remove(struct vm *vm, struct hy_err *e)
 	const struct cgroups *c = &vm->host->cgroups;
 	int rc = cgroup_kill(c, vm->rec.name, e);
 
+	if (rc >= 0 && job_runs(&vm->tend.job))
+		return hy_err_set(e, EBUSY, "its tender has not ended yet");
 	return rc < 0 ? rc : cgroup_remove(c, vm->rec.name, e);
 }
 
@@ -461,7 +487,10 @@ static int take_export(void *object, struct hy_err *e)
 	struct vm *vm = object;
 	int rc = vm->life.force ? 0 : check_free(vm, e);
 
-	return rc < 0 ? rc : shut_export(vm);
+	if (rc < 0)
+		return rc;
+	tend_stop(vm);
+	return shut_export(vm);
 }
 
 /* A job of ours that has files of the share open ends first. */

@@ -112,12 +112,16 @@ class Hylicsd:
         return [path for top in pathlib.Path("/sys/fs/cgroup").glob("*")
                 for path in (top / self.group).glob("*") if path.is_dir()]
 
-    def inside(self, name, *words):
-        """A command in a VM's cgroup: what it touches is charged there."""
+    def words_inside(self, name, *words):
+        """Of a command in a VM's cgroup: what it touches is charged there."""
         groups = " ".join(str(path / "cgroup.procs") for path in self.cgroups()
                           if path.name == name)
         script = f'for g in {groups}; do echo $$ >$g; done; exec "$@"'
-        subprocess.run(["sh", "-ec", script, "sh", *map(str, words)], check=True, timeout=SOON_S,
+        return ["sh", "-ec", script, "sh", *map(str, words)]
+
+    def inside(self, name, *words):
+        """Such a command, to its end."""
+        subprocess.run(self.words_inside(name, *words), check=True, timeout=SOON_S,
                        capture_output=True)
 
     def mounts(self):

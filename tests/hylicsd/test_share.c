@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/own.h"
@@ -74,6 +75,26 @@ static void check_make(int dir)
 	probe_check((st.st_mode & 07777) == 0755 && st.st_uid == 0, "make: its root is 0755");
 	close(fd);
 	probe_check(share_make(dir, "share", SIZE, INODES, &e) == -EEXIST, "make: not twice");
+}
+
+/* A file that was read last night and once more now: relatime would say nothing of that. */
+static void check_times(int dir)
+{
+	hy_autofd fd = share_fd(dir), file = -1;
+	struct timespec times[2];
+	struct stat st;
+	char c;
+
+	PROBE_TRY(ground_write(fd, "read", 1, 1));
+	file = (int)PROBE_TRY(openat(fd, "read", O_RDONLY | O_CLOEXEC));
+	PROBE_TRY(clock_gettime(CLOCK_REALTIME, &times[0]));
+	times[1] = times[0];
+	times[0].tv_sec += 3600;
+	PROBE_TRY(futimens(file, times));
+	PROBE_TRY(read(file, &c, 1));
+	PROBE_TRY(fstat(file, &st));
+	probe_check(st.st_atim.tv_sec < times[0].tv_sec, "make: each read is seen");
+	PROBE_TRY(unlinkat(fd, "read", 0));
 }
 
 static void check_usage(int dir)
@@ -214,6 +235,7 @@ int main(void)
 	dir = ground_make();
 	mounts = count_mounts();
 	check_make(dir);
+	check_times(dir);
 	check_usage(dir);
 	check_resize(dir);
 	check_in_use(dir);

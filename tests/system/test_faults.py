@@ -24,6 +24,7 @@ WHO = {
     "soak.middle": ("agent",),
 }
 SHARE_STEPS = {"share.mount"}       # tests/agent/test_share.c
+TEND_STEPS = {"tend.out", "tend.in", "tend.limit"}      # tests/hylicsd/test_tend.c
 LONGEST_LIFE_S = 0.03
 FORKS = 40
 CASES = [(step, who) for step in STEPS for who in WHO.get(step, ())]
@@ -45,7 +46,7 @@ def start(who, port, fault=None, pings=200):
 
 def test_table_of_steps_is_read_and_has_no_step_too_many():
     assert len(STEPS) > len(WHO)
-    assert set(WHO) | set(MOVE_STEPS) | set(VM_STEPS) | SHARE_STEPS == set(STEPS)
+    assert set(WHO) | set(MOVE_STEPS) | set(VM_STEPS) | SHARE_STEPS | TEND_STEPS == set(STEPS)
 
 
 def stopped_one(process, who):

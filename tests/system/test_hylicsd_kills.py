@@ -215,9 +215,11 @@ def test_restart_before_virtiofsd_has_taken_its_guest(host):
 class Hosted(Offload):
     """Keeper and worker are hylicsd's; the channel is a port as QEMU makes it."""
 
-    def __init__(self, net, host):
+    def __init__(self, net, host, *words):
+        """words: of "vm add", beside those it needs."""
         super().__init__(net, net.guests[0])
         self.host = host
+        self._words = words or ("--share", "64M")
         self._port = None
 
     @property
@@ -228,7 +230,7 @@ class Hosted(Offload):
         self._make_directory()
         (self.directory / "guest").mkdir()
         self._port = self._closing.enter_context(Port(self.directory))
-        self.share = pathlib.Path(self.host.json("vm", "add", NAME, "--share", "64M",
+        self.share = pathlib.Path(self.host.json("vm", "add", NAME, *self._words,
                                                  f"--tap={self.nic}")["share"])
         place = self.host.run / "vm" / NAME
         (place / "channel.sock").symlink_to(self.directory / "host.sock")

@@ -29,13 +29,20 @@ def in_use(path):
     return next((int(row[2]) << 10 for row in rows if row[0] == str(path)), 0)
 
 
-@pytest.fixture(name="file")
-def _file():
+@contextlib.contextmanager
+def swap_place():
+    """Where a swap file may be, and none is."""
     # on the disk of the build folder: no tmpfs can hold swap
     with tempfile.TemporaryDirectory(prefix="hyswap", dir=BUILD) as folder:
         yield pathlib.Path(folder) / "swap"
         for left in pathlib.Path(folder).iterdir():     # of a test that failed
             subprocess.run(["swapoff", left], check=False, capture_output=True)
+
+
+@pytest.fixture(name="file")
+def _file():
+    with swap_place() as path:
+        yield path
 
 
 @pytest.fixture(name="host")

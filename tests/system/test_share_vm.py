@@ -16,6 +16,7 @@ import socket
 import stat
 import sys
 import tempfile
+import time
 
 import pytest
 import side
@@ -38,6 +39,7 @@ WAYS = {
     "9p": ("9p", "mmap"),
     "9p-none": ("9p", "none"),
 }
+VIRTIOFS = [way for way, (kind, _) in WAYS.items() if kind == "virtiofs"]
 MAPPED = [way for way in WAYS if "none" not in way]
 # Host to guest. "always" promises nothing; "auto" bytes at open(), names and sizes a second later.
 AT_OPEN = [way for way in WAYS if way != "always"]
@@ -168,6 +170,18 @@ def test_write_is_seen_by_the_host(pair):
             assert host.right(seen, seed, offset, PIECE) == PIECE
         assert host.right(seen, "first", 0, 33333) == 33333
         assert host.size(seen) == 2 * PIECE
+
+
+@ways(VIRTIOFS)
+def test_read_is_seen_by_the_host(pair):
+    """Also where the access time is later than all others; QEMU's 9p server leaves it alone."""
+    guest = pair.guest
+    path = pathlib.Path(pair.at(pair.host, pair.made("f")))
+    now = time.time()
+    os.utime(path, (now + 3600, now))
+    with pair.open(guest, "f", os.O_RDONLY) as fd:
+        assert guest.right(fd, "old", 0, PIECE) == PIECE
+    assert path.stat().st_atime < now + 3600
 
 
 @ways()

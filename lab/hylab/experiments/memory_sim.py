@@ -6,6 +6,7 @@ that is not its model. Each arm is one scheme in one row, and each seed brings t
 """
 
 import dataclasses
+import functools
 import json
 import subprocess
 
@@ -128,6 +129,12 @@ def overall(rows, scheme, metric, against):
     return paired["ratio"], paired["low"], paired["high"]
 
 
+@functools.cache
+def mean_between(samples):
+    """The interval of a mean, of a tuple: drawn once, however often a report is made."""
+    return stats.bootstrap_mean(samples)
+
+
 def whole(found, family):
     """Its rows in which all schemes were measured."""
     return {row.name: found[row.name] for row in ROWS if row.family == family
@@ -198,7 +205,8 @@ class MemorySim(Experiment):
     @staticmethod
     def _table(rows):
         def cell(samples):
-            error, (low, high) = samples["error_s"], stats.bootstrap_mean(samples["error_s"])
+            error = samples["error_s"]
+            low, high = mean_between(tuple(error))
             return f"{report.number(stats.mean(error))} ({report.number(low)} – " \
                    f"{report.number(high)})"
         lines = [[name, *(cell(schemes[scheme]) for scheme in SCHEMES),
