@@ -64,13 +64,14 @@ SIZE = Size(files=24, file_mb=8, share_mb=256, memories=(16, 32, 48, 64, 96, 128
             read_mb_per_s=8)
 JOBS = {
     "pigz": "pigz -1 packs one file",
+    "pigz-6": "pigz -6 packs one file: it computes more",
     "remux": "ffmpeg repacks one file's streams, -c copy",
 }
 
 
 def missing(job):
     """Why this machine cannot run a job, or None."""
-    program = {"pigz": "pigz", "remux": "ffmpeg"}[job]
+    program = "ffmpeg" if job == "remux" else "pigz"
     if not shutil.which(program):
         return f"no {program} here"
     if "blkio" not in cgroup.hierarchies():
@@ -84,14 +85,15 @@ def missing(job):
 
 def words_of(job, path):
     """A job's command; what it makes goes nowhere."""
-    if job == "pigz":
-        return ["sh", "-c", 'exec pigz -1 -c -p 1 "$1" >/dev/null', "pigz", path]
-    return [*FFMPEG, "-i", path, "-c", "copy", "-f", "mpegts", "/dev/null"]
+    if job == "remux":
+        return [*FFMPEG, "-i", path, "-c", "copy", "-f", "mpegts", "/dev/null"]
+    level = "-6" if job == "pigz-6" else "-1"
+    return ["sh", "-c", f'exec pigz {level} -c -p 1 "$1" >/dev/null', "pigz", path]
 
 
 def make_input(job, path, size):
     """A file that the job can work on, of about this size."""
-    if job == "pigz":
+    if job != "remux":
         write_text(path, size)
         return
     # a second of it is a megabyte

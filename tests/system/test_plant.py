@@ -159,7 +159,7 @@ def test_saturated_has_the_papers_rails():
 def test_a_pace_is_in_gaps_and_a_quick_one_is_short():
     load = memory.Load(1, (2.0, 1.0))
     pace = memory.KINDS["inside"].pace(load, False)
-    assert (pace.arm, pace.window, pace.interval_min, pace.interval_max) == (900, 30, 7.5, 60)
+    assert (pace.arm, pace.window, pace.interval_min, pace.interval_max) == (450, 30, 7.5, 60)
     assert memory.KINDS["inside"].pace(load, True).arm == memory.QUICK_ARM_S
     assert memory.KINDS["vm"].pace(memory.Load(1, (0.1, 0.05)), False).interval_min == 1
 

@@ -551,6 +551,17 @@ def test_arms_on_several_accelerators_say_so(tmp_path):
     assert "Time of a lap · TCG}" in report.picture_script(result, Race.metrics[0])
 
 
+def test_files_are_named_and_go_with_the_report(tmp_path):
+    class Writes(Race):
+        def files(self, result):
+            return [("model.conf", f"arms = {len(result['arms'])}\n")]
+    _, out, _ = run_race(tmp_path, race=Writes())
+    assert (out / "model.conf").read_text() == "arms = 3\n"
+    assert "Written beside this: [model.conf](model.conf)." in (out / "report.md").read_text()
+    report.clear(out)
+    assert not (out / "model.conf").exists() and not (out / "report.md").exists()
+
+
 def test_findings_stand_on_top_and_on_the_terminal(tmp_path, capsys):
     class Told(Race):
         def findings(self, result):
