@@ -68,7 +68,8 @@ def test_static_has_no_tender_and_touches_no_file(host, share):
     before = sums(share)
     until_all_is_out(host)
     host.ask("vm", "set", "web1", "control=static")
-    assert "files" not in host.vm("web1") and "control" not in host.vm("web1")
+    assert host.vm("web1")["control"]["control"] == "static"
+    wait_for(lambda: "files" not in host.vm("web1"), "the tender is gone")
     assert sums(share) == before
     host.ask("vm", "set", "web1", "control=dynamic")
     until_all_is_out(host)
