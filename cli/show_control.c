@@ -74,23 +74,23 @@ static void show_model(const json_t *o)
 		       "");
 }
 
-void show_control(const json_t *o)
+void show_control(const json_t *control)
 {
-	const char *rail = shown_text(o, "rail");
+	const char *rail = shown_text(control, "rail");
 
-	if (strcmp(shown_text(o, "control"), "dynamic") != 0)
+	if (strcmp(shown_text(control, "control"), "dynamic") != 0)
 		return;
-	show_settings(o);
-	if (!json_object_get(o, "memory_bytes"))
+	show_settings(control);
+	if (!json_object_get(control, "memory_bytes"))
 		return;				/* not begun */
 	printf(SHOW_COLUMN, "");
-	show_size("in force ", o, "memory_bytes");
-	show_size(", wanted ", o, "wanted_bytes");
-	show_size(", given ", o, "given_bytes");
+	show_size("in force ", control, "memory_bytes");
+	show_size(", wanted ", control, "wanted_bytes");
+	show_size(", given ", control, "given_bytes");
 	printf("%s%s\n", strcmp(rail, "inside") == 0 ? "" : ", at the ",
 	       strcmp(rail, "inside") == 0 ? "" : rail);
-	printf(SHOW_COLUMN "%s\n", "reason", shown_text(o, "reason"));
-	show_seen(json_object_get(o, "seen"));
-	show_counts(o);
-	show_model(o);
+	printf(SHOW_COLUMN "%s\n", "reason", shown_text(control, "reason"));
+	show_seen(json_object_get(control, "seen"));
+	show_counts(control);
+	show_model(control);
 }

@@ -215,6 +215,9 @@ static enum law_reason decide_ours(struct law *l, const struct law_seen *seen)
 					   &at);
 	double next = rounded(s, w.memory);
 
+	/* the last quantum's larger part is never more than it */
+	if (w.rail == QUEUE_FLOOR && next - s->floor <= s->quantum)
+		next = s->floor;
 	l->rail = w.rail;
 	l->interval_s = fmin(fmax(ours_interval(&l->ours), s->interval_min_s), s->interval_max_s);
 	/* a rail is reached even by the last little step */

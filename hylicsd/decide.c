@@ -185,11 +185,11 @@ void decide_reason_code(enum law_reason reason, char code[DECIDE_CODE_MAX])
 #undef NAME
 	};
 	const char *from = reason < LAW_REASONS_N ? names[reason] : "UNKNOWN";
-	size_t n = 0;
+	char *to = code;
 
-	for (; n < DECIDE_CODE_MAX - 1 && from[n]; n++)
-		code[n] = (char)(from[n] == '_' ? '-' : from[n] - 'A' + 'a');
-	code[n] = '\0';
+	for (; *from && to < code + DECIDE_CODE_MAX - 1; from++)
+		*to++ = (char)(*from == '_' ? '-' : *from - 'A' + 'a');
+	*to = '\0';
 }
 
 const char *decide_reason(const struct decide *d)

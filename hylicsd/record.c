@@ -22,7 +22,7 @@
 #define MIN_PART 8			/* of a VM's memory: its least, where nothing is said */
 #define TIME_MS_MAX (HY_JOB_US_MAX / 1000)	/* no job may take longer */
 #define INTERVAL_MS_MIN 1000
-#define INTERVAL_MS_MAX (24 * 3600 * 1000)
+#define INTERVAL_MS_MAX INT64_C(86400000)	/* a day */
 #define WEIGHT 100
 #define IDLE_MS 60000
 #define INTERVAL_MIN_MS 30000

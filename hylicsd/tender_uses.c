@@ -157,7 +157,7 @@ static int open_handle(const struct tender *t, const struct files_row *row)
 int tender_open(struct tender *t, struct files_row *row)
 {
 	hy_autofd place = open_handle(t, row);
-	struct stat st;
+	struct stat st = { 0 };
 	int fd = place < 0 ? -errno : regular_open(place, O_RDONLY | O_NOATIME, &st);
 
 	/* its number may be another file's by now */

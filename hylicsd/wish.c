@@ -24,19 +24,19 @@ struct wish {
 
 #define WORD_MAX 32
 #define AT(field) .offset = offsetof(struct wish, field)
-#define WORD(name_, field) \
-	{ .name = name_, .type = TAKE_STRING, AT(field), .min = 1, .max = WORD_MAX }
+#define WORD(field) \
+	{ .name = #field, .type = TAKE_STRING, AT(field), .min = 1, .max = WORD_MAX }
 #define WISHES \
 	{ .name = "memory", .type = TAKE_SIZE, AT(memory), .max = HY_SHARE_MAX }, \
-	WORD("control", control), \
+	WORD(control), \
 	{ .name = "memory_min", .type = TAKE_SIZE, AT(memory_min), .max = HY_SHARE_MAX }, \
 	{ .name = "slo", .type = TAKE_STRING, AT(slo), .max = WORD_MAX }, \
-	WORD("scheme", scheme), \
+	WORD(scheme), \
 	{ .name = "model", .type = TAKE_STRING, AT(model), .max = HY_PATH_MAX }, \
-	WORD("idle", idle), \
+	WORD(idle), \
 	{ .name = "weight", .type = TAKE_SIZE, AT(weight), .min = 1, .max = RECORD_WEIGHT_MAX }, \
-	WORD("interval_min", interval_min), \
-	WORD("interval_max", interval_max), \
+	WORD(interval_min), \
+	WORD(interval_max), \
 	{ .name = "inodes", .type = TAKE_SIZE, AT(inodes), .max = HY_SHARE_INODES_MAX }, \
 	{ .name = "cache", .type = TAKE_STRING, AT(cache), .min = 1, .max = 16 }, \
 	{ .name = "export", .type = TAKE_STRING, AT(export), .min = 1, .max = 16 }, \

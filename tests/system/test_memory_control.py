@@ -73,6 +73,17 @@ def _host(file):
     host.close()
 
 
+def added(host, *words):
+    """A VM that others first give back memory for."""
+    def is_added():
+        budget_holds(host)
+        done = host.ask(*words, check=False)
+        assert done.returncode == 0 or "try again" in done.stderr, done.stderr
+        return done.returncode == 0
+    wait_for(is_added, words)
+    budget_holds(host)
+
+
 class Plant:
     """A VM whose jobs are as long as its memory makes them, by a worker's file."""
 
@@ -82,8 +93,8 @@ class Plant:
         self.since = self.arrivals = 1
         self.arrived = self.finished = self.service_us = self.response_us = 0
         self.decided = 0
-        host.ask("vm", "add", name, "--share", memory, "--control=dynamic", "--slo=1s",
-                 "--memory-min=8M", *QUICK, *options)
+        added(host, "vm", "add", name, "--share", memory, "--control=dynamic", "--slo=1s",
+              "--memory-min=8M", *QUICK, *options)
         self.write()
 
     def show(self):
@@ -255,17 +266,6 @@ def test_few_jobs_say_nothing(host, file):
 def _model(tmp_path):
     (tmp_path / "model").write_text(MODEL)
     return "--scheme=queue", f"--model={tmp_path}/model"
-
-
-def added(host, *words):
-    """A VM that others first give back memory for."""
-    def is_added():
-        budget_holds(host)
-        done = host.ask(*words, check=False)
-        assert done.returncode == 0 or "try again" in done.stderr, done.stderr
-        return done.returncode == 0
-    wait_for(is_added, words)
-    budget_holds(host)
 
 
 def test_two_share_a_budget_that_is_too_small(host, file, model):

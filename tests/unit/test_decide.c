@@ -39,6 +39,7 @@ static struct record web(void)
 /* One whose file has such a curve; written where the test runs. */
 static struct record with_model(double a, double b)
 {
+	char cwd[HY_PATH_MAX - sizeof(FILE_NAME)];
 	struct record r = web();
 	FILE *f = fopen(FILE_NAME, "we");
 
@@ -46,8 +47,8 @@ static struct record with_model(double a, double b)
 	fprintf(f, "[model]\njob = cut\na = %f\nb = %f\nc = 0\nr2 = 1\nfrom = 16\nto = 256\n"
 		"runs = 9\nna = 2\nnb = 1\nversion = 1\n", a, b);
 	assert_int_equal(fclose(f), 0);
-	assert_non_null(getcwd(r.model, sizeof(r.model) - sizeof("/" FILE_NAME)));
-	strcat(r.model, "/" FILE_NAME);
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	snprintf(r.model, sizeof(r.model), "%s/" FILE_NAME, cwd);
 	return r;
 }
 
