@@ -108,7 +108,8 @@ def told(name, runs, curve, order):
         return
     yield (f"{name}: nA {order['na']}, nB {order['nb']} foretell best, r2 {order['r2']:.3f} of what"
            " they were not learnt from" if order else
-           f"{name}: no orders foretell better than the mean does; the model has the paper's")
+           f"{name}: no orders are known that foretell better than the mean does; the model has"
+           " the paper's")
 
 
 class Identify(Experiment):
