@@ -308,6 +308,19 @@ static void ours_tells_why(void **state)
 	assert_int_equal(l.reason, LAW_REASON_WITHIN);
 }
 
+/* In steps that get shorter, but it does get there. */
+static void where_the_least_is_enough_it_is_the_floor(void **state)
+{
+	struct law_settings s = with(LAW_OURS);
+	struct law l;
+
+	(void)state;
+	law_begin(&l, &s, 512);
+	(void)settle(&l, 0.01, 0.2, 0);
+	assert_true(l.memory == s.floor);
+	assert_int_equal(l.rail, QUEUE_FLOOR);
+}
+
 static void where_nothing_is_enough_it_is_the_ceiling(void **state)
 {
 	struct law l;
@@ -442,6 +455,7 @@ int main(void)
 		cmocka_unit_test(what_the_curve_is_wrong_about_is_learnt),
 		cmocka_unit_test(what_is_learnt_of_a_curve_goes_with_it),
 		cmocka_unit_test(ours_tells_why),
+		cmocka_unit_test(where_the_least_is_enough_it_is_the_floor),
 		cmocka_unit_test(where_nothing_is_enough_it_is_the_ceiling),
 		cmocka_unit_test(a_response_that_stays_near_is_left_alone),
 		cmocka_unit_test(of_any_trace_memory_and_interval_stay_within_bounds),
