@@ -61,6 +61,8 @@ def test_what_is_idle_goes_and_what_is_opened_comes_back_with_the_next_two(host,
              "the opened one and the next two are back")
     assert files(host)["brought_back"] == 3
     assert are_out(host, (NAMES[0], NAMES[4]))
+    said = host.ask("vm", "show", "web1").stdout
+    assert "3 brought back" in said and NAMES[1] in said, said
     assert sums(share) == before
 
 
