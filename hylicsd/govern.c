@@ -167,12 +167,25 @@ static void ask(struct vm *vm, uint64_t now)
 	m->decided = true;
 }
 
-static void log_decision(const struct vm *vm)
+/* A guest at rest would say every half minute that it is. */
+static bool is_news(struct govern_vm *m)
 {
-	const struct govern_vm *m = &vm->memory;
+	const struct decide *d = &m->decide;
+	bool is_new = d->decisions == 1 || m->logged.reason != d->law.reason ||
+		      m->logged.wanted != d->wanted || m->logged.given != m->given;
+
+	m->logged.reason = d->law.reason;
+	m->logged.wanted = d->wanted;
+	m->logged.given = m->given;
+	return is_new;
+}
+
+static void log_decision(struct vm *vm)
+{
+	struct govern_vm *m = &vm->memory;
 	const struct decide *d = &m->decide;
 
-	hy_log(vm->host->log, HY_LOG_INFO, "vm '%s': memory %lluM (from %lluM to %lluM), wants "
+	hy_log(vm->host->log, is_news(m) ? HY_LOG_INFO : HY_LOG_DEBUG, "vm '%s': memory %lluM (from %lluM to %lluM), wants "
 	       "%lluM, is given %lluM: response %.3f s of %llu jobs, wanted %.3f s: %s",
 	       vm->rec.name, (unsigned long long)(m->in_force / MB),
 	       (unsigned long long)(d->floor / MB), (unsigned long long)(d->ceiling / MB),

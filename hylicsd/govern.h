@@ -26,6 +26,10 @@ struct govern_vm {
 	uint64_t before;		/* of its cgroup, if static: until its own is had */
 	bool is_fresh;			/* nothing is in force: its cgroup is not made yet */
 	bool decided;			/* to be told of, once it is divided */
+	struct {
+		enum law_reason reason;
+		uint64_t wanted, given;
+	} logged;			/* the last decision that had something new to say */
 };
 
 struct govern {

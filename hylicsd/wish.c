@@ -137,6 +137,8 @@ static int check_model(const struct record *r, const struct wish *w, struct hy_e
 	struct model m;
 	int rc = w->model && *w->model ? model_load(r->model, &m, e) : 0;
 
+	if (rc < 0)
+		hy_err_add(e, "model");
 	if (rc < 0 && e)
 		snprintf(e->field, sizeof(e->field), "model");
 	return rc;

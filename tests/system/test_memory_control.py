@@ -445,6 +445,17 @@ def test_each_decision_is_an_event_and_a_line(host, file, tmp_path):
     assert "vm 'web1': memory 64M (from 8M to 64M), wants" in text
 
 
+def test_what_is_said_again_and_again_is_one_line(host, file, tmp_path):
+    with open(tmp_path / "log", "w", encoding="utf-8") as log:
+        host.errors = log
+        start(host, file)
+        host.errors = None
+        plant = Plant(host, "web1")
+        wait_for(lambda: plant.show()["counts"].get("few-jobs", 0) >= 3, "decisions")
+    text = (tmp_path / "log").read_text(encoding="utf-8")
+    assert text.count("too few jobs have ended") == 1
+
+
 # -- the whole way --
 
 def test_jobs_of_a_real_guest_are_heeded(file):
