@@ -84,3 +84,17 @@ def test_a_limit_below_what_is_in_use_is_had(host, share):
     wait_for(lambda: files(host).get("limit_bytes") == 8 * MB, "the lower limit is in force")
     assert files(host)["stuck"] == 0
     assert sums(share) == before
+
+
+def test_each_read_is_seen(host, share):
+    """A file that is read again and again is in use, however seldom it is opened."""
+    assert files(host)
+    with open(share / NAMES[0], "rb", buffering=0) as file:
+        times = [share.joinpath(NAMES[0]).stat().st_atime_ns]
+        for _ in range(3):
+            def is_seen():
+                file.seek(0)
+                file.read(1)
+                return share.joinpath(NAMES[0]).stat().st_atime_ns > times[-1]
+            wait_for(is_seen, "a later time")    # the kernel's clock for it moves in steps
+            times.append(share.joinpath(NAMES[0]).stat().st_atime_ns)
