@@ -19,14 +19,13 @@
 
 #include "common/clock.h"
 #include "common/own.h"
-#include "common/printable.h"
 #include "hylicsd/tender.h"
+#include "hylicsd/tender_board.h"
 #include "hylicsd/vm.h"
 
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 60000
 #define STEADY_MS 10000			/* one that lived so long is started again at once */
-#define LOOKS 3				/* at what it may be writing just now */
 
 /* hylicsd's side. */
 struct tend_board {
@@ -137,50 +136,6 @@ static void ended(void *object, int rc, const struct hy_err *told)
 
 /* -- what it tells -- */
 
-/* A whole copy, or what there is of one: a tender that was taken over may write on and on. */
-static void copy_report(const struct tender_board *shared, struct tend_report *r)
-{
-	for (unsigned int i = 0; i < LOOKS; i++) {
-		unsigned int turn = __atomic_load_n(&shared->turn, __ATOMIC_ACQUIRE);
-
-		memcpy(r, &shared->report, sizeof(*r));
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (turn % 2 == 0 && turn == __atomic_load_n(&shared->turn, __ATOMIC_RELAXED))
-			return;
-	}
-}
-
-static void bound(uint64_t *number)
-{
-	if (*number > INT64_MAX)
-		*number = INT64_MAX;
-}
-
-static void check_file(struct tend_file *f)
-{
-	f->path[sizeof(f->path) - 1] = '\0';
-	hy_make_printable(f->path);
-	bound(&f->size_bytes);
-	bound(&f->memory_bytes);
-	bound(&f->idle_ms);
-}
-
-static void check_report(struct tend_report *r)
-{
-	uint64_t *const numbers[] = {
-		&r->limit_bytes, &r->size_bytes, &r->memory_bytes, &r->files, &r->left_out,
-		&r->put_out, &r->brought_back, &r->put_out_bytes, &r->brought_back_bytes,
-		&r->stuck,
-	};
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		bound(numbers[i]);
-	if (r->n_shown > HY_TEND_SHOWN_MAX)
-		r->n_shown = HY_TEND_SHOWN_MAX;
-	for (unsigned int i = 0; i < r->n_shown; i++)
-		check_file(&r->shown[i]);
-}
-
 /* A lower limit than the cgroup has is not believed: others get what is free then. */
 static void check_limit(const struct vm *vm, struct tend_report *r)
 {
@@ -200,9 +155,8 @@ bool tend_report(const struct vm *vm, struct tend_report *r)
 {
 	if (!vm->tend.board)
 		return false;
-	copy_report(vm->tend.board->shared, r);
+	tender_board_read(vm->tend.board->shared, r);
 	check_limit(vm, r);
-	check_report(r);
 	return true;
 }
 

@@ -80,9 +80,7 @@ static void tell(struct tender *t)
 		return;
 	t->tell_ms = hy_clock_ms() + HY_TEND_WALK_MIN_MS;
 	fill(t);
-	__atomic_add_fetch(&b->turn, 1, __ATOMIC_ACQ_REL);
-	memcpy(&b->report, t->report, sizeof(b->report));
-	__atomic_add_fetch(&b->turn, 1, __ATOMIC_ACQ_REL);
+	tender_board_tell(b, t->report);
 	if (news)
 		(void)!write(t->job->told, &one, sizeof(one));
 }

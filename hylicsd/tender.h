@@ -25,16 +25,7 @@
 #include "common/log.h"
 #include "hylicsd/files.h"
 #include "hylicsd/tend.h"
-
-/* The board: memory of both. What one side writes the other reads only. */
-struct tender_board {
-	/* hylicsd's */
-	uint64_t limit_bytes, idle_ms;
-	int quiet_pid;			/* what this process opens is not used by that */
-	/* the tender's */
-	unsigned int turn;		/* odd: it is writing */
-	struct tend_report report;
-};
+#include "hylicsd/tender_board.h"
 
 struct tender_job {
 	int share;			/* root of its own mount of it, see tender_share() */
