@@ -185,8 +185,9 @@ static void log_decision(struct vm *vm)
 	struct govern_vm *m = &vm->memory;
 	const struct decide *d = &m->decide;
 
-	hy_log(vm->host->log, is_news(m) ? HY_LOG_INFO : HY_LOG_DEBUG, "vm '%s': memory %lluM (from %lluM to %lluM), wants "
-	       "%lluM, is given %lluM: response %.3f s of %llu jobs, wanted %.3f s: %s",
+	hy_log(vm->host->log, is_news(m) ? HY_LOG_INFO : HY_LOG_DEBUG,
+	       "vm '%s': memory %lluM (from %lluM to %lluM), wants %lluM, is given %lluM: "
+	       "response %.3f s of %llu jobs, wanted %.3f s: %s",
 	       vm->rec.name, (unsigned long long)(m->in_force / MB),
 	       (unsigned long long)(d->floor / MB), (unsigned long long)(d->ceiling / MB),
 	       (unsigned long long)(d->wanted / MB), (unsigned long long)(m->given / MB),
