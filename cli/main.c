@@ -44,7 +44,8 @@ static const struct hy_cmd vm_commands[] = {
 		     "folder), domain, nic (IFNAME,MAC[,ADDRESS...], once for each; all of them "
 		     "are replaced), module (likewise), control (static, dynamic), slo (10s), "
 		     "memory-min, scheme (ours, both, adaptive, queue), model (a file), idle, "
-		     "weight, interval-min, interval-max. An empty value takes away what was there.",
+		     "weight, interval-min, interval-max. An empty value takes away what was "
+		     "there.",
 	  .names = NAMES,
 	  .min_args = 2, .max_args = 64,
 	  ASKS(vm_set) },
