@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -45,9 +46,22 @@ static int begin_file(const struct work *w, struct pages_file *f)
 	return rc < 0 ? rc : hy_fd_steal(&fd);
 }
 
+/* By another name, or the same: a guest makes hard links as it likes. */
+static bool came_before(const struct work *w, unsigned int n)
+{
+	struct stat st, other;
+
+	if (fstat(w->fd[n], &st) < 0)
+		return true;
+	for (unsigned int i = 0; i < n; i++)
+		if (w->fd[i] >= 0 && fstat(w->fd[i], &other) == 0 && st.st_ino == other.st_ino)
+			return true;
+	return false;
+}
+
 /*
  * What was put out is still in memory as a copy, see pages.h: counted again, as what has gone at
- * once would be taken from somebody else. Without swap nothing was put out.
+ * once would be taken from somebody else; and each file once. Without swap nothing was put out.
  */
 static int let_go(const struct work *w, struct hy_err *e)
 {
@@ -58,7 +72,8 @@ static int let_go(const struct work *w, struct hy_err *e)
 	if (rc < 0 || swap == 0)
 		return rc;
 	for (unsigned int i = 0; i < w->board->n; i++)
-		if (w->fd[i] >= 0 && pages_count(w->fd[i], w->until_ms, &c, NULL) == 0)
+		if (w->fd[i] >= 0 && !came_before(w, i) &&
+		    pages_count(w->fd[i], w->until_ms, &c, NULL) == 0)
 			bytes += c.memory_bytes;
 	return pages_squeeze(w->groups, w->name, bytes, w->until_ms, e);
 }

@@ -14,7 +14,17 @@ import tempfile
 from hylab import BUILD, LabError
 from hylab.wait import wait_for
 
+UNLIMITED = 1 << 63
 SOON_S = 60             # with sanitizers, beside others; ending can mean to empty a swap file
+
+
+def limit_of(group):
+    """Of a cgroup's memory, bytes; 0 where another controller's is, or it has gone."""
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        with contextlib.suppress(FileNotFoundError):
+            text = (group / name).read_text().strip()
+            return UNLIMITED if text == "max" else int(text)
+    return 0
 
 
 class Hylicsd:
@@ -111,6 +121,16 @@ class Hylicsd:
         """All cgroups of VMs."""
         return [path for top in pathlib.Path("/sys/fs/cgroup").glob("*")
                 for path in (top / self.group).glob("*") if path.is_dir()]
+
+    def limits(self):
+        """{VM: bytes its cgroup may have}, all of one moment."""
+        def look():
+            found = ((group.name, limit_of(group)) for group in self.cgroups())
+            return {name: limit for name, limit in found if limit}
+        before, now = None, look()
+        while now != before:
+            before, now = now, look()
+        return now
 
     def words_inside(self, name, *words):
         """Of a command in a VM's cgroup: what it touches is charged there."""

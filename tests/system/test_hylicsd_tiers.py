@@ -191,12 +191,6 @@ def pages(host, to, *paths):
     return files
 
 
-def limits(host):
-    """Memory limits of the VM's cgroup."""
-    return [path.read_text() for group in host.cgroups() for path in
-            (*group.glob("memory.limit_in_bytes"), *group.glob("memory.max"))]
-
-
 def write(host, share, name, source="/dev/urandom"):
     """A file as a guest's virtiofsd writes it."""
     host.inside("web1", "dd", f"if={source}", f"of={share / name}", "bs=1M",
@@ -230,11 +224,11 @@ def only_cold_goes(host):
 @pytest.mark.parametrize("source", ["/dev/urandom", "/dev/zero"])
 def test_a_file_goes_out_and_comes_back(host, share, source):
     content = write(host, share, "cold", source), write(host, share, "warm")
-    before = limits(host)
+    before = host.limits()
     assert any(only_cold_goes(host) for _ in range(TRIES)), "one file goes, the other stays"
     wait_for(lambda: are_in(host, "cold", "warm"), "both files are back in memory")
     assert content == ((share / "cold").read_bytes(), (share / "warm").read_bytes())
-    assert limits(host) == before and host.vm("web1")["state"] == "ready"
+    assert host.limits() == before and host.vm("web1")["state"] == "ready"
     said = host.ask("vm", "pages", "web1", "in", "cold").stdout
     assert re.fullmatch(r"cold: [\d.]+M of 16M in memory, before [\d.]+M\n", said), said
 
@@ -302,17 +296,17 @@ def restart(host, file, fault):
 def test_a_job_that_dies_is_told_and_leaves_the_limit(host, file, share, step):
     for name in ("one", "two"):
         write(host, share, name, "/dev/zero")
-    before = limits(host)
+    before = host.limits()
     restart(host, file, f"vm.pages:kill:{step}")
     done = host.ask("vm", "pages", "web1", "out", "one", "two", check=False)
     assert done.returncode == 1 and "killed by signal 9" in done.stderr, done
-    assert limits(host) == before
+    assert host.limits() == before
     for name in ("one", "two"):
         write(host, share, name, "/dev/zero")
     restart(host, file, f"vm.pages:fail:{step}")
     done = host.ask("vm", "pages", "web1", "out", "one", "two", check=False)
     assert done.returncode == 1 and "a fault step" in done.stderr, done
-    assert limits(host) == before
+    assert host.limits() == before
     host.end(signal.SIGUSR1)
     start(host, file)
     host.wait_for_state("web1", "ready")
@@ -334,6 +328,6 @@ def test_other_changes_do_not_wait_for_it(host, file, share, words):
     said = asking.communicate(timeout=SOON_S)[1]
     assert asking.returncode == 1 and "killed by signal 9" in said, said
     if words and words[0] == "set":
-        assert {int(limit) // MB for limit in limits(host)} == {48 + 32}
+        assert {limit // MB for limit in host.limits().values()} == {48 + 32}
     else:
         assert host.nothing_left()

@@ -154,29 +154,10 @@ class Plant:
             raise AssertionError(f"{error}: {self.show()}") from error
 
 
-def limit(group):
-    """Of a VM's cgroup, bytes."""
-    for name in ("memory.max", "memory.limit_in_bytes"):
-        with contextlib.suppress(FileNotFoundError):
-            text = (group / name).read_text().strip()
-            return SWAP * SWAP if text == "max" else int(text)
-    return 0
-
-
-def limits(host):
-    """{VM: bytes of its cgroup}, all of one moment."""
-    def look():
-        return {group.name: limit(group) for group in host.cgroups() if limit(group)}
-    before, now = None, look()
-    while now != before:
-        before, now = now, look()
-    return now
-
-
 def budget_holds(host):
     """What is in force is never more than there is."""
     said = host.json("status")
-    now = limits(host)
+    now = host.limits()
     assert sum(now.values()) <= said["budget"], (now, said)
 
 
@@ -206,7 +187,7 @@ def test_memory_follows_what_jobs_need(host, file):
     plant.until(lambda shown: is_at(64, 64)(shown) and shown["rail"] == "ceiling")
     plant.base_s = plant.miss_s = 0.001
     shown = plant.until(lambda shown: is_at(8, 9)(shown) and shown["rail"] == "floor")
-    assert limits(host)["web1"] == shown["memory_bytes"] + OVERHEAD
+    assert host.limits()["web1"] == shown["memory_bytes"] + OVERHEAD
     assert shown["wanted_bytes"] == shown["given_bytes"] == shown["memory_bytes"]
     assert shown["stuck"] == 0
     assert sum(shown["counts"].values()) == shown["decisions"]
@@ -287,10 +268,10 @@ def test_two_share_a_budget_that_is_too_small(host, file, model):
     other.until(is_at(64, 64), first)
     assert "room for a VM with 48M" in refused(host, "vm", "add", "web3", "--share=128M")[1]
     added(host, "vm", "add", "web3", "--share=16M")
-    assert limits(host)["web3"] == 16 * MB + OVERHEAD
+    assert host.limits()["web3"] == 16 * MB + OVERHEAD
     # and gives it back in the end
     host.ask("vm", "remove", "web3")
-    wait_for(lambda: sum(limits(host).values()) == 96 * MB + 2 * OVERHEAD, "the others have it")
+    wait_for(lambda: sum(host.limits().values()) == 96 * MB + 2 * OVERHEAD, "the others have it")
 
 
 def test_eight_keep_their_floors(host, file, model):
@@ -300,7 +281,7 @@ def test_eight_keep_their_floors(host, file, model):
         (plant.be_hungry if i % 2 else plant.be_content)()
 
     def is_settled(shown):
-        now = limits(host)
+        now = host.limits()
         assert all(one >= 8 * MB + OVERHEAD for one in now.values()), now
         return is_at(8, 8)(shown) and \
             all(now[f"web{i}"] == (16 if i % 2 else 8) * MB + OVERHEAD for i in range(8))
@@ -365,10 +346,10 @@ def test_static_again_has_its_memory_or_is_refused(host, file, model):
     first.until(is_at(8, 8), other)
     other.until(is_at(64, 64), first)
     added(host, "vm", "set", "web1", "control=static")
-    assert limits(host)["web1"] == 64 * MB + OVERHEAD
+    assert host.limits()["web1"] == 64 * MB + OVERHEAD
     assert host.vm("web1")["control"]["control"] == "static"
     assert "memory_bytes" not in host.vm("web1")["control"]
-    wait_for(lambda: limits(host)["web2"] <= 32 * MB + OVERHEAD, "the other has the rest")
+    wait_for(lambda: host.limits()["web2"] <= 32 * MB + OVERHEAD, "the other has the rest")
     budget_holds(host)
     # two that want all of it are too much
     code, said = refused(host, "vm", "set", "web2", "control=static")
@@ -405,15 +386,15 @@ def test_a_killed_hylicsd_leaves_limits_to_the_next(host, file, model):
     other.be_hungry()
     first.until(is_at(8, 8), other)
     other.until(is_at(64, 64), first)
-    before = limits(host)
+    before = host.limits()
     host.kill()
-    assert limits(host) == before
+    assert host.limits() == before
     start(host, file, budget)
     for name in ("web1", "web2"):
         host.wait_for_state(name, "ready")
     wait_for(lambda: all(plant.show().get("decisions", 0) >= 2 for plant in (first, other)),
              "the next one goes on")
-    assert limits(host) == before               # no jobs have ended: nothing is decided
+    assert host.limits() == before               # no jobs have ended: nothing is decided
     assert is_at(8, 8)(first.show())
     first.be_hungry()
     first.decided = other.decided = 0

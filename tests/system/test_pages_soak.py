@@ -19,7 +19,7 @@ import pytest
 from moving import children, is_stopped, wait_for
 from soaking import CHURN, SEED, Churn, Pager, assert_whole, check, oom_kills, tell, weights_of
 from test_hylicsd_kills import NAME, PORT, Hosted, is_whole, never_wrong, pid_of
-from test_hylicsd_tiers import limits, start, swap_place
+from test_hylicsd_tiers import start, swap_place
 
 from hylab import wall
 from hylab.hylicsd import Hylicsd
@@ -79,13 +79,13 @@ class Soak:
         self.pager = Pager(host, NAME, weights_of(self.hands, self.large, {"body": 4}), seed)
         self.moments = random.Random(seed)
         self.deaths = {"job": 0, "hylicsd": 0, "worker": 0}
-        self.before = limits(host)
+        self.before = host.limits()
 
     def look(self):
         """What must hold at any time."""
         self.churn.look()
         self.sends.look()
-        assert limits(self.host) == self.before
+        assert self.host.limits() == self.before
 
     def start(self, **env):
         """The next hylicsd, and the VM as before."""
@@ -115,7 +115,7 @@ class Soak:
         self.start(HYLICS_FAULT=f"vm.pages:kill:{step}")
         status, said = self.pager.api.ask(NAME, to, self.pager.choose())
         assert status == 500 and "killed by signal 9" in said["error"]["message"], said
-        assert limits(self.host) == self.before, "a dead job has left the limit too low"
+        assert self.host.limits() == self.before, "a dead job has left the limit too low"
         self.deaths["job"] += 1
         self.host.end(signal.SIGUSR1)
         self.start()
