@@ -74,8 +74,11 @@ def missing(job):
     program = "ffmpeg" if job == "remux" else "pigz"
     if not shutil.which(program):
         return f"no {program} here"
-    if "blkio" not in cgroup.hierarchies():
+    blkio = cgroup.hierarchies().get("blkio")
+    if not blkio:
         return "no cgroup controller for I/O: nothing makes the disk behind as slow as it is to be"
+    if blkio.version != 1:
+        return "cgroup version 2: nothing can be in the group of a VM and in that of its disk"
     try:
         cgroup.disk_of(BUILD)
     except LabError as error:
@@ -116,18 +119,76 @@ class Done:
     ended: float            # by the monotonic clock
 
 
+class Site:
+    """A hylicsd with a swap file on the disk of the build folder; on entering it answers."""
+
+    def __init__(self, errors=None, options=()):
+        self.errors, self._options = errors, options
+        self._closing = contextlib.ExitStack()
+        self.folder = self.disk = self.host = None
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._closing.close)
+            self._make()
+            stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._closing.close()
+
+    def _make(self):
+        wall.require()
+        # no tmpfs can hold swap
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hyswap", dir=BUILD))
+        self._closing.callback(self._remove)
+        self.disk = cgroup.Cgroup("disk", ("blkio",))
+        self._closing.callback(self.disk.close)
+        self.host = Hylicsd(launcher=self.disk.launcher())
+        self.host.errors = self.errors
+        self._closing.callback(self.host.close)
+        self._start()
+
+    def _start(self):
+        config = self.host.top / "hylicsd.conf"
+        config.write_text(f"[hylicsd]\nswap-file = {self.folder / 'swap'}\n"
+                          f"swap-size = {SWAP_BYTES}\n")
+        self.host.start(f"--config={config}", *self._options)
+        said = wait_for(lambda: {"swap_file", "swap_why"} & set(self.host.json("status")) and
+                        self.host.json("status"), "the swap file is there, or not to be had")
+        if "swap_file" not in said:
+            raise MissingRight(said["swap_why"])
+
+    def _remove(self):
+        for left in self.folder.iterdir():
+            subprocess.run(["swapoff", left], check=False, capture_output=True)
+        shutil.rmtree(self.folder)
+
+
 class Plant:
-    """See the module; on entering it is ready, and has all memory."""
+    """See the module; on entering it is ready, and has all memory.
+
+    Beside others, on a site of theirs, it has a disk of its own, and of memory what the words of
+    its `vm add` say.
+    """
 
     accelerator = None      # of its VM, if it has one
 
     def __init__(self, job, size=SIZE, errors=None):
         self.job, self.size, self.errors = job, size, errors
+        self.name, self.site, self._words = NAME, None, [f"--memory={size.most}M"]
         self._ranks = None
         self.choose(1)
         self._closing = contextlib.ExitStack()
         self.host = self.vm = self.share = self.place = self.group = self.disk = None
         self.done, self.turned_away, self.failed = queue.SimpleQueue(), 0, 0
+
+    @classmethod
+    def beside(cls, site, name, job, size, *words):
+        """One of several."""
+        found = cls(job, size)
+        found.site, found.name, found._words = site, name, words
+        return found
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
@@ -142,53 +203,43 @@ class Plant:
     # -- making it --
 
     def _make(self):
-        wall.require()
-        # on the disk of the build folder: no tmpfs can hold swap
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="hyswap", dir=BUILD))
-        self._closing.callback(self._remove, folder)
+        if self.site:
+            self.disk = self._group("disk", ("blkio",))
+        else:
+            self.site = self._closing.enter_context(Site(self.errors))
+            self.disk = self.site.disk
+        self.host = self.site.host
         self.group = self._group("guest")
-        self.disk = self._group("disk", ("blkio",))
         self.group.set_cpu_cap(self.size.cpus)
-        self._start_host(folder)
-        self._fill(folder)
+        # what a guest keeps of it by itself would be memory that nobody counts
+        self.vm = self.host.json("vm", "add", self.name, f"--share={self.size.share_mb}M",
+                                 "--cache=none", *self._words)
+        self.share = pathlib.Path(self.vm["share"])
+        self._fill()
         self._start_guest()
-        self.disk.set_read_rate(folder, self.size.read_mb_per_s * MB)
+        if self.disk is not self.site.disk:
+            self._put_behind_disk()
+        self.disk.set_read_rate(self.site.folder, self.size.read_mb_per_s * MB)
         # what is put away is read once more, and not at a disk's pace
-        self._closing.callback(self.disk.set_read_rate, folder, 0)
-
-    @staticmethod
-    def _remove(folder):
-        for left in folder.iterdir():
-            subprocess.run(["swapoff", left], check=False, capture_output=True)
-        shutil.rmtree(folder)
+        self._closing.callback(self.disk.set_read_rate, self.site.folder, 0)
 
     def _group(self, *words):
         group = cgroup.Cgroup(*words)
         self._closing.callback(group.close)
         return group
 
-    def _start_host(self, folder):
-        self.host = Hylicsd(launcher=self.disk.launcher())
-        self.host.errors = self.errors
-        self._closing.callback(self.host.close)
-        config = self.host.top / "hylicsd.conf"
-        config.write_text(f"[hylicsd]\nswap-file = {folder / 'swap'}\nswap-size = {SWAP_BYTES}\n")
-        self.host.start(f"--config={config}")
-        said = wait_for(lambda: {"swap_file", "swap_why"} & set(self.host.json("status")) and
-                        self.host.json("status"), "the swap file is there, or not to be had")
-        if "swap_file" not in said:
-            raise MissingRight(said["swap_why"])
-        # what a guest keeps of it by itself would be memory that nobody counts
-        self.vm = self.host.json("vm", "add", NAME, "--share", f"{self.size.share_mb}M",
-                                 "--memory", f"{self.size.most}M", "--cache", "none")
-        self.share = pathlib.Path(self.vm["share"])
+    def _put_behind_disk(self):
+        """What hylicsd has started for this VM reads at its disk's pace, too."""
+        for place in self.host.cgroups():
+            if place.name == self.name:
+                self.disk.take(map(int, (place / "cgroup.procs").read_text().split()))
 
-    def _fill(self, folder):
+    def _fill(self):
         """The files, as the VM's own virtiofsd would write them."""
-        source = folder / "input"
+        source = self.site.folder / "input"
         make_input(self.job, source, self.size.file_mb * MB)
         for rank in range(self.size.files):
-            self.host.inside(NAME, "cp", source, self.file(rank))
+            self.host.inside(self.name, "cp", source, self.file(rank))
         source.unlink()
 
     def _start_guest(self):
@@ -226,7 +277,7 @@ class Plant:
 
     def set(self, **keys):
         """Change what the VM has: memory="64M", interval_min="3s"."""
-        self.host.ask("vm", "set", NAME, *(f"{key.replace('_', '-')}={value}"
+        self.host.ask("vm", "set", self.name, *(f"{key.replace('_', '-')}={value}"
                                            for key, value in keys.items()))
 
     def set_memory(self, megabytes):

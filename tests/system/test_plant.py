@@ -2,6 +2,7 @@
 """test_plant.py - experiments of memory and time: what is pure in them, hylics-fit, and a disk's
 pace."""
 
+import contextlib
 import itertools
 import pathlib
 import random
@@ -14,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
 from hylab import BUILD, LabError, cgroup, fit, plant, report  # noqa: E402
 from hylab import stats, wall                                  # noqa: E402
-from hylab.experiments import identify, memory                 # noqa: E402
+from hylab.experiments import budget, identify, memory         # noqa: E402
 
 CURVE = {"a": 0.2, "b": 30.0, "c": 50.0}
 
@@ -221,6 +222,71 @@ def test_what_is_in_force(vm, megabytes):
     assert memory.in_force_mb(vm) == megabytes
 
 
+# --- budget --------------------------------------------------------------------------------------
+
+STAGE = budget.Stage(begins=100, ends=140, window=20)
+VMS_SEEN = (
+    [done(1050, 9.0), done(1101, 6.0), done(1139, 8.0)],
+    [done(1050, 9.0), done(1110, 0.4), done(1130, 1.2)],
+    [done(1120, 0.5)],
+)
+
+
+def budget_seen():
+    looks = [(0.5, 100.0, [10, 20, 40]), (110, 130.0, [50, 20, 20])]
+    return {"budget_mb": [150.0], "turned_away_count": [3, 0, 0],
+            **budget.summed(VMS_SEEN, looks, 1000, memory.Load(1.0, (2, 1)), STAGE)}
+
+
+def test_the_first_vm_has_more_to_do_than_all_memory_is_enough_for():
+    for _, size in budget.SIZES.values():
+        load = budget.load_of(CURVE, size)
+        assert load.gaps[1] < fit.seconds(CURVE, size.most)
+        third = fit.seconds(CURVE, size.least + (size.most - size.least) / 3)
+        assert queue(third, load.gaps[0]) == pytest.approx(load.slo)
+
+
+@pytest.mark.parametrize("many", budget.SIZES)
+def test_a_budget_is_for_half_of_what_all_could_use(many):
+    count, size = budget.SIZES[many]
+    room = budget.budget_mb(count, size) / count - budget.OVERHEAD_MB
+    assert (size.least + size.most) / 2 <= room < size.most
+    # what each needs with the usual load is there
+    assert room > size.least + (size.most - size.least) / 3
+    assert budget.static(count, size) == [f"--memory={room:.0f}M"]
+
+
+def test_only_the_stage_behind_the_beginning_counts():
+    seen = budget_seen()
+    assert seen["others_of_objective_pct"] == [80, 50] and seen["first_response_s"] == [6, 8]
+    # windows of the others: 0.4 and 1.2, each alone, and 0.5
+    assert seen["others_windows_over_pct"] == [33.33]
+    assert seen["first_ended_per_s"] == [0.05] and seen["limits_most_mb"] == [130]
+    assert (seen["first_memory_mb"], seen["others_memory_mb"]) == ([10, 50], [30, 20])
+    assert {metric.name for metric in budget.EXPERIMENT.metrics} == set(seen)
+
+
+def test_a_vm_that_ended_no_job_is_no_success():
+    with pytest.raises(LabError, match="no job"):
+        budget.summed((*VMS_SEEN, [done(1050, 1.0)]), [(0, 1, [1] * 4)], 1000,
+                      memory.Load(1.0, (2, 1)), STAGE)
+
+
+def test_others_are_told_and_drawn():
+    seen = budget_seen()
+    arms = [{"name": arm.name, "params": dict(arm.params), "samples": seen,
+             "per_repeat": {name: [len(values)] for name, values in seen.items()}}
+            for arm in budget.EXPERIMENT.arms]
+    result = {**made_result(), "experiment": "budget", "arms": arms}
+    report.check(result)
+    text = report.render(result, budget.EXPERIMENT)
+    assert ("two-overload: the others' mean responses 65 % of the objective, the worst 80 %, 33 %"
+            " of their windows above it; the first's 700 %, 0.05 jobs/s; limits at most 130 MB of"
+            " 150") in text
+    assert [name for name, _ in budget.EXPERIMENT.pictures(result)] == [
+        f"{arm.name}-memory.svg" for arm in budget.EXPERIMENT.arms]
+
+
 # --- the plant -----------------------------------------------------------------------------------
 
 def test_files_are_asked_for_by_rank():
@@ -302,3 +368,26 @@ def test_a_job_goes_as_fast_as_memory_lets_it(monkeypatch, tmp_path):
             plant.wait_for(lambda: scene.host.worker_counts(plant.NAME).get("guest", {}).get(
                 "jobs", {}).get("finished") == arrived, "marks of all of them")
     assert not list(BUILD.glob("hyswap*/swap"))
+
+
+def test_two_beside_each_other_have_a_disk_each(tmp_path):
+    """As the experiment has them, small: all that is the VM's reads at its own disk's pace."""
+    why = plant.missing("pigz")
+    if why:
+        pytest.skip(why)
+    size = plant.Size(files=2, file_mb=4, share_mb=32, memories=(4, 16), read_mb_per_s=16)
+    load, stage = memory.Load(1, (0.3, 0.1)), budget.Stage(0.5, 4, 1)
+    model = tmp_path / "model"
+    model.write_text(fit.model("pigz", {"a": 0.05, "b": 1, "c": 1, "r2": 1}, {"na": 1, "nb": 0},
+                               size.memories, 1))
+    limit_mb = budget.budget_mb(2, size)
+    with open(tmp_path / "log", "w", encoding="utf-8") as log, contextlib.ExitStack() as stack:
+        site = stack.enter_context(plant.Site(log, [f"--budget={limit_mb}M"]))
+        vms = [stack.enter_context(plant.Plant.beside(
+            site, name, "pigz", size, *budget.dynamic(size, load, model))) for name in "ab"]
+        first, other = (set(vm.disk.processes()) for vm in vms)
+        assert len(first) == len(other) == 3 and not first & other  # keeper, worker, tender
+        seen = budget.measure(vms, load, stage, True, 1)
+        assert seen["budget_mb"] == [limit_mb] and max(seen["limits_most_mb"]) <= limit_mb
+        assert seen["others_response_s"] and seen["first_response_s"]
+    assert not list(BUILD.glob("hyswap*"))

@@ -209,7 +209,8 @@ class Memory(Experiment):
         with open(ctx.folder / "hylicsd.log", "a", encoding="utf-8") as log:
             with KINDS[group].make(log) as scene:
                 if group not in ctx.session:
-                    ctx.session[group] = identify(ctx, scene, group)
+                    ctx.session[group] = identify(ctx, scene, group, KINDS[group].load,
+                                                  QUICK_RUNS if ctx.quick else RUNS)
                 yield scene
 
     def run_arm(self, ctx, arm, repeat):
@@ -248,19 +249,18 @@ class Memory(Experiment):
         return drawn
 
 
-def identify(ctx, scene, kind):
-    """The curve of a plant, and its model for hylicsd."""
+def identify(ctx, scene, kind, load_by, runs):
+    """The curve of a plant, and its model for hylicsd, from so many runs with an amount of memory;
+    what the load is by it goes to the notes."""
     memories = scene.size.memories
     if ctx.quick:
         memories = (*memories[:-1:QUICK_SHARE], memories[-1])
-    runs = QUICK_RUNS if ctx.quick else RUNS
     means = []
     for memory in memories:
         scene.choose(ctx.seed)
         means.append((memory, stats.mean(scene.service_times(memory, runs))))
     curve = fit.curve(means)
-    path = scene.host.top / "model.conf"
-    load = KINDS[kind].load(curve)
+    load = load_by(curve)
     ctx.note(f"{kind}: a job takes {fit.seconds(curve, scene.size.least):.3f} s with the least"
              f" memory, {fit.seconds(curve, scene.size.most):.3f} s with the most (r2"
              f" {curve['r2']:.3f}); objective {load.slo:.3f} s, gaps"
