@@ -29,13 +29,16 @@ static const struct {
 	{ "kill", KILL }, { "stop", STOP }, { "fail", FAIL }, { "drop", DROP },
 };
 
-/* One order per process, read once at start; there is nobody else to own it. */
-static struct {
+#define ORDERS_MAX 4
+
+/* Read once at start; there is nobody else to own them. */
+static struct order {
 	enum hy_fault_step step;
 	enum action action;
 	unsigned long delay_ms;
 	unsigned long left;	/* times still to pass; 0: done */
-} order;
+} orders[ORDERS_MAX];
+static unsigned int n_orders;
 
 /* All of @n characters are digits, at most nine of them. */
 static bool parse_number(const char *word, size_t n, unsigned long *number)
@@ -46,75 +49,94 @@ static bool parse_number(const char *word, size_t n, unsigned long *number)
 	return true;
 }
 
-static bool parse_action(const char *word, size_t n)
+static bool parse_action(const char *word, size_t n, struct order *o)
 {
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strlen(actions[i].name) == n && strncmp(word, actions[i].name, n) == 0) {
-			order.action = actions[i].action;
+			o->action = actions[i].action;
 			return true;
 		}
 	}
 	if (n < 6 || strncmp(word, "delay-", 6) != 0)
 		return false;
-	order.action = DELAY;
-	return parse_number(word + 6, n - 6, &order.delay_ms);
+	o->action = DELAY;
+	return parse_number(word + 6, n - 6, &o->delay_ms);
 }
 
 /* ":COUNT" or nothing */
-static bool parse_count(const char *text)
+static bool parse_count(const char *text, size_t n, struct order *o)
 {
-	order.left = 1;
-	if (!*text)
+	o->left = 1;
+	if (n == 0)
 		return true;
-	return parse_number(text + 1, strlen(text + 1), &order.left) && order.left > 0;
+	return parse_number(text + 1, n - 1, &o->left) && o->left > 0;
+}
+
+static bool parse_step(const char *word, size_t n, struct order *o)
+{
+	for (o->step = 0; o->step < FAULT_STEPS; o->step++)
+		if (strlen(step_names[o->step]) == n && strncmp(word, step_names[o->step], n) == 0)
+			return true;
+	return false;
+}
+
+/* Of @n characters. */
+static const char *parse_order(const char *text, size_t n, struct order *o)
+{
+	const char *end = text + n;
+
+	n = strcspn(text, ":,");
+	if (!parse_step(text, n, o))
+		return "HYLICS_FAULT names no step; the steps are in common/fault.h";
+	text += n + (text[n] == ':');
+	n = strcspn(text, ":,");
+	if (!parse_action(text, n, o))
+		return "HYLICS_FAULT: the action is kill, stop, fail, drop or delay-MS";
+	text += n;
+	if (!parse_count(text, (size_t)(end - text), o))
+		return "HYLICS_FAULT: the count is a number from 1";
+	return NULL;
 }
 
 const char *hy_fault_init(void)
 {
-	const char *text = getenv("HYLICS_FAULT");
-	size_t n;
+	const char *text = getenv("HYLICS_FAULT"), *wrong = NULL;
 
-	order.action = NONE;
-	if (!text)
-		return NULL;
-	n = strcspn(text, ":");
-	for (order.step = 0; order.step < FAULT_STEPS; order.step++) {
-		if (strlen(step_names[order.step]) == n &&
-		    strncmp(text, step_names[order.step], n) == 0)
-			break;
+	n_orders = 0;
+	while (text && !wrong) {
+		size_t n = strcspn(text, ",");
+
+		if (n_orders == ORDERS_MAX)
+			wrong = "HYLICS_FAULT has more orders than a process takes";
+		else
+			wrong = parse_order(text, n, &orders[n_orders++]);
+		text = text[n] ? text + n + 1 : NULL;
 	}
-	if (order.step == FAULT_STEPS)
-		return "HYLICS_FAULT names no step; the steps are in common/fault.h";
-	text += n + (text[n] == ':');
-	n = strcspn(text, ":");
-	if (!parse_action(text, n)) {
-		order.action = NONE;
-		return "HYLICS_FAULT: the action is kill, stop, fail, drop or delay-MS";
-	}
-	if (!parse_count(text + n)) {
-		order.action = NONE;
-		return "HYLICS_FAULT: the count is a number from 1";
-	}
-	return NULL;
+	if (wrong)
+		n_orders = 0;
+	return wrong;
 }
 
 bool hy_fault_ordered(void)
 {
-	return order.action != NONE;
+	return n_orders > 0;
 }
 
 bool hy_fault_due(enum hy_fault_step step)
 {
-	return order.action != NONE && order.step == step && order.left == 1;
+	for (unsigned int i = 0; i < n_orders; i++)
+		if (orders[i].step == step && orders[i].left == 1)
+			return true;
+	return false;
 }
 
 /* syscalls: clock_nanosleep, getpid, kill(_, SIGKILL), kill(_, SIGSTOP), nanosleep */
-static int act(void)
+static int act(const struct order *o)
 {
-	struct timespec pause = { .tv_sec = (time_t)(order.delay_ms / 1000),
-				  .tv_nsec = (long)(order.delay_ms % 1000) * 1000000 };
+	struct timespec pause = { .tv_sec = (time_t)(o->delay_ms / 1000),
+				  .tv_nsec = (long)(o->delay_ms % 1000) * 1000000 };
 
-	switch (order.action) {
+	switch (o->action) {
 	case KILL:
 		kill(getpid(), SIGKILL);
 		return 0;
@@ -135,9 +157,12 @@ static int act(void)
 
 int hy_fault(enum hy_fault_step step)
 {
-	if (order.action == NONE || order.step != step || order.left == 0)
-		return 0;
-	return --order.left == 0 ? act() : 0;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < n_orders; i++)
+		if (orders[i].step == step && orders[i].left > 0 && --orders[i].left == 0 && !rc)
+			rc = act(&orders[i]);
+	return rc;
 }
 
 #endif

@@ -6,8 +6,9 @@
  * Reads from: the environment of whoever started the process
  *
  * HYLICS_FAULT=STEP:ACTION[:COUNT] acts once, at the COUNTth time (default: the first) the process
- * comes to STEP. Actions: kill, stop, fail, drop, delay-MS. Steps are listed here only; the test
- * of steps (tests/system/test_faults.py) walks this table and fails for a step it does not know.
+ * comes to STEP; several such orders have commas between them. Actions: kill, stop, fail, drop,
+ * delay-MS. Steps are listed here only; the test of steps (tests/system/test_faults.py) walks this
+ * table and fails for a step it does not know.
  */
 #ifndef HY_FAULT_H
 #define HY_FAULT_H
@@ -55,7 +56,7 @@
 	X(FAULT_VM_RECORD, "vm.record", "before a VM's record is written or removed")              \
 	X(FAULT_VM_PAGES, "vm.pages", "in a job: before a file goes out or in, or a limit rises") \
 	X(FAULT_TEND_OUT, "tend.out", "a tender: before an idle file goes out")                    \
-	X(FAULT_TEND_IN, "tend.in", "a tender: before an opened file is brought back")             \
+	X(FAULT_TEND_IN, "tend.in", "a tender: before a piece of an opened file comes back")       \
 	X(FAULT_TEND_LIMIT, "tend.limit", "a tender: before a limit, or a step of it, is set")     \
 	X(FAULT_VM_SWAP, "vm.swap", "in a job: before the swap file is made or removed")
 

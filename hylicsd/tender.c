@@ -85,6 +85,14 @@ static void tell(struct tender *t)
 		(void)!write(t->job->told, &one, sizeof(one));
 }
 
+int tender_hear(struct tender *t)
+{
+	int again = tender_limit_step(t);
+
+	tell(t);
+	return again;
+}
+
 static uint64_t walk_pause(const struct tender *t)
 {
 	uint64_t idle_ms = __atomic_load_n(&t->job->board->idle_ms, __ATOMIC_RELAXED);
@@ -166,7 +174,7 @@ static bool walk_is_due(struct tender *t)
 static _Noreturn void tend(struct tender *t)
 {
 	for (;;) {
-		int again = tender_limit_step(t);
+		int again = tender_hear(t);
 
 		if (until(t->rest_ms) == 0)
 			serve_opens(t);

@@ -73,9 +73,17 @@ struct tender {
 	uint64_t tell_ms;
 	unsigned int cursor;		/* the row that is counted next */
 	unsigned int n_opened;
-	uint64_t opened[TENDER_OPENED_MAX];	/* inodes */
+	struct tender_opened {
+		uint64_t ino, when_ms;
+	} opened[TENDER_OPENED_MAX];
 	bool overflow;			/* some uses were not told */
 };
+
+/*
+ * A limit waits for nothing else: this is called between two pieces of whatever takes time. What is
+ * new is told. Return: ms until the limit's next step, or -1
+ */
+int tender_hear(struct tender *t);
 
 /* tender_limit.c: goes a step towards the limit that is wanted. Return: ms until the next, or -1 */
 int tender_limit_step(struct tender *t);

@@ -22,6 +22,8 @@
 #define WALK_MS 1000			/* of one walk, or of counting one file */
 #define COUNT_MS 50			/* of counting what is in memory, in one look */
 #define MOVE_MS 5000			/* of one file, of one squeeze */
+#define PIECE_MS 200			/* of bringing back; a new limit is heard between two */
+#define LATE_MS 2000			/* who opened a file so long ago reads it himself by now */
 #define BATCH_FILES 32
 #define BATCH_BYTES (UINT64_C(256) << 20)
 #define AGAIN_MS 10000			/* what did not go is not tried again at once */
@@ -218,6 +220,7 @@ bool tender_put_out(struct tender *t)
 	row = TAILQ_FIRST(&t->files->order);
 	while (row && is_idle(row, idle_ms) && b.n < BATCH_FILES && b.bytes < BATCH_BYTES) {
 		next = TAILQ_NEXT(row, order);
+		tender_hear(t);
 		if (hy_clock_ms() >= row->again_ms && (row->memory_bytes || !row->looked_ms))
 			put_out(t, row, idle_ms, &b);
 		row = next;
@@ -242,6 +245,21 @@ static bool has_room(const struct tender *t, const struct files_row *row)
 	       u.memory_bytes + row->data_bytes <= t->in_force + HY_VM_OVERHEAD;
 }
 
+/* What has come in one piece is passed over in the next one. */
+static int bring_pieces(struct tender *t, int fd)
+{
+	uint64_t until_ms = hy_clock_ms() + MOVE_MS;
+	int rc;
+
+	do {
+		rc = hy_fault(FAULT_TEND_IN);
+		tender_hear(t);
+		if (rc == 0)
+			rc = pages_in(fd, hy_clock_ms() + PIECE_MS, NULL);
+	} while (rc == -ETIMEDOUT && hy_clock_ms() < until_ms);
+	return rc;
+}
+
 /* Return: whether anything was brought back */
 static bool bring(struct tender *t, struct files_row *row, int fd, bool asked)
 {
@@ -253,8 +271,7 @@ static bool bring(struct tender *t, struct files_row *row, int fd, bool asked)
 	    (!asked && !has_room(t, row)))
 		return false;
 	before = row->memory_bytes;
-	if (hy_fault(FAULT_TEND_IN) < 0 || pages_in(fd, hy_clock_ms() + MOVE_MS, NULL) < 0 ||
-	    count(row, fd) < 0 || row->memory_bytes <= before)
+	if (bring_pieces(t, fd) < 0 || count(row, fd) < 0 || row->memory_bytes <= before)
 		return false;
 	t->report->brought_back++;
 	t->report->brought_back_bytes += row->memory_bytes - before;
@@ -298,6 +315,7 @@ static void bring_back(struct tender *t, uint64_t ino)
 void tender_bring_back(struct tender *t)
 {
 	for (unsigned int i = 0; i < t->n_opened; i++)
-		bring_back(t, t->opened[i]);
+		if (hy_clock_ms() - t->opened[i].when_ms < LATE_MS)
+			bring_back(t, t->opened[i].ino);
 	t->n_opened = 0;
 }

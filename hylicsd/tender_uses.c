@@ -178,11 +178,15 @@ int tender_open(struct tender *t, struct files_row *row)
 
 static void remember(struct tender *t, uint64_t ino)
 {
-	for (unsigned int i = 0; i < t->n_opened; i++)
-		if (t->opened[i] == ino)
-			return;
-	if (t->n_opened < TENDER_OPENED_MAX)
-		t->opened[t->n_opened++] = ino;
+	unsigned int i = 0;
+
+	while (i < t->n_opened && t->opened[i].ino != ino)
+		i++;
+	if (i == TENDER_OPENED_MAX)
+		return;
+	t->opened[i] = (struct tender_opened){ .ino = ino, .when_ms = hy_clock_ms() };
+	if (i == t->n_opened)
+		t->n_opened++;
 }
 
 static void take_event(struct tender *t, const struct fanotify_event_metadata *m)

@@ -218,7 +218,7 @@ class Plant:
         self._fill()
         self._start_guest()
         if self.disk is not self.site.disk:
-            self._put_behind_disk()
+            self.put_behind_disk()
         self.disk.set_read_rate(self.site.folder, self.size.read_mb_per_s * MB)
         # what is put away is read once more, and not at a disk's pace
         self._closing.callback(self.disk.set_read_rate, self.site.folder, 0)
@@ -227,12 +227,6 @@ class Plant:
         group = cgroup.Cgroup(*words)
         self._closing.callback(group.close)
         return group
-
-    def _put_behind_disk(self):
-        """What hylicsd has started for this VM reads at its disk's pace, too."""
-        for place in self.host.cgroups():
-            if place.name == self.name:
-                self.disk.take(map(int, (place / "cgroup.procs").read_text().split()))
 
     def _fill(self):
         """The files, as the VM's own virtiofsd would write them."""
@@ -250,6 +244,12 @@ class Plant:
         agent.wait_line(channel.UP)
 
     # -- using it --
+
+    def put_behind_disk(self):
+        """What hylicsd has started for this VM reads at its disk's pace, too."""
+        for place in self.host.cgroups():
+            if place.name == self.name:
+                self.disk.take(map(int, (place / "cgroup.procs").read_text().split()))
 
     def choose(self, seed):
         """Which files jobs ask for from now on."""

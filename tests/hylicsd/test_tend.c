@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -530,8 +531,35 @@ static void die_at(const char *fault, bool (*go)(void), const char *what)
 	probe_check(all_are_whole(), "%s: all bytes are right", what);
 }
 
+static bool is_stopped(void)
+{
+	siginfo_t told = { 0 };
+
+	return waitid(P_PID, (id_t)w.vm->tend.job.child.pid, &told, WSTOPPED | WNOHANG) == 0 &&
+	       told.si_pid;
+}
+
+/* What is brought back may come from a slow disk. */
+static void check_limit_waits_for_nothing(void)
+{
+	tend_set(w.vm, LIMIT, IDLE_MS);
+	if (!wait_for(all_are_out))
+		probe_bail("files do not go out");
+	tend_stop(w.vm);
+	order("tend.in:stop:2,tend.in:stop:3");
+	probe_check(go_in() && wait_for(is_stopped), "it is stopped while it brings files back");
+	tend_set(w.vm, LIMIT + MIB, NEVER);
+	kill(w.vm->tend.job.child.pid, SIGCONT);
+	probe_check(wait_for(is_stopped), "it is stopped before the next one");
+	wanted_limit = LIMIT + MIB;
+	probe_check(has_limit() && in_memory(2) < MOST, "the limit has not waited for that one");
+	kill(w.vm->tend.job.child.pid, SIGCONT);
+	order(NULL);
+}
+
 static void check_faults(void)
 {
+	check_limit_waits_for_nothing();
 	die_at("tend.out:kill:1", go_out, "before a file goes out");
 	die_at("tend.out:kill:3", go_out, "before the third one does");
 	die_at("vm.pages:kill:1", go_out, "in a squeeze");

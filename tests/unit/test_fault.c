@@ -90,6 +90,19 @@ static void count_says_at_which_time(void **state)
 	}
 }
 
+static void several_orders_act_each_at_its_time(void **state)
+{
+	(void)state;
+	order("chan.up:fail:2,chan.open:drop,chan.up:drop:3,chan.greet:fail");
+	assert_int_equal(hy_fault(FAULT_CHAN_UP), 0);
+	assert_true(hy_fault_due(FAULT_CHAN_UP));
+	assert_int_equal(hy_fault(FAULT_CHAN_OPEN), -ECANCELED);
+	assert_int_equal(hy_fault(FAULT_CHAN_UP), -EIO);
+	assert_int_equal(hy_fault(FAULT_CHAN_UP), -ECANCELED);
+	assert_int_equal(hy_fault(FAULT_CHAN_UP), 0);
+	assert_int_equal(hy_fault(FAULT_CHAN_GREET), -EIO);
+}
+
 /* A child that comes to a step under an order; its status as waitpid() gives it. */
 static int child_at_step(const char *text, int wait_flags, pid_t *pid)
 {
@@ -161,11 +174,14 @@ static void unknown_steps_and_actions_are_told(void **state)
 	static const char *const texts[] = {
 		"", ":", "kill", "chan.open", "chan.open:", "chan.ope:kill", "chan.openn:kill",
 		"CHAN.OPEN:kill", "chan.open:kil", "chan.open:killl", "chan.open::1",
-		"chan.open:delay", "chan.open:delay-5x", "chan.open: kill", NULL,
+		"chan.open:delay", "chan.open:delay-5x", "chan.open: kill", ",",
+		"chan.open:kill,", ",chan.open:kill", "chan.open,kill", "chan.open:kill,chan.up",
+		"chan.up:kill,chan.up:kill,chan.up:kill,chan.up:kill,chan.up:kill", NULL,
 	};
 
 	(void)state;
 	check_refused(texts);
+	assert_false(hy_fault_ordered());
 }
 
 static void malformed_numbers_are_told(void **state)
@@ -189,6 +205,7 @@ int main(void)
 		FAULT_TEST(fail_and_drop_act_once),
 		FAULT_TEST(every_step_can_be_named),
 		FAULT_TEST(count_says_at_which_time),
+		FAULT_TEST(several_orders_act_each_at_its_time),
 		FAULT_TEST(kill_ends_the_process),
 		FAULT_TEST(stop_stops_the_process_until_it_is_continued),
 		FAULT_TEST(delay_goes_on_after_a_while),
