@@ -75,7 +75,7 @@ struct ours_wanted ours_decide(struct ours *o, const struct curve *c, double tau
 		return w;
 	found.a *= o->slower;
 	found.b *= o->slower;
-	w.memory = queue_memory(&found, o->per_s, tau_s, floor, ceiling, &w.rail);
+	w.memory = queue_memory(&found, o->per_s, OURS_AIM * tau_s, floor, ceiling, &w.rail);
 	if (w.memory < s->memory)
 		w.memory = s->memory - (s->memory - w.memory) * DOWN;
 	return w;

@@ -19,6 +19,12 @@
 #include "control/curve.h"
 #include "control/queue.h"
 
+/*
+ * Of the objective, what it aims at. Responses rise faster than they fall, so that a mean aimed at
+ * the objective would be above it; docs/control.md has by how much.
+ */
+#define OURS_AIM 0.8
+
 struct ours {
 	double slower;			/* what jobs take / what the curve says; 0: not known */
 	double per_s;			/* arrivals, smoothed; below 0: not known */

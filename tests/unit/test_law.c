@@ -213,7 +213,7 @@ static double response(double memory, double per_s, double wrong)
 
 static double settle(struct law *l, double per_s, double wrong, double shaken)
 {
-	double sum = 0;
+	double aim_s = l->set.tau_s * (l->set.scheme == LAW_OURS ? OURS_AIM : 1), sum = 0;
 
 	for (int i = 0; i < STEPS; i++) {
 		struct law_seen now;
@@ -222,7 +222,7 @@ static double settle(struct law *l, double per_s, double wrong, double shaken)
 		now_s *= 1 + shaken * (chance() - 0.5);
 		now = seen(now_s, per_s);
 		law_decide(l, &now);
-		sum += i >= STEPS / 2 ? fabs(now_s - l->set.tau_s) : 0;
+		sum += i >= STEPS / 2 ? fabs(now_s - aim_s) : 0;
 	}
 	return sum / (STEPS / 2.0);
 }
