@@ -24,8 +24,9 @@ LOADS = {
 OVERHEAD_MB = 32            # HY_VM_OVERHEAD
 TOO_MUCH = 1.4              # times what a VM can do with all memory
 # in gaps of the usual load
-BEFORE, STAGE = 45, 75
+BEFORE, STAGE_LEAST = 45, 75
 WINDOW, INTERVAL_MIN, INTERVAL_MAX = 15, 3.75, 30
+OTHERS_JOBS = 450           # in a stage: a mean of fewer is too much of a chance
 QUICK_BEFORE_S, QUICK_STAGE_S = 10, 20
 RUNS, QUICK_RUNS = 20, 6    # with an amount of memory, for the model
 LOOK_S = 0.5
@@ -66,18 +67,19 @@ class Stage:
     window: float
 
 
-def stage_of(load, quick):
+def stage_of(load, count, quick):
     """With these gaps."""
     gap = load.gaps[0]
     begins = QUICK_BEFORE_S if quick else BEFORE * gap
-    return Stage(begins, begins + (QUICK_STAGE_S if quick else STAGE * gap), WINDOW * gap)
+    lasts = QUICK_STAGE_S if quick else max(STAGE_LEAST, OTHERS_JOBS / (count - 1)) * gap
+    return Stage(begins, begins + lasts, WINDOW * gap)
 
 
 class Budget(Experiment):
     """See the module."""
     name = "budget"
     summary = "VMs under one budget of memory, one of them with too much to do"
-    takes = "30 min, quick 3 min"
+    takes = "50 min, quick 3 min"
     paper = "none: the Hylics paper has one VM."
     arms = tuple(make_arms())
     quick_arms = ("two-quiet", "two-overload")
@@ -138,8 +140,8 @@ class Budget(Experiment):
             for number, vm in enumerate(vms):
                 vm.choose(ctx.seed + 1000 * repeat + number)
                 vm.warm()
-            return measure(vms, load, stage_of(load, ctx.quick), arm.params["load"] != "quiet",
-                           ctx.seed + repeat)
+            return measure(vms, load, stage_of(load, count, ctx.quick),
+                           arm.params["load"] != "quiet", ctx.seed + repeat)
 
     def findings(self, result):
         return [told(arm) for arm in result["arms"] if arm["samples"]]
