@@ -175,13 +175,17 @@ class Cgroup:
                 pids.update(int(pid) for pid in (path / "cgroup.procs").read_text().split())
         return sorted(pids)
 
+    def kill(self):
+        """Kill what runs in the group now."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def close(self):
         """Kill what still runs in the group and remove its directories."""
         deadline = time.monotonic() + EMPTY_TIMEOUT_S
         while self._remove_directories() and time.monotonic() < deadline:
-            for pid in self.processes():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self.kill()
             time.sleep(0.01)  # a killed process leaves its group when it has ended, unannounced
 
     def _remove_directories(self):

@@ -307,6 +307,10 @@ class Plant:
         thread.start()
         try:
             yield
+        except BaseException:
+            stopped.set()
+            self.group.kill()   # nobody wants their times any more
+            raise
         finally:
             stopped.set()
             thread.join()
