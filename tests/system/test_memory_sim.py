@@ -12,7 +12,9 @@ from hylab import LabError, stats                               # noqa: E402
 from hylab.experiments import memory_sim                        # noqa: E402
 
 EXPERIMENT = memory_sim.EXPERIMENT
-SEEDS = 4
+# As many as the criterion asks for: *both* goes astray in one run of ten, so that the mean of a
+# few says more of the few than of the laws.
+SEEDS = 30
 
 
 def result_of(errors):
@@ -72,15 +74,21 @@ def test_the_same_seed_is_the_same_run():
     assert memory_sim.simulate(words, "ours-unmeasured", 4, 1) == second
 
 
-@pytest.mark.parametrize("scheme", ("ours", "ours-unmeasured"))
-def test_ours_is_nearer_to_the_objective_than_the_papers(scheme):
+@pytest.fixture(scope="module", name="errors")
+def errors_of_rows():
     """No time passes in it, so these are figures of the code and of nothing else."""
-    rows = [row for row in memory_sim.ROWS if row.family == memory_sim.CRITERION
+    return [{name: stats.mean([run["error_s"] for run in memory_sim.simulate(
+                row.words(), name, 1, SEEDS)])
+             for name in ("adaptive", "queue", "both", "ours", "ours-unmeasured")}
+            for row in memory_sim.ROWS if row.family == memory_sim.CRITERION
             and row.memory_mb == 512 and row.load != "bursty"]
-    ratios = []
-    for row in rows:
-        errors = {name: stats.mean([run["error_s"] for run in memory_sim.simulate(
-            row.words(), name, 1, SEEDS)]) for name in ("adaptive", "queue", "both", scheme)}
-        assert scheme != "ours" or errors["ours"] <= errors["both"]
-        ratios.append(errors[scheme] / min(errors["adaptive"], errors["queue"]))
+
+
+@pytest.mark.parametrize("scheme", ("ours", "ours-unmeasured"))
+def test_ours_is_nearer_to_the_objective_than_the_papers(errors, scheme):
+    ratios = [of[scheme] / min(of["adaptive"], of["queue"]) for of in errors]
     assert stats.geometric_mean(ratios) <= memory_sim.MOST_OF_BETTER_SINGLE
+
+
+def test_ours_is_in_no_row_worse_than_both(errors):
+    assert not [of for of in errors if of["ours"] > of["both"]]
