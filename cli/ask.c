@@ -7,18 +7,49 @@
  */
 #include "cli/ask.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/api.h"
 #include "cli/show_control.h"
 #include "cli/show_files.h"
 #include "cli/show_jobs.h"
 #include "cli/show_modules.h"
+#include "common/clock.h"
+#include "common/limits.h"
 #include "common/name.h"
 
 #define PATH_ROOM (HY_NAME_MAX + 32)
+#define AGAIN_PAUSE_NS 200000000L
+
+static void tell_of_waiting(const struct hy_err *e)
+{
+	char why[HY_ERR_MESSAGE_MAX];
+
+	hy_err_message(e, why);
+	fprintf(stderr, "hylics: %s; asking again for up to %d s\n", why, HY_ROOM_WAIT_MS / 1000);
+}
+
+int ask_call(const struct ask_values *v, const char *method, const char *path, const json_t *body,
+	     json_t **answer, struct hy_err *e)
+{
+	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE_NS };
+	uint64_t deadline = hy_clock_ms() + HY_ROOM_WAIT_MS;
+	bool is_told = false;
+	int rc;
+
+	while ((rc = api_call(v->run_dir, method, path, body, answer, e)) == -EAGAIN &&
+	       hy_clock_ms() < deadline) {
+		if (!is_told)
+			tell_of_waiting(e);
+		is_told = true;
+		nanosleep(&pause, NULL);
+	}
+	return rc;
+}
 
 int ask_vm(const struct ask_values *v, const char *method, const char *name, const char *rest,
 	   json_t *body, json_t **answer, struct hy_err *e)
@@ -32,7 +63,7 @@ int ask_vm(const struct ask_values *v, const char *method, const char *name, con
 				    "and '-', the first no '-'", name, HY_NAME_MAX);
 	}
 	snprintf(path, sizeof(path), "/v1/vms/%s%s", name, rest);
-	rc = api_call(v->run_dir, method, path, body, answer, e);
+	rc = ask_call(v, method, path, body, answer, e);
 	json_decref(body);
 	return rc;
 }

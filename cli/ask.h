@@ -31,6 +31,22 @@ struct ask_values {
 	{ .name = NULL }
 
 /**
+ * ask_call() - One request and its answer; while hylicsd makes room for what is asked, again
+ * @v:		Where hylicsd is
+ * @method:	"POST"
+ * @path:	"/v1/vms"
+ * @body:	NULL: none; stays the caller's
+ * @answer:	As of api_call()
+ * @e:		As of api_call(); EAGAIN: there is no room after HY_ROOM_WAIT_MS
+ *
+ * That it waits is told on stderr.
+ *
+ * Return: 0, -errno
+ */
+int ask_call(const struct ask_values *v, const char *method, const char *path, const json_t *body,
+	     json_t **answer, struct hy_err *e);
+
+/**
  * ask_vm() - Ask about one VM
  * @v:		Where hylicsd is
  * @method:	"GET"

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "cli/api.h"
 #include "cli/verbs.h"
 
 #define AT(member) .offset = offsetof(struct vm_add_values, member)
@@ -117,7 +116,7 @@ int vm_add_run(const void *values, int argc, char **argv, struct hy_err *e)
 {
 	const struct vm_add_values *v = values;
 	json_t *answer = NULL, *body = wish(v, argv[0]);
-	int rc = api_call(v->ask.run_dir, "POST", "/v1/vms", body, &answer, e);
+	int rc = ask_call(&v->ask, "POST", "/v1/vms", body, &answer, e);
 
 	(void)argc;
 	json_decref(body);

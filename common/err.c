@@ -26,6 +26,7 @@ static const struct {
 	{ ENOENT, "not-found", HY_EXIT_NO_OBJECT },
 	{ ECONNREFUSED, "not-reachable", HY_EXIT_NO_DAEMON },
 	{ EBUSY, "busy", HY_EXIT_REFUSED },
+	{ EAGAIN, "try-again", HY_EXIT_REFUSED },
 	{ EADDRINUSE, "in-use", HY_EXIT_REFUSED },
 	{ EEXIST, "exists", HY_EXIT_REFUSED },
 	{ EDQUOT, "over-budget", HY_EXIT_REFUSED },

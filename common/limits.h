@@ -280,6 +280,8 @@
 #define HY_API_HEAD_MAX 16384
 #define HY_API_BODY_MAX (4u << 20)
 #define HY_API_WAIT_MS 120000
+/* What hylicsd makes room for is asked for again so long. */
+#define HY_ROOM_WAIT_MS 30000
 
 /* The share in the guest: how long a mount may take before its process is ended, */
 #define HY_MOUNT_WAIT_MS 10000

@@ -355,8 +355,8 @@ int govern_room(struct govern *g, const struct record *r, const struct vm *own, 
 	divide_and_go_on(g);
 	if (need <= left_by_all(g, own))
 		return 0;
-	return hy_err_set(e, EBUSY, "'%s': other VMs are giving back the memory for it; try again "
-			  "in a moment ('hylics vm list' shows who has how much)", r->name);
+	return hy_err_set(e, EAGAIN, "'%s': other VMs are giving back the memory for it "
+			  "('hylics vm list' shows who has how much)", r->name);
 }
 
 void govern_set(struct vm *vm, const struct record *was)

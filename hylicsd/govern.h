@@ -67,7 +67,7 @@ void govern_left(struct govern *g);
  * @own:	The VM, if it is there already
  * @e:		Error: others were told to give back what is missing, for the next try
  *
- * Return: 0, -EBUSY
+ * Return: 0, -EAGAIN
  */
 int govern_room(struct govern *g, const struct record *r, const struct vm *own, struct hy_err *e);
 

@@ -114,6 +114,8 @@ static unsigned int status_of(const struct hy_err *e)
 	case EBUSY:
 	case EADDRINUSE:
 		return MHD_HTTP_CONFLICT;
+	case EAGAIN:
+		return MHD_HTTP_SERVICE_UNAVAILABLE;
 	case EDQUOT:
 	case ENOSPC:
 		return MHD_HTTP_INSUFFICIENT_STORAGE;

@@ -136,7 +136,7 @@ static int no_swap(const struct vms *vms, const struct record *r, uint64_t left,
 	const struct hy_err *why = &vms->swap.why;
 
 	if (vms->swap.state == SWAP_TIER_MAKING)
-		return hy_err_set(e, EBUSY, "the swap file is being made");
+		return hy_err_set(e, EAGAIN, "the swap file is being made");
 	hy_err_set(e, EDQUOT, "size %lluM with memory %lluM: the rest is for swap, of which %lluM "
 		   "are free and not promised; add swap, or leave memory out%s%s", of[0], of[1],
 		   of[2], why->num ? "; " : "", why->text);

@@ -309,11 +309,14 @@ class Plant:
             yield
         except BaseException:
             stopped.set()
-            self.group.kill()   # nobody wants their times any more
+            self._give_up_jobs()    # nobody wants their times any more
             raise
         finally:
             stopped.set()
             thread.join()
+
+    def _give_up_jobs(self):
+        self.group.kill()
 
     def _come(self, gaps, stopped):
         under_way, next_at = [], time.monotonic()

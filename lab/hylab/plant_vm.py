@@ -37,6 +37,9 @@ class PlantVm(Plant):
         self._machine.spawn([channel.program("hylics-agent"), "--no-offload", "--no-mount"])
         self._perform(0)    # its programs are read once; they are no part of a job's time
 
+    def _give_up_jobs(self):
+        self._machine.kill()
+
     def _perform(self, rank):
         words = ["sh", "-c", SCRIPT, "job", channel.program("hylics-guest"), "job", "--name",
                  self.job, "--", *words_of(self.job, f"{SHARE}/{self.file(rank).name}")]

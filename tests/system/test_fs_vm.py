@@ -110,7 +110,7 @@ def test_the_guest_works_as_long_as_it_should(ctx):
 
 def test_a_dead_vm_costs_its_arm_alone(ctx):
     dead = ctx.session.vm()
-    dead.process.kill()
+    dead.kill()
     with pytest.raises(LabError):
         EXPERIMENT.run_arm(ctx, arm("virtiofs-none"), 0)
     assert EXPERIMENT.run_arm(ctx, arm("host"), 0).keys() == fs.TESTS.keys()

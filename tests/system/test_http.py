@@ -163,8 +163,9 @@ def test_who_asks_first_or_has_very_much_is_told_at_once(stub):
 def test_errors_have_their_status(stub):
     for num, status, code in ((1, 403, "not-allowed"), (2, 404, "not-found"), (16, 409, "busy"),
                               (17, 409, "exists"), (98, 409, "in-use"), (122, 507, "over-budget"),
-                              (28, 507, "no-space"), (12, 500, "no-memory"), (22, 500, "failed"),
-                              (5, 500, "failed"), (111, 500, "not-reachable")):
+                              (11, 503, "try-again"), (28, 507, "no-space"), (12, 500, "no-memory"),
+                              (22, 500, "failed"), (5, 500, "failed"),
+                              (111, 500, "not-reachable")):
         got = stub.ask("GET", f"/test/error/{num}")
         assert (got[0], got[2]["error"]["code"]) == (status, code)
         assert got[2]["error"]["message"] == f"vm 'x': {os.strerror(num)}"

@@ -73,17 +73,6 @@ def _host(file):
     host.close()
 
 
-def added(host, *words):
-    """A VM that others first give back memory for."""
-    def is_added():
-        budget_holds(host)
-        done = host.ask(*words, check=False)
-        assert done.returncode == 0 or "try again" in done.stderr, done.stderr
-        return done.returncode == 0
-    wait_for(is_added, words)
-    budget_holds(host)
-
-
 class Plant:
     """A VM whose jobs are as long as its memory makes them, by a worker's file."""
 
@@ -93,8 +82,8 @@ class Plant:
         self.since = self.arrivals = 1
         self.arrived = self.finished = self.service_us = self.response_us = 0
         self.decided = 0
-        added(host, "vm", "add", name, "--share", memory, "--control=dynamic", "--slo=1s",
-              "--memory-min=8M", *QUICK, *options)
+        host.ask("vm", "add", name, "--share", memory, "--control=dynamic", "--slo=1s",
+                 "--memory-min=8M", *QUICK, *options)
         self.write()
 
     def show(self):
@@ -267,7 +256,9 @@ def test_two_share_a_budget_that_is_too_small(host, file, model):
     other.be_hungry()
     other.until(is_at(64, 64), first)
     assert "room for a VM with 48M" in refused(host, "vm", "add", "web3", "--share=128M")[1]
-    added(host, "vm", "add", "web3", "--share=16M")
+    # what others have beyond their floors they give back first
+    assert "giving back" in host.ask("vm", "add", "web3", "--share=16M").stderr
+    budget_holds(host)
     assert host.limits()["web3"] == 16 * MB + OVERHEAD
     # and gives it back in the end
     host.ask("vm", "remove", "web3")
@@ -345,7 +336,8 @@ def test_static_again_has_its_memory_or_is_refused(host, file, model):
     other.be_hungry()
     first.until(is_at(8, 8), other)
     other.until(is_at(64, 64), first)
-    added(host, "vm", "set", "web1", "control=static")
+    assert "giving back" in host.ask("vm", "set", "web1", "control=static").stderr
+    budget_holds(host)
     assert host.limits()["web1"] == 64 * MB + OVERHEAD
     assert host.vm("web1")["control"]["control"] == "static"
     assert "memory_bytes" not in host.vm("web1")["control"]

@@ -8,6 +8,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -288,6 +289,26 @@ def test_others_are_told_and_drawn():
 
 
 # --- the plant -----------------------------------------------------------------------------------
+
+def test_who_interrupts_waits_for_no_job():
+    class Endless(plant.Plant):
+        """Its jobs end when they are given up."""
+        begun, given_up = threading.Event(), threading.Event()
+
+        def _perform(self, rank):
+            self.begun.set()
+            assert self.given_up.wait(60)
+            raise LabError("given up")
+
+        def _give_up_jobs(self):
+            self.given_up.set()
+
+    endless = Endless("pigz")
+    with pytest.raises(KeyboardInterrupt), endless.load(itertools.repeat(0.01)):
+        assert endless.begun.wait(60)
+        raise KeyboardInterrupt
+    assert endless.given_up.is_set() and endless.failed and not endless.ended()
+
 
 def test_files_are_asked_for_by_rank():
     drawn = list(itertools.islice(plant.ranks(8, 0.8, random.Random(1)), 20000))

@@ -81,7 +81,8 @@ static void exit_codes_follow_the_contract(void **state)
 		int num, exit;
 	} cases[] = {
 		{ ENOENT, HY_EXIT_NO_OBJECT }, { ECONNREFUSED, HY_EXIT_NO_DAEMON },
-		{ EBUSY, HY_EXIT_REFUSED }, { EDQUOT, HY_EXIT_REFUSED },
+		{ EBUSY, HY_EXIT_REFUSED }, { EAGAIN, HY_EXIT_REFUSED },
+		{ EDQUOT, HY_EXIT_REFUSED },
 		{ EIO, HY_EXIT_FAILED }, { EINVAL, HY_EXIT_FAILED },
 	};
 	struct hy_err e = { 0 };
