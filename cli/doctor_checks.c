@@ -185,6 +185,31 @@ static void look_swap(const struct doctor *d, struct finding *f)
 		    "or a file");
 }
 
+/* Neighbours in the swap area are read along, whosever they are. */
+static void look_readahead(const struct doctor *d, struct finding *f)
+{
+	char line[32] = "";
+	unsigned long order;
+
+	if (!meminfo(d, "SwapTotal")) {
+		doctor_found(f, DOCTOR_SKIPPED, "no swap");
+		return;
+	}
+	if (!doctor_line(d, "/proc/sys/vm/page-cluster", line, sizeof(line))) {
+		doctor_found(f, DOCTOR_SKIPPED, "/proc/sys/vm/page-cluster cannot be read");
+		return;
+	}
+	order = strtoul(line, NULL, 10);
+	if (order == 0) {
+		doctor_found(f, DOCTOR_OK, "none: a VM reads back what is its own");
+		return;
+	}
+	doctor_found(f, DOCTOR_WARNING, "up to %lu pages (vm.page-cluster is %lu): a VM that "
+		     "reads from swap reads pages of others along", 1UL << (order & 31), order);
+	doctor_mend(f, "where several VMs have more than their memory, and swap is no turning "
+		    "disk: sysctl -w vm.page-cluster=0, and a line in /etc/sysctl.d");
+}
+
 static void look_hugepages(const struct doctor *d, struct finding *f)
 {
 	uint64_t total = meminfo(d, "HugePages_Total"), left = meminfo(d, "HugePages_Free");
@@ -437,6 +462,7 @@ const struct doctor_check doctor_checks[] = {
 	{ "cgroup", look_cgroup },
 	{ "tmpfs", look_tmpfs },
 	{ "swap", look_swap },
+	{ "swap-readahead", look_readahead },
 	{ "hugepages", look_hugepages },
 	{ "run-dir", look_run },
 	{ "virtiofsd", look_virtiofsd },

@@ -114,6 +114,7 @@ class Budget(Experiment):
     @contextlib.contextmanager
     def session(self, ctx):
         """What is measured once: {how many: (curve, path of the model)}."""
+        ctx.note(plant.readahead())
         yield {}
 
     @contextlib.contextmanager

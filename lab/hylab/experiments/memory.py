@@ -202,6 +202,7 @@ class Memory(Experiment):
     @contextlib.contextmanager
     def session(self, ctx):
         """What is measured once: {kind: (curve, path of the model)}."""
+        ctx.note(plant.readahead())
         yield {}
 
     @contextlib.contextmanager
