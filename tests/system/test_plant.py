@@ -310,6 +310,20 @@ def test_who_interrupts_waits_for_no_job():
     assert endless.given_up.is_set() and endless.failed and not endless.ended()
 
 
+def test_swap_that_a_killed_one_left_is_swept_away(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(plant.subprocess, "run", lambda words, **_: asked.append(words))
+    left = tmp_path / "hyswap1"
+    left.mkdir()
+    (left / "swap").write_bytes(b"")
+    with plant.swap_folder(tmp_path) as mine:
+        plant.sweep(tmp_path)
+        assert not left.exists() and mine.exists()
+        assert asked == [["swapoff", left / "swap"]]
+        (mine / "swap").write_bytes(b"")
+    assert not list(tmp_path.iterdir()) and asked[1:] == [["swapoff", mine / "swap"]]
+
+
 def test_files_are_asked_for_by_rank():
     drawn = list(itertools.islice(plant.ranks(8, 0.8, random.Random(1)), 20000))
     counts = [drawn.count(rank) for rank in range(8)]
