@@ -13,19 +13,16 @@ hylicsd. Files are asked for by rank, few of them often.
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
-import os
 import pathlib
 import queue
 import random
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
 
-from hylab import BUILD, LabError, MissingRight, cgroup, channel, wall
+from hylab import BUILD, LabError, MissingRight, cgroup, channel, swap_folder, wall
 from hylab.duty import FFMPEG, write_text
 from hylab.hylicsd import Hylicsd
 from hylab.port import Port
@@ -126,43 +123,6 @@ class Done:
     ended: float            # by the monotonic clock
 
 
-@contextlib.contextmanager
-def swap_folder(place):
-    """A folder for swap, which no tmpfs can hold; locked, so that nobody sweeps it away."""
-    new = pathlib.Path(tempfile.mkdtemp(prefix="newswap", dir=place))
-    with locked(new):
-        folder = new.rename(place / new.name.replace("newswap", "hyswap"))
-        try:
-            yield folder
-        finally:
-            remove(folder)
-
-
-def sweep(place):
-    """Remove what killed ones have left: their swap is still on."""
-    for folder in pathlib.Path(place).glob("hyswap*"):
-        with contextlib.suppress(BlockingIOError), locked(folder):
-            remove(folder)
-
-
-@contextlib.contextmanager
-def locked(folder):
-    """BlockingIOError if it is another's."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
-
-
-def remove(folder):
-    """With the swap that lies in it."""
-    for left in folder.iterdir():
-        subprocess.run(["swapoff", left], check=False, capture_output=True)
-    shutil.rmtree(folder)
-
-
 class Site:
     """A hylicsd with a swap file on the disk of the build folder; on entering it answers."""
 
@@ -183,8 +143,7 @@ class Site:
 
     def _make(self):
         wall.require()
-        sweep(BUILD)
-        self.folder = self._closing.enter_context(swap_folder(BUILD))
+        self.folder = self._closing.enter_context(swap_folder.made_in(BUILD))
         self.disk = cgroup.Cgroup("disk", ("blkio",))
         self._closing.callback(self.disk.close)
         self.host = Hylicsd(launcher=self.disk.launcher())

@@ -9,12 +9,11 @@ import re
 import signal
 import socket
 import subprocess
-import tempfile
 
 import pytest
 from moving import children, is_stopped, wait_for
 
-from hylab import BUILD, MissingRight, wall
+from hylab import BUILD, MissingRight, swap_folder, wall
 from hylab.hylicsd import SOON_S, Hylicsd
 
 MB = 1 << 20
@@ -32,11 +31,8 @@ def in_use(path):
 @contextlib.contextmanager
 def swap_place():
     """Where a swap file may be, and none is."""
-    # on the disk of the build folder: no tmpfs can hold swap
-    with tempfile.TemporaryDirectory(prefix="hyswap", dir=BUILD) as folder:
-        yield pathlib.Path(folder) / "swap"
-        for left in pathlib.Path(folder).iterdir():     # of a test that failed
-            subprocess.run(["swapoff", left], check=False, capture_output=True)
+    with swap_folder.made_in(BUILD) as folder:
+        yield folder / "swap"
 
 
 @pytest.fixture(name="file")

@@ -9,18 +9,16 @@ test waits for is over when its decision is seen.
 import contextlib
 import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
-import tempfile
 
 import pytest
 from moving import PATIENCE_S, wait_for
 from test_drain import Operated
 from test_jobs import GUEST
 
-from hylab import BUILD, MissingRight, wall
+from hylab import BUILD, MissingRight, swap_folder, wall
 from hylab.hylicsd import SOON_S, Hylicsd
 from hylab.net import Net
 
@@ -45,11 +43,8 @@ version = 1
 
 @pytest.fixture(name="file")
 def _file():
-    # on the disk of the build folder: no tmpfs can hold swap
-    with tempfile.TemporaryDirectory(prefix="hyswap", dir=BUILD) as folder:
-        yield pathlib.Path(folder) / "swap"
-        for left in pathlib.Path(folder).iterdir():     # of a test that failed
-            subprocess.run(["swapoff", left], check=False, capture_output=True)
+    with swap_folder.made_in(BUILD) as folder:
+        yield folder / "swap"
 
 
 def start(host, file, *options):

@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
 from hylab import BUILD, LabError, cgroup, fit, plant, report  # noqa: E402
-from hylab import stats, wall                                  # noqa: E402
+from hylab import stats, swap_folder, wall                     # noqa: E402
 from hylab.experiments import budget, identify, memory         # noqa: E402
 
 CURVE = {"a": 0.2, "b": 30.0, "c": 50.0}
@@ -312,12 +312,12 @@ def test_who_interrupts_waits_for_no_job():
 
 def test_swap_that_a_killed_one_left_is_swept_away(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(plant.subprocess, "run", lambda words, **_: asked.append(words))
+    monkeypatch.setattr(swap_folder.subprocess, "run", lambda words, **_: asked.append(words))
     left = tmp_path / "hyswap1"
     left.mkdir()
     (left / "swap").write_bytes(b"")
-    with plant.swap_folder(tmp_path) as mine:
-        plant.sweep(tmp_path)
+    with swap_folder.made_in(tmp_path) as mine:
+        swap_folder.sweep(tmp_path)
         assert not left.exists() and mine.exists()
         assert asked == [["swapoff", left / "swap"]]
         (mine / "swap").write_bytes(b"")
