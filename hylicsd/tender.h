@@ -12,8 +12,9 @@
  * nothing that a guest does to names leads it elsewhere. Beyond its memory it knows nothing: one
  * that is started again finds it all anew, but who has opened what.
  *
- * It rests as long as it has worked for what a guest can cause, so it has half a processor and half
- * of a disk at most, which are the VM's.
+ * It rests as long as it has worked for what a guest can cause, but a second at most. So it has
+ * half a processor and half of a disk, which are the VM's; more only where one go takes longer than
+ * that.
  */
 #ifndef HYLICSD_TENDER_H
 #define HYLICSD_TENDER_H
