@@ -44,9 +44,9 @@ SHORT = {"tau": "1s", "floor": "16M", "compute": "200ms", "read": "60ms", "noise
          "drift": "10", "idle": "1m"}
 FAMILIES = {
     "short": Family("jobs of 0.2 to 0.5 s", SHORT, MEMORIES),
-    "uneven": Family("the same, but jobs differ four times as much, few files are asked for most of"
-                     " the time, and all drift", {**SHORT, "favour": "120", "noise": "80",
-                                                  "drift": "30"}),
+    "uneven": Family("the same, but jobs differ 2.7 times as much (deviation of the logarithm), few"
+                     " files are asked for most of the time, and all drift", {
+                         **SHORT, "favour": "120", "noise": "80", "drift": "30"}),
     "large": Family("60 files of 20 MB on a faster disk", {
         **SHORT, "file-size": "20M", "read": "15ms", "files": "60", "idle": "5m"}, (512,)),
     "long": Family("jobs ten times as long: some 15 end in a window, and differ by chance", {
