@@ -40,12 +40,13 @@ static const struct hy_cmd vm_commands[] = {
 	{ .name = "set",
 	  .args = "NAME KEY=VALUE...",
 	  .summary = "change what a VM has, while it is in use",
-	  .details = "Keys: size and memory (64M), inodes, cache (auto, none, always), keep (a "
-		     "folder), domain, nic (IFNAME,MAC[,ADDRESS...], once for each; all of them "
-		     "are replaced), module (likewise), control (static, dynamic), slo (10s), "
-		     "memory-min, scheme (ours, both, adaptive, queue), model (a file), idle, "
-		     "weight, interval-min, interval-max. An empty value takes away what was "
-		     "there.",
+	  .details = "Keys: size and memory (64M), inodes, cache (auto, none, always), export "
+		     "(virtiofs, 9p), keep (a folder), domain, nic (IFNAME,MAC[,ADDRESS...], once "
+		     "for each; all of them are replaced), module (likewise), control (static, "
+		     "dynamic), slo (10s), memory-min, scheme (ours, both, adaptive, queue), "
+		     "model (a file's absolute path), idle, weight, interval-min, interval-max. "
+		     "An empty value takes away slo, model, keep, domain, nic or module; 0 brings "
+		     "back the default of memory, memory-min and inodes.",
 	  .names = NAMES,
 	  .min_args = 2, .max_args = 64,
 	  ASKS(vm_set) },
@@ -132,8 +133,7 @@ static const struct hy_cmd vm_commands[] = {
 static const struct hy_cmd module_commands[] = {
 	{ .name = "list",
 	  .summary = "list the servers that guests may have run for them",
-	  .details = "As they are described now, and what is wrong with a description. Nothing "
-		     "runs them yet.",
+	  .details = "As they are described now, and what is wrong with a description.",
 	  ASKS(module_list) },
 	{ .name = NULL },
 };
