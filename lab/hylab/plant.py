@@ -32,6 +32,7 @@ NAME = "guest"
 MB = 1 << 20
 SWAP_BYTES = 2 << 30        # for eight of 128 MB; others of the machine may use it, too
 JOB_WITHIN_S = 120
+BUSY = 5                    # exit code: not in force yet, and tried again
 SETTLING_JOBS = 5           # before they count, where memory has changed
 AT_ONCE_MAX = 40            # jobs; further ones are turned away, and counted
 
@@ -278,8 +279,12 @@ class Plant:
                                            for key, value in keys.items()))
 
     def set_memory(self, megabytes):
-        """Limit the VM, and wait until that is so."""
-        self.set(memory=f"{megabytes}M")
+        """Limit the VM, and wait until that is so: the kernel may refuse for a while, as long as a
+        slow disk has not taken what is on its way there."""
+        done = self.host.ask("vm", "set", self.name, f"memory={megabytes}M", check=False)
+        if done.returncode not in (0, BUSY):
+            raise LabError(f"memory of {megabytes} MB: {done.stderr.strip()}")
+        self.host.wait_for_state(self.name, "ready")
 
     def service_times(self, megabytes, count):
         """Seconds of so many jobs, one at a time, with that much memory."""

@@ -116,7 +116,7 @@ class Identify(Experiment):
     """See the module."""
     name = "identify"
     summary = "service times of jobs by memory, as a model for hylicsd"
-    takes = "55 min, quick 3 min"
+    takes = "45 min, quick 3 min"
     paper = ("section 5 of Hylics: E[X|m] by about 100 runs with hardly any load at each m, an"
              " extended inversely proportional function, and nA = 1, nB = 0 by white noise.")
     arms = tuple(make_arms())

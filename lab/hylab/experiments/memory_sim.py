@@ -49,11 +49,11 @@ FAMILIES = {
                          **SHORT, "favour": "120", "noise": "80", "drift": "30"}),
     "large": Family("60 files of 20 MB on a faster disk", {
         **SHORT, "file-size": "20M", "read": "15ms", "files": "60", "idle": "5m"}, (512,)),
-    "long": Family("jobs ten times as long: some 15 end in a window, and differ by chance", {
+    "long": Family("jobs ten times as long: 15 to 100 end in a window, and differ by chance", {
         **SHORT, "tau": "10s", "compute": "2s", "read": "600ms", "idle": "10m"}, slower=10),
     "paper": Family("the paper's own numbers: 3.32 s in memory, 4.02 s on disk, an objective of"
-                    " 10 s. At 8 s between jobs no memory is enough to meet, at 4 s all is too"
-                    " little", {"tau": "10s", "idle": "1m"}, (512,), vcpus=(1,)),
+                    " 10 s. At 8 s between jobs the least memory is enough, at 4 s even all is"
+                    " too little", {"tau": "10s", "idle": "1m"}, (512,), vcpus=(1,)),
 }
 CRITERION = "short"
 
