@@ -11,6 +11,10 @@
 #include <stddef.h>
 
 #define TRY_PART 8		/* of floor to ceiling: a first step, to see what memory does */
+#define JOBS_MIN 3
+#define RESPONSE_STEP 0.2	/* part of the objective */
+#define MEMORY_STEP 0.01	/* part of floor to ceiling */
+#define F0 100			/* how little is believed of what was not learnt yet */
 
 const char *law_reason_text(enum law_reason reason)
 {
@@ -48,6 +52,17 @@ static bool has_curve(const struct law_settings *s)
 	if (s->scheme == LAW_ADAPTIVE || (s->scheme == LAW_OURS && !is_measured(&s->curve)))
 		return true;		/* does without */
 	return is_measured(&s->curve) && curve_is_good(&s->curve, s->floor);
+}
+
+void law_settings_usual(struct law_settings *s)
+{
+	s->quantum = 1;
+	s->response_step_s = s->tau_s * RESPONSE_STEP;
+	s->memory_step = fmax(s->quantum, (s->ceiling - s->floor) * MEMORY_STEP);
+	s->jobs_min = JOBS_MIN;
+	s->order = (struct rls_order){ .na = 1, .nb = 0 };
+	s->f0 = F0;
+	s->forgetting = 1;
 }
 
 const char *law_settings_fault(const struct law_settings *s)

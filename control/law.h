@@ -86,6 +86,15 @@ struct law {
  */
 const char *law_settings_fault(const struct law_settings *s);
 
+/**
+ * law_settings_usual() - What hylicsd takes where nobody has chosen: thresholds and quantum, the
+ * order that the paper found best, nothing forgotten
+ * @s:	Objective, floor and ceiling filled
+ *
+ * A response must change by a fifth of the objective: the paper's 2 s of 10 s.
+ */
+void law_settings_usual(struct law_settings *s);
+
 /* Begin with a memory; settings must have no fault. The first interval is the shortest. */
 void law_begin(struct law *l, const struct law_settings *s, double memory);
 

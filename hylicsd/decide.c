@@ -13,10 +13,6 @@
 
 #define MB ((double)(1 << 20))
 #define MS_PER_S 1000.0
-#define JOBS_MIN 3
-#define RESPONSE_STEP 5		/* part of the objective that a response must have changed by */
-#define MEMORY_STEP 100		/* part of floor to ceiling that a change must be */
-#define F0 100			/* how little is believed of what was not learnt yet */
 
 /* -- settings -- */
 
@@ -41,17 +37,11 @@ static struct law_settings settings_of(const struct decide *d, const struct reco
 		.tau_s = (double)r->slo_ms / MS_PER_S,
 		.floor = (double)d->floor / MB,
 		.ceiling = (double)d->ceiling / MB,
-		.quantum = 1,
 		.interval_min_s = (double)r->interval_min_ms / MS_PER_S,
 		.interval_max_s = (double)r->interval_max_ms / MS_PER_S,
-		.jobs_min = JOBS_MIN,
-		.order = { .na = 1, .nb = 0 },
-		.f0 = F0,
-		.forgetting = 1,
 	};
 
-	s.response_step_s = s.tau_s / RESPONSE_STEP;
-	s.memory_step = fmax(1, (s.ceiling - s.floor) / MEMORY_STEP);
+	law_settings_usual(&s);
 	if (d->has_model) {
 		s.order = d->model.order;
 		s.curve = d->model.curve;

@@ -109,16 +109,18 @@ static struct plant_settings plant_of(const struct values *v)
 	};
 }
 
-/* Thresholds and intervals as the paper has them, and the orders it found best. */
+/* Intervals as the paper has them. */
 static struct law_settings law_of(const struct values *v)
 {
-	return (struct law_settings){
+	struct law_settings s = {
 		.scheme = v->scheme == FIXED ? LAW_ADAPTIVE : (enum law_scheme)v->scheme,
 		.tau_s = (double)v->tau_ms / MS_PER_S, .floor = (double)v->floor / MB_BYTES,
-		.ceiling = (double)v->ceiling / MB_BYTES, .quantum = 1, .response_step_s = 2,
-		.memory_step = 4, .interval_min_s = 30, .interval_max_s = 240, .jobs_min = 3,
-		.order = { 1, 0 }, .f0 = 100, .forgetting = 1,
+		.ceiling = (double)v->ceiling / MB_BYTES, .interval_min_s = 30,
+		.interval_max_s = 240,
 	};
+
+	law_settings_usual(&s);
+	return s;
 }
 
 static void print_result(const struct values *v, const struct run_settings *s,
