@@ -43,6 +43,7 @@ set_text(struct hy_err *e, const char *fmt, va_list ap)
 	char text[HY_ERR_TEXT_MAX];	/* an argument may point into the old text */
 
 	vsnprintf(text, sizeof(text), fmt, ap);
+	hy_json_mend(text);
 	memcpy(e->text, text, sizeof(e->text));
 }
 

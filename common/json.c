@@ -73,6 +73,19 @@ bool hy_json_lossless(const char *text)
 	return true;
 }
 
+void hy_json_mend(char *text)
+{
+	unsigned char *s = (unsigned char *)text;
+
+	while (*s) {
+		unsigned int len = *s < 0x80 ? 1 : utf8_len(s);
+
+		if (!len)
+			*s = '?';
+		s += len ? len : 1;
+	}
+}
+
 void hy_json_string(FILE *f, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;

@@ -26,4 +26,7 @@ void hy_json_string(FILE *f, const char *text);
  */
 bool hy_json_lossless(const char *text);
 
+/* Each byte that is no UTF-8 becomes '?', so that the text is a JSON string. */
+void hy_json_mend(char *text);
+
 #endif

@@ -75,6 +75,24 @@ static void long_text_is_cut_off(void **state)
 	assert_int_equal(strlen(e.field), HY_ERR_FIELD_MAX - 1);
 }
 
+static void text_is_utf8_whatever_comes(void **state)
+{
+	char letters[2 * HY_ERR_TEXT_MAX + 1] = "";
+	struct hy_err e = { 0 };
+
+	(void)state;
+	hy_err_set(&e, EINVAL, "a\xff" "b\xc3\xa9" "c\xe2\x82");
+	assert_string_equal(e.text, "a?b\xc3\xa9" "c??");
+	hy_err_add(&e, "%.3s", "x\xc3\xa9\xc3\xa9");
+	assert_string_equal(e.text, "x\xc3\xa9: a?b\xc3\xa9" "c??");
+	for (size_t i = 0; i < HY_ERR_TEXT_MAX; i++)
+		memcpy(letters + 2 * i, "\xc3\xa9", 3);
+	for (int begin = 0; begin < 2; begin++) {
+		hy_err_set(&e, EINVAL, "%.*s%s", begin, "-", letters);
+		assert_true(hy_json_lossless(e.text));
+	}
+}
+
 static void exit_codes_follow_the_contract(void **state)
 {
 	static const struct {
@@ -197,6 +215,7 @@ int main(void)
 		cmocka_unit_test(add_puts_context_in_front),
 		cmocka_unit_test(set_forgets_what_was_there),
 		cmocka_unit_test(long_text_is_cut_off),
+		cmocka_unit_test(text_is_utf8_whatever_comes),
 		cmocka_unit_test(exit_codes_follow_the_contract),
 		cmocka_unit_test(json_has_code_message_field),
 		cmocka_unit_test(json_strings_are_escaped),
