@@ -57,7 +57,7 @@ static int remove_directory(void *arg, int dir, const char *name, int fd, struct
 /* Removes a directory with all in it; none is fine. */
 static int remove_all(int parent, const char *name, struct hy_err *e)
 {
-	static const struct walk_ops ops = { remove_leaf, NULL, remove_directory };
+	static const struct walk_ops ops = { .leaf = remove_leaf, .leave = remove_directory };
 	hy_autofd fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int rc;
 
@@ -313,4 +313,22 @@ int content_load(int share, const char *dir, const struct content_watch *watch,
 	if (parent < 0)
 		return parent;
 	return load(parent, name, share, watch, n, e) < 0 ? hy_err_add(e, "keep '%s'", dir) : 0;
+}
+
+int content_room(const char *dir, struct hy_err *e)
+{
+	const char *name = NULL;
+	hy_autofd parent = place_open(dir, "keep", &name, e);
+	hy_autofd fd = -1;
+	enum kind kind;
+
+	if (parent < 0)
+		return parent;
+	kind = look(parent, name, &fd);
+	if (kind == NOTHING || kind == EMPTY)
+		return 0;
+	return hy_err_set(e, EEXIST, "keep '%s': %s", dir, kind == FOREIGN ?
+			  "what is there was not made by hylicsd" :
+			  "it holds a share's content, which this one's would replace; move it "
+			  "away, or name another directory");
 }

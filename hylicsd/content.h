@@ -80,4 +80,11 @@ int content_save(int share, const char *dir, const struct content_watch *watch,
 int content_load(int share, const char *dir, const struct content_watch *watch,
 		 struct content_count *n, struct hy_err *e);
 
+/**
+ * content_room() - Whether a share can be saved without anything being written over
+ * @dir:	As for content_save()
+ * @e:		Error; EEXIST if something is in DIR
+ */
+int content_room(const char *dir, struct hy_err *e);
+
 #endif

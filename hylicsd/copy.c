@@ -345,7 +345,7 @@ static int leave(void *arg, int dir, const char *name, int fd, struct hy_err *e)
 int copy_tree(int from, int to, int links, const struct content_watch *watch,
 	      struct content_count *n, struct hy_err *e)
 {
-	const struct walk_ops ops = { take_leaf, enter, leave };
+	const struct walk_ops ops = { NULL, take_leaf, enter, leave };
 	hy_autofree struct copy *c = malloc(sizeof(*c));
 	int rc;
 

@@ -84,6 +84,7 @@ static void settled(void *object, int rc, const struct hy_err *e)
 {
 	void (*waits)(void *, struct vm *, int, const struct hy_err *);
 	struct vm *vm = object;
+	struct host *host = vm->host;
 
 	if (vm->life.state == LIFE_READY)
 		vm->ready_ms = hy_clock_ms();
@@ -93,11 +94,13 @@ static void settled(void *object, int rc, const struct hy_err *e)
 	if (vm->life.state == LIFE_DEGRADED)
 		try_later(vm);
 	govern_state(vm);
-	vm->host->changed(vm->host->object, vm);
+	host->changed(host->object, vm);
 	waits = vm->waits;
 	vm->waits = NULL;
 	if (waits)
 		waits(vm->waiter, vm, rc, e);	/* may close it */
+	if (host->settled)
+		host->settled(host);
 }
 
 void vm_lost(struct vm *vm, const struct hy_err *e)

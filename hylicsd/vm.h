@@ -45,6 +45,8 @@ struct host {
 	/* It was decided how much memory it wants, likewise. */
 	void (*decided)(void *object, struct vm *vm);
 	void *object;
+	/* What was under way for a VM is over, and whoever waited for it was told. */
+	void (*settled)(struct host *host);
 };
 
 struct vm {
@@ -58,6 +60,7 @@ struct vm {
 	struct export export;
 	struct proc keeper;
 	bool keeper_stops;		/* it was told to; its end is not a loss */
+	bool told_to_go;		/* hylicsd is stopping */
 	bool draining;			/* no connection is to move, until offload is on again */
 	struct hy_err share_lost;	/* num is not 0: its guest has lost the share, and how */
 	bool qemu_seen;			/* its QEMU listened at the channel's socket then */
@@ -111,6 +114,9 @@ int vm_unmake(struct vm *vm, bool force, struct hy_err *e);
  * @e:	How
  */
 void vm_lost(struct vm *vm, const struct hy_err *e);
+
+/* Whether the share has what it is to begin with, so that from now on it is the guest's. */
+bool vm_is_loaded(const struct vm *vm);
 
 /* What holds now for its connections. */
 enum hy_moving vm_moving(const struct vm *vm);

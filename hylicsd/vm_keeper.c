@@ -92,7 +92,7 @@ static void start_when_alone(void *object)
 
 	vm->patience_ms += ALONE_PAUSE_MS;
 	if (has_worker(vm) && vm->patience_ms < KEEPER_STOP_MS)
-		ev_timer_set(vm->host->loop, &vm->patience, ALONE_PAUSE_MS);
+		vm_piece_wait(vm, start_when_alone, ALONE_PAUSE_MS);
 	else
 		vm_piece_done(vm, start_keeper(vm, &e), &e);
 }
@@ -103,8 +103,7 @@ static int begin_keeper(struct vm *vm, struct hy_err *e)
 	if (!has_worker(vm))
 		return start_keeper(vm, e);
 	vm->patience_ms = 0;
-	vm->patience = (struct ev_timer){ .fn = start_when_alone, .object = vm };
-	ev_timer_set(vm->host->loop, &vm->patience, ALONE_PAUSE_MS);
+	vm_piece_wait(vm, start_when_alone, ALONE_PAUSE_MS);
 	return LIFE_LATER;
 }
 
@@ -150,8 +149,7 @@ static int stop_keeper(struct vm *vm)
 {
 	vm->keeper_stops = true;
 	proc_signal(&vm->keeper, SIGTERM);
-	vm->patience = (struct ev_timer){ .fn = kill_keeper, .object = vm };
-	ev_timer_set(vm->host->loop, &vm->patience, KEEPER_STOP_MS);
+	vm_piece_wait(vm, kill_keeper, KEEPER_STOP_MS);
 	return LIFE_LATER;
 }
 

@@ -21,8 +21,10 @@
 int vm_keeper_make(void *object, struct hy_err *e);
 int vm_keeper_unmake(void *object, bool force, struct hy_err *e);
 
-/* Of the other pieces: a step that said "later" is over; a child goes into the VM's cgroup. */
+/* Of the other pieces: a step that said "later" goes on then, or is over. */
+void vm_piece_wait(struct vm *vm, void (*fn)(void *vm), uint64_t ms);
 void vm_piece_done(struct vm *vm, int rc, const struct hy_err *e);
+/* A child goes into the VM's cgroup. */
 int vm_enter_cgroup(void *object, struct hy_err *e);
 
 #endif

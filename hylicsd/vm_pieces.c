@@ -23,25 +23,34 @@
 
 #define DIR_MODE 0711
 #define SHARE "share"
-#define LOADED "loaded"			/* the content of keep=DIR is in the share */
+#define LOADED "loaded"			/* the share has what it is to begin with */
 /* What hy_whole_write() makes of them on their way. */
 #define MOVING_NEW "moving.new"
 #define MODULES_NEW "modules.new"
+#define IN_FORCE_NEW "memory.new"
 #define QEMU_GOES_MS 500		/* from its virtiofsd's end to its own, when it ends */
 #define REMOVE_PAUSE_MS 5
 #define REMOVE_MS 5000
+#define LOWER_MS 60000			/* of the limit; then it is tried again */
 
 /* What may lie in a VM's directory; anything else keeps it there, with a word. */
 static const char *const leavings[] = {
 	LOADED, VM_STATS, VM_CHANNEL, VM_MOVING, MOVING_NEW, VM_MODULES, MODULES_NEW,
-	VM_MODULES_STATE, "keeper.owner", "keeper.words", "virtiofs.sock", VM_VIRTIOFSD_MARK,
-	NULL,
+	VM_IN_FORCE, IN_FORCE_NEW, VM_MODULES_STATE, "keeper.owner", "keeper.words",
+	"virtiofs.sock", VM_VIRTIOFSD_MARK, NULL,
 };
 
 void vm_piece_done(struct vm *vm, int rc, const struct hy_err *e)
 {
 	ev_timer_cancel(vm->host->loop, &vm->patience);
 	life_done(&vm->life, rc, e);
+}
+
+void vm_piece_wait(struct vm *vm, void (*fn)(void *vm), uint64_t ms)
+{
+	ev_timer_cancel(vm->host->loop, &vm->patience);
+	vm->patience = (struct ev_timer){ .fn = fn, .object = vm };
+	ev_timer_set(vm->host->loop, &vm->patience, ms);
 }
 
 /* -- dir -- */
@@ -113,7 +122,11 @@ static int lower(void *object, struct hy_err *e)
 {
 	const struct limit_work *w = object;
 
-	return cgroup_limit(w->c, w->name, w->bytes, e);
+	int rc = job_limit(w->c, w->name, w->bytes, LOWER_MS, e);
+
+	if (rc == -ETIMEDOUT)
+		rc = -(e->num = EBUSY);		/* for who asked there is no difference */
+	return rc;
 }
 
 static void job_done(void *object, int rc, const struct hy_err *e)
@@ -148,8 +161,7 @@ static bool wait_for_tender(struct vm *vm)
 {
 	if (vm->tend.board || !job_runs(&vm->tend.job))
 		return false;
-	vm->patience = (struct ev_timer){ .fn = make_cgroup_again, .object = vm };
-	ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
+	vm_piece_wait(vm, make_cgroup_again, REMOVE_PAUSE_MS);
 	return true;
 }
 
@@ -200,7 +212,7 @@ static void remove_again(void *object)
 
 	vm->patience_ms += REMOVE_PAUSE_MS;
 	if (rc == -EBUSY && vm->patience_ms < REMOVE_MS)
-		ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
+		vm_piece_wait(vm, remove_again, REMOVE_PAUSE_MS);
 	else
 		vm_piece_done(vm, rc, &e);
 }
@@ -214,16 +226,15 @@ static int unmake_cgroup(void *object, bool force, struct hy_err *e)
 	if (rc != -EBUSY)
 		return rc;
 	vm->patience_ms = 0;
-	vm->patience = (struct ev_timer){ .fn = remove_again, .object = vm };
-	ev_timer_set(vm->host->loop, &vm->patience, REMOVE_PAUSE_MS);
+	vm_piece_wait(vm, remove_again, REMOVE_PAUSE_MS);
 	return LIFE_LATER;
 }
 
 /* -- share -- */
 
-static bool is_loaded(const struct vm *vm)
+bool vm_is_loaded(const struct vm *vm)
 {
-	return !vm->rec.keep[0] || faccessat(vm->dir, LOADED, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return vm->dir >= 0 && faccessat(vm->dir, LOADED, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* While content is loaded, a file with several links takes an inode more. */
@@ -231,7 +242,15 @@ static uint64_t inodes_now(const struct vm *vm)
 {
 	uint64_t inodes = record_inodes(&vm->rec);
 
-	return is_loaded(vm) ? inodes : 2 * inodes + 1;
+	return vm->rec.keep[0] && !vm_is_loaded(vm) ? 2 * inodes + 1 : inodes;
+}
+
+/* What was loaded has gone with the share that had it. */
+static int make_new_share(struct vm *vm, struct hy_err *e)
+{
+	if (unlinkat(vm->dir, LOADED, 0) < 0 && errno != ENOENT)
+		return hy_err_set(e, errno, "'%s/%s'", vm->path, LOADED);
+	return share_make(vm->dir, SHARE, vm->rec.size, inodes_now(vm), e);
 }
 
 static int make_share(void *object, struct hy_err *e)
@@ -242,7 +261,7 @@ static int make_share(void *object, struct hy_err *e)
 	int rc = share_find(vm->dir, SHARE, &u, e);
 
 	if (rc == -ENOENT)
-		return share_make(vm->dir, SHARE, bytes, inodes, e);
+		return make_new_share(vm, e);
 	if (rc < 0 || (u.size_bytes == bytes && u.inodes == inodes))
 		return rc;
 	return share_resize(vm->dir, SHARE, bytes, inodes, e);
@@ -349,8 +368,10 @@ static int make_content(void *object, struct hy_err *e)
 	struct vm *vm = object;
 	int rc;
 
-	if (is_loaded(vm))
+	if (vm_is_loaded(vm))
 		return 0;
+	if (!vm->rec.keep[0])
+		return mark_loaded(vm, e);
 	rc = content_job(vm, "load the share", load, e);
 	vm->job.done = loaded;
 	return rc;
@@ -367,8 +388,6 @@ static void saved(void *object, int rc, const struct hy_err *told)
 		hy_log_err(vm->host->log, HY_LOG_ERR, &e);
 		rc = 0;
 	}
-	if (rc == 0)
-		unlinkat(vm->dir, LOADED, 0);
 	vm_piece_done(vm, rc, &e);
 }
 
@@ -379,7 +398,7 @@ static int unmake_content(void *object, bool force, struct hy_err *e)
 
 	(void)force;
 	/* what was not loaded must not be written over what lies there */
-	if (vm->dir < 0 || !vm->rec.keep[0] || !is_loaded(vm) ||
+	if (vm->dir < 0 || !vm->rec.keep[0] || !vm_is_loaded(vm) ||
 	    share_find(vm->dir, SHARE, NULL, NULL) < 0)
 		return 0;
 	rc = content_job(vm, "save the share", save, e);

@@ -20,9 +20,9 @@
 #include "common/fault.h"
 #include "common/name.h"
 #include "common/own.h"
-#include "conf/path.h"
 #include "hylicsd/swap.h"
 #include "hylicsd/virtiofs.h"
+#include "hylicsd/vms_check.h"
 
 #define RUN_MODE 0755
 
@@ -87,108 +87,6 @@ struct budget vms_budget(const struct vms *vms, const struct vm *without)
 		if (vm != without)
 			budget_add(&b, &vm->rec);
 	return b;
-}
-
-/* -- what may stand beside the others -- */
-
-static int check_keep(const struct vms *vms, const struct record *r, struct hy_err *e)
-{
-	const struct config *c = &vms->host.config;
-
-	if (path_inside(r->keep, c->run_dir) || path_inside(r->keep, c->vms_dir) ||
-	    path_inside(r->keep, c->modules_dir))
-		return hy_err_usage(e, "keep", "keep '%.200s': is one of hylicsd's own directories",
-				    r->keep);
-	return 0;
-}
-
-/* Bytes that are to be in swap, or may have to be. */
-static uint64_t beyond_memory(const struct record *r)
-{
-	return r->size - record_least(r);
-}
-
-/* Of that, what is not there yet: the machine counts it as free. */
-static uint64_t beyond_swapped(const struct host *h, const struct record *r)
-{
-	struct cgroup_usage u = { 0 };
-	uint64_t bytes = beyond_memory(r);
-
-	if (!bytes || cgroup_usage(&h->cgroups, r->name, &u, NULL) < 0)
-		return bytes;
-	return bytes > u.swap_bytes ? bytes - u.swap_bytes : 0;
-}
-
-static uint64_t swap_promised(const struct vms *vms, const struct vm *without)
-{
-	uint64_t bytes = 0;
-	const struct vm *vm;
-
-	for (vm = TAILQ_FIRST(&vms->list); vm; vm = TAILQ_NEXT(vm, next))
-		if (vm != without)
-			bytes += beyond_swapped(&vms->host, &vm->rec);
-	return bytes;
-}
-
-static int no_swap(const struct vms *vms, const struct record *r, uint64_t left, struct hy_err *e)
-{
-	unsigned long long of[3] = { r->size >> 20, record_least(r) >> 20, left >> 20 };
-	const struct hy_err *why = &vms->swap.why;
-
-	if (vms->swap.state == SWAP_TIER_MAKING)
-		return hy_err_set(e, EAGAIN, "the swap file is being made");
-	hy_err_set(e, EDQUOT, "size %lluM with memory %lluM: the rest is for swap, of which %lluM "
-		   "are free and not promised; add swap, or leave memory out%s%s", of[0], of[1],
-		   of[2], why->num ? "; " : "", why->text);
-	snprintf(e->field, sizeof(e->field), "memory");
-	return -EDQUOT;
-}
-
-/* Without swap a share that is larger than its memory ends in the kernel killing its virtiofsd. */
-static int check_swap(const struct vms *vms, const struct record *r, const struct vm *own,
-		      struct hy_err *e)
-{
-	uint64_t promised, wanted = beyond_memory(r), left = 0;
-	int rc;
-
-	if (wanted <= (own ? beyond_memory(&own->rec) : 0))
-		return 0;
-	rc = swap_free(&left, e);
-	if (rc < 0)
-		return rc;
-	promised = swap_promised(vms, own);
-	left = left > promised ? left - promised : 0;
-	return beyond_swapped(&vms->host, r) <= left ? 0 : no_swap(vms, r, left, e);
-}
-
-/* Under a guest that has it mounted a share cannot go another way. */
-static int check_export(const struct record *r, const struct vm *own, struct hy_err *e)
-{
-	int rc = own && own->rec.export != r->export ? vm_in_use(own, e) : 0;
-
-	if (rc < 0 && e)
-		snprintf(e->field, sizeof(e->field), "export");
-	return rc;
-}
-
-static int check(struct vms *vms, const struct record *r, const struct vm *own, struct hy_err *e)
-{
-	struct budget b = vms_budget(vms, own);
-	struct vm *other;
-	int rc = record_check(r, e);
-
-	if (rc == 0)
-		rc = check_keep(vms, r, e);
-	if (rc == 0)
-		rc = check_swap(vms, r, own, e);
-	if (rc == 0)
-		rc = check_export(r, own, e);
-	for (other = TAILQ_FIRST(&vms->list); other; other = TAILQ_NEXT(other, next))
-		if (rc == 0 && other != own)
-			rc = record_clash(r, &other->rec, e);
-	if (rc == 0)
-		rc = budget_check(&b, r, e);
-	return rc == 0 ? govern_room(&vms->govern, r, own, e) : rc;
 }
 
 /* -- errands -- */
@@ -305,7 +203,7 @@ int vms_add(struct vms *vms, struct record *rec, const struct vms_asker *asker, 
 	uid_t uid;
 	int rc;
 
-	if (vms->stopping)
+	if (vms->stop)
 		return hy_err_set(e, EBUSY, "hylicsd is stopping");
 	if (vms_find(vms, rec->name, NULL) || find_bad(vms, rec->name))
 		return hy_err_set(e, EEXIST, "vm '%s'", rec->name);
@@ -315,7 +213,7 @@ int vms_add(struct vms *vms, struct record *rec, const struct vms_asker *asker, 
 	if (rc < 0)
 		return rc;
 	rec->uid = (int64_t)uid;
-	rc = check(vms, rec, NULL, e);
+	rc = vms_check(vms, rec, NULL, e);
 	vm = rc < 0 ? NULL : vm_open(&vms->host, rec, e);
 	if (!vm)
 		return rc < 0 ? rc : -e->num;
@@ -355,7 +253,7 @@ int vms_set(struct vms *vms, struct vm *vm, struct record *rec, const struct vms
 	int rc = may_change(vm, e);
 
 	if (rc == 0)
-		rc = check(vms, rec, vm, e);
+		rc = vms_check(vms, rec, vm, e);
 	if (rc == 0)
 		rc = begin(vms, vm, asker, was_set, e);
 	if (rc < 0)
@@ -438,7 +336,7 @@ static bool needs_swap(const struct vms *vms, bool at_start)
 	const struct vm *vm;
 
 	for (vm = TAILQ_FIRST(&vms->list); vm; vm = TAILQ_NEXT(vm, next))
-		if (beyond_memory(&vm->rec) && (at_start || vm->life.state != LIFE_ABSENT))
+		if (vms_beyond_memory(&vm->rec) && (at_start || vm->life.state != LIFE_ABSENT))
 			return true;
 	return !TAILQ_EMPTY(&vms->bad);
 }
@@ -452,13 +350,10 @@ static void gone(struct vms *vms)
 static void went(void *object, struct vm *vm, int rc, const struct hy_err *e)
 {
 	struct errand *errand = object;
-	struct vms *vms = errand->vms;
 
 	if (rc < 0)
-		log_vm(vms, vm, e, "stays");
+		log_vm(errand->vms, vm, e, "stays");
 	free(errand);
-	if (vms->stopping && !is_busy(vms))
-		gone(vms);
 }
 
 static void stop_one(struct vms *vms, struct vm *vm)
@@ -475,21 +370,38 @@ static void stop_one(struct vms *vms, struct vm *vm)
 		log_vm(vms, vm, &e, "left to the next hylicsd");
 }
 
-void vms_stop(struct vms *vms)
+/* Those for whom something else was under way go when that is over. */
+static void stop_more(struct vms *vms)
 {
 	struct vm *vm, *next;
 
-	if (vms->stopping) {
-		vms->all_gone(vms->object);	/* asked twice: does not wait */
-		return;
-	}
+	vms->stop = VMS_STOP_LOOKS;
 	for (vm = TAILQ_FIRST(&vms->list); vm; vm = next) {
 		next = TAILQ_NEXT(vm, next);
+		if (vm->told_to_go || may_change(vm, NULL) < 0)
+			continue;
+		vm->told_to_go = true;
 		stop_one(vms, vm);
 	}
-	vms->stopping = true;
-	if (!is_busy(vms))
+	vms->stop = is_busy(vms) ? VMS_STOP_WAITS : VMS_STOP_DONE;
+	if (vms->stop == VMS_STOP_DONE)
 		gone(vms);
+}
+
+static void one_settled(struct host *host)
+{
+	struct vms *vms = host->govern->vms;
+
+	if (vms->stop == VMS_STOP_WAITS)
+		stop_more(vms);
+}
+
+void vms_stop(struct vms *vms)
+{
+	if (vms->stop == VMS_STOP_NOT)
+		stop_more(vms);
+	else
+		vms->all_gone(vms->object);	/* asked twice: does not wait */
 }
 
 /* -- start -- */
@@ -586,7 +498,7 @@ static void swap_settled(void *object)
 {
 	struct vms *vms = object;
 
-	if (vms->stopping)
+	if (vms->stop)
 		vms->all_gone(vms->object);
 	else
 		make_all(vms);
@@ -642,6 +554,7 @@ int vms_open(struct vms *vms, struct hy_err *e)
 	TAILQ_INIT(&vms->list);
 	TAILQ_INIT(&vms->bad);
 	vms->host.vms = vms->records.fd = -1;
+	vms->host.settled = one_settled;
 	govern_open(&vms->govern, vms);
 	uids_open(&vms->uids, &c->uids);
 	vms->budget_limit = budget_limit(&c->budget, machine_memory());

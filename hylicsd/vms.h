@@ -36,7 +36,7 @@ struct vms {
 	struct govern govern;
 	void (*all_gone)(void *object);	/* after vms_stop() */
 	void *object;
-	bool stopping;
+	enum { VMS_STOP_NOT, VMS_STOP_LOOKS, VMS_STOP_WAITS, VMS_STOP_DONE } stop;
 };
 
 /* Told once, when what was asked for is done or has failed; @vm is NULL if it is no more. */

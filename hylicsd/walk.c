@@ -107,6 +107,9 @@ static int take_entry(struct walk *w, const char *name, struct hy_err *e)
 
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return 0;
+	rc = w->ops->name ? w->ops->name(w->arg, e) : 0;
+	if (rc < 0)
+		return rc;
 	if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : step_error(-errno, "look at a file", e);
 	if (st.st_dev != w->dev)

@@ -23,6 +23,8 @@
 
 /* Each returns 0, or -errno with @e set, which ends the walk. */
 struct walk_ops {
+	/* any name, before anything is done for it; may be null */
+	int (*name)(void *arg, struct hy_err *e);
 	/* something in @dir that is no directory */
 	int (*leaf)(void *arg, int dir, const char *name, const struct stat *st,
 		    struct hy_err *e);

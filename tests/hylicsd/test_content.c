@@ -163,7 +163,7 @@ static int sum_leave(void *arg, int dir, const char *name, int fd, struct hy_err
 
 static struct sum sum_tree(int root)
 {
-	static const struct walk_ops ops = { sum_leaf, sum_enter, sum_leave };
+	static const struct walk_ops ops = { NULL, sum_leaf, sum_enter, sum_leave };
 	struct sum s = { .path = 1 };
 	struct hy_err e = { 0 };
 
@@ -410,7 +410,7 @@ static int stamp_leave(void *arg, int dir, const char *name, int fd, struct hy_e
 
 static void check_random(struct world *w)
 {
-	static const struct walk_ops stamp = { stamp_leaf, NULL, stamp_leave };
+	static const struct walk_ops stamp = { .leaf = stamp_leaf, .leave = stamp_leave };
 	static char dirs[RANDOM_FILES + 1][32];
 	struct content_count n;
 	struct hy_err e = { 0 };

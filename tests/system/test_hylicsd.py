@@ -311,6 +311,41 @@ def test_content_is_kept(host):
     assert (host.top / "kept" / "tree" / "big").stat().st_size == 4 * MB
 
 
+def test_a_share_that_is_there_already_is_kept_from_now_on(host):
+    share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M")["share"])
+    (share / "file").write_text("before")
+    was = share.stat().st_dev
+    keep = host.top / "kept"
+    keep.mkdir()
+    host.ask("vm", "set", "web1", f"keep={keep}")
+    assert share.stat().st_dev == was and host.vm("web1")["state"] == "ready"
+    (share / "file").write_text("and after")
+    host.ask("vm", "remove", "web1")
+    assert (keep / "tree" / "file").read_text() == "and after"
+    # what is there would be replaced
+    host.ask("vm", "add", "web1", "--share", "64M")
+    (share / "file").write_text("another")
+    done = host.ask("vm", "set", "web1", f"keep={keep}", check=False)
+    assert done.returncode == 5 and "holds a share's content" in done.stderr, done
+    assert (share / "file").read_text() == "another" and "keep" not in host.vm("web1")
+    host.ask("vm", "remove", "web1")
+    assert (keep / "tree" / "file").read_text() == "and after"
+
+
+def test_a_kept_share_in_use_stays_as_it_is(host):
+    keep = host.top / "kept"
+    share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M",
+                                   f"--keep={keep}")["share"])
+    with open(share / "file", "w", encoding="utf-8") as file:
+        done = host.ask("vm", "remove", "web1", check=False)
+        assert done.returncode == 5 and "in use" in done.stderr, done
+        file.write("behind the save")
+    host.wait_for_state("web1", "ready")
+    assert (share / "file").read_text() == "behind the save"
+    host.ask("vm", "remove", "web1")
+    assert (keep / "tree" / "file").read_text() == "behind the save"
+
+
 def test_share_in_use_stays_unless_forced(host):
     share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M")["share"])
     with open(share / "file", "wb") as file:

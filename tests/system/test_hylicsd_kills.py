@@ -184,6 +184,23 @@ def test_the_next_keeper_waits_for_the_last_ones_worker(host):
     assert worker not in host.processes()
 
 
+def test_told_to_end_while_a_vm_is_being_made(host):
+    """It takes that one away too, when it is made."""
+    host.ask("vm", "add", NAME, "--share=16M")
+    is_whole(host)
+    host.wait_for_worker()
+    worker = pid_of(host, "worker")
+    os.kill(worker, signal.SIGSTOP)
+    os.kill(pid_of(host, "keeper"), signal.SIGKILL)
+    wait_for(lambda: host.vm(NAME).get("piece") == "keeper", "it waits for the worker")
+    host.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: host.ask("vm", "add", "web2", "--share=16M", check=False).returncode == 5,
+             "it is stopping")
+    os.kill(worker, signal.SIGCONT)
+    assert host.process.wait(SOON_S) == 0
+    assert host.nothing_left()
+
+
 def test_restart_before_virtiofsd_has_taken_its_guest(host):
     """It has the socket still, and nobody else can listen there meanwhile."""
     slow = host.top / "slow-virtiofsd"
