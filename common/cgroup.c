@@ -27,6 +27,7 @@
 #define KILL_BATCH 128		/* descriptors held at the same time */
 #define PATH_ROOM (CGROUP_NAME_MAX + 64)
 #define STAT_ROOM 8192		/* memory.stat has some 60 lines */
+#define LOOKS 8			/* whether a lower limit holds */
 /* What version 1 says where there is no limit: the largest number of whole pages, or above. */
 #define V1_NO_LIMIT ((uint64_t)INT64_MAX - 65535)
 
@@ -364,23 +365,36 @@ static int read_line(const struct cgroup_tree *t, const char *name, const char *
 	return -ENODATA;
 }
 
+/* What is in use may be above memory.high for a moment, while processes write. */
+static int move_out(const struct cgroup_tree *t, const char *name, const char *text,
+		    uint64_t bytes)
+{
+	uint64_t used = 0;
+
+	for (unsigned int i = 0; i < LOOKS; i++) {
+		int rc = write_file(t, name, "memory.high", text);
+
+		if (rc == 0)
+			rc = read_number(t, name, "memory.current", &used);
+		if (rc < 0 || used <= bytes)
+			return rc;
+	}
+	return -EBUSY;
+}
+
 /*
  * Version 2 ends processes if what is above a lower memory.max cannot be moved out. memory.high
- * moves out as much as it can and ends nobody: it is lowered first, and tells whether it works.
+ * moves out as much as it can and ends nobody: it is lowered first, and tells whether it works. It
+ * goes up again each time: one who was killed in the middle has left it low.
  */
-static int lower_v2(const struct cgroup_tree *t, const char *name, const char *text,
+static int limit_v2(const struct cgroup_tree *t, const char *name, const char *text,
 		    uint64_t bytes)
 {
 	uint64_t used = 0;
 	int rc = read_number(t, name, "memory.current", &used);
 
-	if (rc < 0 || used <= bytes)
-		return rc < 0 ? rc : write_file(t, name, "memory.max", text);
-	rc = write_file(t, name, "memory.high", text);
-	if (rc == 0)
-		rc = read_number(t, name, "memory.current", &used);
 	if (rc == 0 && used > bytes)
-		rc = -EBUSY;
+		rc = move_out(t, name, text, bytes);
 	if (rc == 0)
 		rc = write_file(t, name, "memory.max", text);
 	write_file(t, name, "memory.high", "max");
@@ -399,7 +413,7 @@ int cgroup_limit(const struct cgroups *c, const char *name, uint64_t bytes, stru
 		snprintf(text, sizeof(text), "%s", t->v2 ? "max" : "-1");
 	else
 		snprintf(text, sizeof(text), "%" PRIu64, bytes);
-	rc = t->v2 ? lower_v2(t, name, text, bytes) :
+	rc = t->v2 ? limit_v2(t, name, text, bytes) :
 		     write_file(t, name, "memory.limit_in_bytes", text);
 	if (rc == -EBUSY)
 		return hy_err_set(e, EBUSY, "cgroup '%s/%s': more than %" PRIu64 " bytes of memory "

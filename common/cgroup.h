@@ -97,7 +97,8 @@ int cgroup_make(const struct cgroups *c, const char *name, struct hy_err *e);
  * @e:		Error; EBUSY: the old limit holds, as what is above could not be moved out
  *
  * A limit below what is in use makes the kernel move pages out before it returns: with a slow
- * swap this takes long, so it is for a process that may block. Nothing is ever killed by it.
+ * swap this takes long, with a guest that writes as fast for ever, so it is for a process that may
+ * block, see job_limit(). Nothing is ever killed by it.
  */
 int cgroup_limit(const struct cgroups *c, const char *name, uint64_t bytes, struct hy_err *e);
 

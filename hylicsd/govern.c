@@ -8,8 +8,15 @@
 #include "hylicsd/govern.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "common/clock.h"
+#include "common/own.h"
+#include "common/whole.h"
 #include "hylicsd/told.h"
 #include "hylicsd/vm_keeper.h"
 #include "hylicsd/vms.h"
@@ -20,6 +27,37 @@
 static bool is_dynamic(const struct vm *vm)
 {
 	return vm->rec.control == RECORD_CONTROL_DYNAMIC;
+}
+
+/* -- what is in force -- */
+
+/*
+ * Written down for the next hylicsd: the cgroup says less if this one is killed in the middle of a
+ * squeeze.
+ */
+static void set_in_force(struct vm *vm, uint64_t bytes)
+{
+	char text[32];
+	struct hy_err e = { 0 };
+
+	if (vm->memory.in_force == bytes)
+		return;
+	vm->memory.in_force = bytes;
+	snprintf(text, sizeof(text), "%" PRIu64 "\n", bytes);
+	if (vm->dir >= 0 && hy_whole_write(vm->dir, VM_IN_FORCE, text, &e) < 0)
+		hy_log_err(vm->host->log, HY_LOG_WARN, &e);
+}
+
+/* As the last hylicsd knew it; 0: it did not say. */
+static uint64_t in_force_before(struct vm *vm)
+{
+	char text[32] = "";
+	hy_autofd fd = -1;
+
+	if (vm_find_dir(vm, NULL) < 0)
+		return 0;
+	fd = openat(vm->dir, VM_IN_FORCE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 ? strtoull(text, NULL, 10) : 0;
 }
 
 /* -- what everybody has -- */
@@ -239,7 +277,7 @@ static void limit_changed(void *object)
 
 	if (!tend_report(vm, &r) || !r.limit_bytes)
 		return;				/* what was in force is */
-	vm->memory.in_force = r.limit_bytes;
+	set_in_force(vm, r.limit_bytes);
 	if (g->busy)
 		return;
 	g->look = true;
@@ -318,7 +356,7 @@ static void take_over(struct vm *vm, uint64_t limit)
 	struct govern_vm *m = &vm->memory;
 
 	m->is_fresh = false;
-	m->in_force = limit > HY_VM_OVERHEAD ? limit - HY_VM_OVERHEAD : 0;
+	set_in_force(vm, limit > HY_VM_OVERHEAD ? limit - HY_VM_OVERHEAD : 0);
 	m->told = least(m->in_force, record_memory(&vm->rec));
 	m->decide.wanted = m->told;
 }
@@ -332,8 +370,10 @@ void govern_enter(struct vm *vm)
 	if (cgroup_usage(&vm->host->cgroups, vm->rec.name, &u, NULL) < 0 ||
 	    u.limit_bytes == CGROUP_NO_LIMIT)
 		return;
-	take_over(vm, u.limit_bytes);
 	vm->memory.before = u.limit_bytes;
+	if (is_dynamic(vm) && in_force_before(vm) + HY_VM_OVERHEAD > u.limit_bytes)
+		u.limit_bytes = in_force_before(vm) + HY_VM_OVERHEAD;
+	take_over(vm, u.limit_bytes);
 }
 
 void govern_left(struct govern *g)
@@ -408,7 +448,7 @@ uint64_t govern_limit(struct vm *vm, const struct cgroup_usage *u)
 		return 0;
 	be_fresh(vm);
 	divide_and_go_on(g);
-	m->in_force = m->told;
+	set_in_force(vm, m->told);
 	m->is_fresh = false;
 	return m->told + HY_VM_OVERHEAD;
 }

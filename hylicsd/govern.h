@@ -16,6 +16,9 @@
 #include "hylicsd/decide.h"
 #include "hylicsd/handout.h"
 
+/* In a VM's directory. */
+#define VM_IN_FORCE "memory"
+
 struct vm;
 struct vms;
 

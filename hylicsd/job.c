@@ -9,14 +9,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/own.h"
+
+#define AGAIN_US 10000
 
 /* -- the child -- */
 
@@ -79,6 +83,37 @@ int job_enter(const struct cgroup_door *door, struct hy_err *e)
 		return hy_err_set(e, -rc, "enter the VM's cgroup");
 	be_first();
 	return 0;
+}
+
+static volatile sig_atomic_t is_late;
+
+static void be_late(int signo)
+{
+	(void)signo;
+	is_late = 1;
+}
+
+/* The kernel gives up for a signal. One that comes before it begins is followed by others. */
+int job_limit(const struct cgroups *c, const char *name, uint64_t bytes, uint64_t ms,
+	      struct hy_err *e)
+{
+	static const struct itimerval never;
+	const struct itimerval then = {
+		.it_value = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000 + 1) },
+		.it_interval = { .tv_usec = AGAIN_US },
+	};
+	struct sigaction act = { .sa_handler = be_late };
+	int rc;
+
+	is_late = 0;
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &then, NULL);
+	rc = cgroup_limit(c, name, bytes, e);
+	setitimer(ITIMER_REAL, &never, NULL);
+	if (!is_late || (rc != -EINTR && rc != -EBUSY))
+		return rc;
+	return hy_err_set(e, ETIMEDOUT, "cgroup '%s': what is above %" PRIu64 " bytes is not moved "
+			  "out, or comes back at once; the old limit holds", name, bytes);
 }
 
 /* -- hylicsd -- */

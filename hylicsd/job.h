@@ -55,6 +55,17 @@ void job_cancel(struct job *j);
  */
 int job_enter(const struct cgroup_door *door, struct hy_err *e);
 
+/**
+ * job_limit() - In the child: cgroup_limit() that ends
+ * @c:		As for that
+ * @name:	As for that
+ * @bytes:	As for that
+ * @ms:		A guest may fill memory as fast as the kernel empties it; then it is enough
+ * @e:		Error, as for that; ETIMEDOUT, the old limit holds: some may have been moved out
+ */
+int job_limit(const struct cgroups *c, const char *name, uint64_t bytes, uint64_t ms,
+	      struct hy_err *e);
+
 static inline bool job_runs(const struct job *j)
 {
 	return j->child.pid != 0;

@@ -19,15 +19,19 @@
 #include "common/clock.h"
 #include "common/fault.h"
 #include "common/own.h"
+#include "hylicsd/job.h"
 #include "hylicsd/regular.h"
 
 #define WINDOW_BYTES (16u << 20)	/* mapped at a time */
 #define PAGE_MIN 4096
 #define PIECE_BYTES (64u << 10)		/* larger ones cost idle neighbours pages */
 #define STEP_BYTES (1u << 20)
+#define SQUEEZES 4			/* the kernel may take what is not meant */
+#define ENOUGH 16			/* so small a part may stay */
+#define SQUEEZE_MS 5000
 
 /* What is done with one range of data; @map is null if it is a file's end that went meanwhile. */
-struct job {
+struct pass {
 	int (*piece)(char *map, size_t len, void *arg);
 	void *arg;
 	uint64_t until_ms;
@@ -53,21 +57,21 @@ int pages_open(int share, const char *path, struct hy_err *e)
 	return fd;
 }
 
-static int each_piece(const struct job *job, char *map, size_t len)
+static int each_piece(const struct pass *pass, char *map, size_t len)
 {
 	int rc = 0;
 
 	for (size_t at = 0; at < len && rc == 0; at += PIECE_BYTES) {
-		if (hy_clock_ms() >= job->until_ms)
+		if (hy_clock_ms() >= pass->until_ms)
 			return -ETIMEDOUT;
-		rc = job->piece(map + at, len - at < PIECE_BYTES ? len - at : PIECE_BYTES,
-				job->arg);
+		rc = pass->piece(map + at, len - at < PIECE_BYTES ? len - at : PIECE_BYTES,
+				pass->arg);
 	}
 	return rc;
 }
 
 /* Both bounds are whole pages. */
-static int each_window(int fd, off_t from, off_t to, const struct job *job)
+static int each_window(int fd, off_t from, off_t to, const struct pass *pass)
 {
 	int rc = 0;
 
@@ -77,14 +81,14 @@ static int each_window(int fd, off_t from, off_t to, const struct job *job)
 
 		if (map == MAP_FAILED)
 			return -errno;
-		rc = each_piece(job, map, len);
+		rc = each_piece(pass, map, len);
 		munmap(map, len);
 	}
 	return rc;
 }
 
 /* Walks the ranges that hold data, in memory or swap. Bounded by the size at the start. */
-static int each_data(int fd, off_t size, const struct job *job)
+static int each_data(int fd, off_t size, const struct pass *pass)
 {
 	off_t page = sysconf(_SC_PAGESIZE);
 	off_t end = 0;
@@ -100,19 +104,19 @@ static int each_data(int fd, off_t size, const struct job *job)
 			return errno == ENXIO ? 0 : -errno;
 		if (end > size)
 			end = size;
-		rc = each_window(fd, start / page * page, (end + page - 1) / page * page, job);
+		rc = each_window(fd, start / page * page, (end + page - 1) / page * page, pass);
 	}
 	return rc;
 }
 
-static int run(int fd, const struct job *job, off_t *size)
+static int run(int fd, const struct pass *pass, off_t *size)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	*size = st.st_size;
-	return each_data(fd, st.st_size, job);
+	return each_data(fd, st.st_size, pass);
 }
 
 static int count_piece(char *map, size_t len, void *arg)
@@ -131,9 +135,9 @@ static int count_piece(char *map, size_t len, void *arg)
 int pages_count(int fd, uint64_t until_ms, struct pages_count *c, struct hy_err *e)
 {
 	uint64_t bytes = 0;
-	const struct job job = { count_piece, &bytes, until_ms };
+	const struct pass pass = { count_piece, &bytes, until_ms };
 	off_t size = 0;
-	int rc = run(fd, &job, &size);
+	int rc = run(fd, &pass, &size);
 
 	if (rc < 0)
 		return hy_err_set(e, -rc, "count the pages in memory");
@@ -167,42 +171,68 @@ static int out_piece(char *map, size_t len, void *arg)
 
 int pages_out(int fd, uint64_t until_ms, struct hy_err *e)
 {
-	const struct job job = { out_piece, NULL, until_ms };
+	const struct pass pass = { out_piece, NULL, until_ms };
 	off_t size;
-	int rc = run(fd, &job, &size);
+	int rc = run(fd, &pass, &size);
 
 	return rc < 0 ? hy_err_set(e, -rc, "put pages out") : 0;
 }
 
 int pages_in(int fd, uint64_t until_ms, struct hy_err *e)
 {
-	const struct job job = { touch_piece, NULL, until_ms };
+	const struct pass pass = { touch_piece, NULL, until_ms };
 	off_t size;
-	int rc = run(fd, &job, &size);
+	int rc = run(fd, &pass, &size);
 
 	return rc < 0 ? hy_err_set(e, -rc, "bring pages back") : 0;
 }
 
-int pages_squeeze(const struct cgroups *c, const char *name, uint64_t bytes, uint64_t until_ms,
-		  struct hy_err *e)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	struct cgroup_usage u;
-	uint64_t limit;
-	int rc = cgroup_usage(c, name, &u, e);
+	return a < b ? a : b;
+}
 
-	if (rc < 0)
-		return rc;
-	limit = u.memory_bytes < u.limit_bytes ? u.memory_bytes : u.limit_bytes;
-	while (bytes > 0 && limit > STEP_BYTES && rc == 0 && hy_clock_ms() < until_ms) {
-		uint64_t step = bytes < STEP_BYTES ? bytes : STEP_BYTES;
+/* Takes so many bytes from the cgroup, less if it cannot give more up. The limit stays low. */
+static int lower(const struct cgroups *c, const char *name, uint64_t bytes, uint64_t limit,
+		 uint64_t until_ms)
+{
+	uint64_t now;
+	int rc = 0;
+
+	while (rc == 0 && bytes > 0 && limit > STEP_BYTES && (now = hy_clock_ms()) < until_ms) {
+		uint64_t step = least(bytes, STEP_BYTES);
 
 		bytes -= step;
 		limit -= step;
-		rc = cgroup_limit(c, name, limit, NULL);
+		rc = job_limit(c, name, limit, least(until_ms - now, SQUEEZE_MS), NULL);
 	}
-	if (rc < 0 && rc != -EBUSY)
-		return hy_err_set(e, -rc, "cgroup '%s': squeeze", name);
+	return rc == -EBUSY || rc == -ETIMEDOUT || rc == -EINTR ? 0 : rc;
+}
+
+static int squeeze(const struct cgroups *c, const char *name, uint64_t bytes,
+		   uint64_t limit_after, uint64_t until_ms, struct hy_err *e)
+{
+	struct cgroup_usage u;
+	int rc = cgroup_usage(c, name, &u, e), raised;
+
+	if (rc < 0)
+		return rc;
+	rc = lower(c, name, bytes, least(u.memory_bytes, u.limit_bytes), until_ms);
 	if (hy_fault(FAULT_VM_PAGES) < 0)
 		return hy_err_set(e, EIO, "a fault step");
-	return cgroup_limit(c, name, u.limit_bytes, e);
+	raised = cgroup_limit(c, name, limit_after ? limit_after : u.limit_bytes, e);
+	return rc < 0 ? hy_err_set(e, -rc, "cgroup '%s': squeeze", name) : raised;
+}
+
+int pages_let_go(const struct cgroups *c, const char *name, const struct pages_going *going,
+		 uint64_t until_ms, struct hy_err *e)
+{
+	uint64_t left = going->left(going->object);
+	int rc = 0;
+
+	for (unsigned int i = 0; i < SQUEEZES && left > going->bytes / ENOUGH && rc == 0; i++) {
+		rc = squeeze(c, name, left, going->limit_bytes, until_ms, e);
+		left = going->left(going->object);
+	}
+	return rc;
 }

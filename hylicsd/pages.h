@@ -9,8 +9,9 @@
  *
  * MADV_PAGEOUT acts on pages that this mapping has touched. It writes them to swap and mostly
  * leaves them in memory as clean copies, which count as "in memory" here too; the next reclaim
- * takes those first. pages_squeeze() causes one, by lowering the cgroup's limit in small steps and
- * raising it again. Which pages go is the kernel's choice: most of this file, a few of others.
+ * takes those first. pages_let_go() causes one, by lowering the cgroup's limit in small steps and
+ * raising it again. Which pages go is the kernel's choice: mostly these, a few of others, so it
+ * looks what is left and asks again.
  *
  * Only what holds data is touched: reading a hole of a mapped tmpfs file fills it with memory.
  */
@@ -25,6 +26,14 @@
 struct pages_count {
 	uint64_t size_bytes;		/* of the file, holes included */
 	uint64_t memory_bytes;		/* of it in memory now, in whole pages */
+};
+
+/* Files that pages_out() was asked for, together. */
+struct pages_going {
+	uint64_t bytes;			/* of them in memory before */
+	uint64_t limit_bytes;		/* of the cgroup, afterwards; 0: what it is */
+	uint64_t (*left)(void *object);	/* counts what is in memory now */
+	void *object;			/* passed to @left */
 };
 
 /**
@@ -53,7 +62,8 @@ int pages_count(int fd, uint64_t until_ms, struct pages_count *c, struct hy_err 
  * @until_ms:	As for pages_count()
  * @e:		Error
  *
- * Without swap, or when it is full, nothing happens, which is no error: pages_count() tells.
+ * Without swap, or when it is full, nothing happens, which is no error: pages_count() tells. What
+ * has been written is let go of by pages_let_go(), for several files at once.
  */
 int pages_out(int fd, uint64_t until_ms, struct hy_err *e);
 
@@ -66,17 +76,17 @@ int pages_out(int fd, uint64_t until_ms, struct hy_err *e);
 int pages_in(int fd, uint64_t until_ms, struct hy_err *e);
 
 /**
- * pages_squeeze() - Have the kernel take memory from a cgroup now: copies that are in swap first
+ * pages_let_go() - Have the kernel take what was put out, and is still there, from memory
  * @c:		From cgroup_open()
  * @name:	Of the VM's cgroup
- * @bytes:	How much; less if it cannot give more up
+ * @going:	What was put out
  * @until_ms:	As for pages_count(); then it is enough
  * @e:		Error
  *
  * The limit is afterwards what it was before; if this process is killed on the way it is too low,
  * so whoever ran it sets the limit again.
  */
-int pages_squeeze(const struct cgroups *c, const char *name, uint64_t bytes, uint64_t until_ms,
-		  struct hy_err *e);
+int pages_let_go(const struct cgroups *c, const char *name, const struct pages_going *going,
+		 uint64_t until_ms, struct hy_err *e);
 
 #endif

@@ -114,6 +114,22 @@ static void run_again(void *object)
 	run_later(vm);
 }
 
+/* One that died in a squeeze has left the limit too low. Raising it takes no time. */
+static void raise_limit(const struct vm *vm)
+{
+	static struct tend_report r;	/* large; one loop */
+	const struct cgroups *c = &vm->host->cgroups;
+	struct cgroup_usage u;
+	struct hy_err e = { 0 };
+
+	tender_board_read(vm->tend.board->shared, &r);
+	if (r.limit_bytes == 0 || cgroup_usage(c, vm->rec.name, &u, NULL) < 0 ||
+	    u.limit_bytes >= r.limit_bytes + HY_VM_OVERHEAD)
+		return;
+	if (cgroup_limit(c, vm->rec.name, r.limit_bytes + HY_VM_OVERHEAD, &e) < 0)
+		hy_log_err(vm->host->log, HY_LOG_WARN, &e);
+}
+
 /* One that was told to go ends here, too; another may be wanted by then. */
 static void ended(void *object, int rc, const struct hy_err *told)
 {
@@ -130,6 +146,7 @@ static void ended(void *object, int rc, const struct hy_err *told)
 		hy_err_set(&e, EIO, "ended without a word");
 	hy_err_add(&e, "vm '%s': tender", vm->rec.name);
 	hy_log_err(vm->host->log, HY_LOG_WARN, &e);
+	raise_limit(vm);
 	run_later(vm);
 	tell_changed(vm);
 }

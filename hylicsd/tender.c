@@ -21,6 +21,7 @@
 #include "common/sandbox.h"
 
 #define WALK_SHARE 10			/* of its time it walks so small a part at most */
+#define WALK_REST_MAX_MS 20000
 #define REST_MAX_MS 1000
 #define BIT(cap) (UINT64_C(1) << (cap))
 /* Files of any user by their handles; put out of memory, and O_NOATIME, is for their owner. */
@@ -102,18 +103,27 @@ static uint64_t walk_pause(const struct tender *t)
 	return idle_ms / 4 < HY_TEND_WALK_MIN_MS ? HY_TEND_WALK_MIN_MS : idle_ms / 4;
 }
 
+/* It may have been stopped meanwhile, which is no work. */
+static uint64_t rest_after(uint64_t walked_ms, uint64_t moved_ms)
+{
+	uint64_t rest = walked_ms * WALK_SHARE > moved_ms ? walked_ms * WALK_SHARE : moved_ms;
+
+	return rest < WALK_REST_MAX_MS ? rest : WALK_REST_MAX_MS;
+}
+
 static void look(struct tender *t)
 {
-	uint64_t begun = hy_clock_ms(), pause = walk_pause(t), spent;
+	uint64_t begun = hy_clock_ms(), walked, now, pause = walk_pause(t);
 	bool more;
 
 	tender_look(t);
+	walked = hy_clock_ms();
 	more = tender_put_out(t);
-	spent = hy_clock_ms() - begun;
+	now = hy_clock_ms();
 	if (more)
 		pause = HY_TEND_WALK_MIN_MS;
-	t->soonest_ms = hy_clock_ms() + spent * WALK_SHARE;
-	t->walk_ms = hy_clock_ms() + pause;
+	t->soonest_ms = now + rest_after(walked - begun, now - walked);
+	t->walk_ms = now + pause;
 }
 
 static void serve_opens(struct tender *t)
@@ -193,6 +203,8 @@ static int begin(struct tender *t, struct hy_err *e)
 
 	if (rc == 0)
 		rc = cgroup_usage(t->job->groups, t->job->name, &u, e);
+	if (rc == 0)		/* all of it, whatever one who was killed has left */
+		rc = cgroup_limit(t->job->groups, t->job->name, u.limit_bytes, e);
 	if (rc < 0)
 		return rc;
 	t->in_force = u.limit_bytes > HY_VM_OVERHEAD ? u.limit_bytes - HY_VM_OVERHEAD : 0;

@@ -69,6 +69,7 @@ struct tender {
 	uint64_t going;			/* as far as it is lowered; in_force: it is not */
 	uint64_t refused;		/* a limit that could not be had, 0: none */
 	uint64_t retry_ms, pause_ms;	/* when it is tried again */
+	uint64_t step_ms;		/* since when a step is tried, 0: none is */
 	uint64_t walk_ms, rest_ms;	/* when it walks next, looks for opens next */
 	uint64_t soonest_ms;		/* not before that, whatever happens */
 	uint64_t tell_ms;

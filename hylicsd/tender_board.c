@@ -15,7 +15,8 @@
 
 void tender_board_tell(struct tender_board *b, const struct tend_report *r)
 {
-	__atomic_add_fetch(&b->turn, 1, __ATOMIC_ACQ_REL);
+	/* odd already if the last tender was killed here */
+	__atomic_or_fetch(&b->turn, 1, __ATOMIC_ACQ_REL);
 	memcpy(&b->report, r, sizeof(b->report));
 	__atomic_add_fetch(&b->turn, 1, __ATOMIC_ACQ_REL);
 }

@@ -29,7 +29,6 @@
 #define AGAIN_MS 10000			/* what did not go is not tried again at once */
 #define FRESH_MS 1000			/* what was counted so lately is believed */
 #define NEXT_FILES 2
-#define SQUEEZES 4			/* the kernel may take what is not meant */
 
 /* -- looking -- */
 
@@ -41,8 +40,10 @@ struct walking {
 };
 
 /* A guest can make more names, and deeper ones, than anybody wants to look at. */
-static int spend(struct walking *w, struct hy_err *e)
+static int spend(void *arg, struct hy_err *e)
 {
+	struct walking *w = arg;
+
 	if (w->left == 0 || hy_clock_ms() >= w->until_ms)
 		return hy_err_set(e, ECANCELED, "walk the share: it has too many names");
 	w->left--;
@@ -53,10 +54,10 @@ static int walk_leaf(void *arg, int dir, const char *name, const struct stat *st
 {
 	struct walking *w = arg;
 	hy_autofd fd = -1;
-	int rc = spend(w, e);
 
-	if (rc < 0 || !S_ISREG(st->st_mode))
-		return rc;
+	(void)e;
+	if (!S_ISREG(st->st_mode))
+		return 0;
 	w->files++;
 	if (tender_seen(w->t, st))
 		return 0;
@@ -64,14 +65,6 @@ static int walk_leaf(void *arg, int dir, const char *name, const struct stat *st
 	if (fd >= 0)
 		tender_learn(w->t, fd, 0);
 	return 0;
-}
-
-static int walk_enter(void *arg, int dir, const char *name, int fd, struct hy_err *e)
-{
-	(void)dir;
-	(void)name;
-	(void)fd;
-	return spend(arg, e);
 }
 
 static int walk_leave(void *arg, int dir, const char *name, int fd, struct hy_err *e)
@@ -86,7 +79,8 @@ static int walk_leave(void *arg, int dir, const char *name, int fd, struct hy_er
 
 static void walk(struct tender *t)
 {
-	static const struct walk_ops ops = { walk_leaf, walk_enter, walk_leave };
+	static const struct walk_ops ops = { .name = spend, .leaf = walk_leaf,
+					     .leave = walk_leave };
 	struct walking w = { .t = t, .until_ms = hy_clock_ms() + WALK_MS,
 			     .left = HY_TEND_NAMES_MAX };
 
@@ -168,8 +162,9 @@ static bool put_out(struct tender *t, struct files_row *row, uint64_t idle_ms, s
 	return true;
 }
 
-static uint64_t left_in_memory(struct batch *b)
+static uint64_t left_in_memory(void *object)
 {
+	struct batch *b = object;
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < b->n; i++)
@@ -178,16 +173,12 @@ static uint64_t left_in_memory(struct batch *b)
 	return bytes;
 }
 
-/* What has been put out is still there as copies; see pages.h. */
 static void let_go(const struct tender *t, struct batch *b)
 {
-	uint64_t until_ms = hy_clock_ms() + MOVE_MS, left = left_in_memory(b);
+	const struct pages_going going = { .bytes = b->bytes, .left = left_in_memory,
+					   .object = b };
 
-	for (unsigned int i = 0; i < SQUEEZES && left > b->bytes / 16; i++) {
-		if (pages_squeeze(t->job->groups, t->job->name, left, until_ms, NULL) < 0)
-			break;
-		left = left_in_memory(b);
-	}
+	(void)pages_let_go(t->job->groups, t->job->name, &going, hy_clock_ms() + MOVE_MS, NULL);
 	tender_limit_hold(t);
 }
 

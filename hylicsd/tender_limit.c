@@ -17,22 +17,25 @@
 
 #include "common/clock.h"
 #include "common/fault.h"
+#include "hylicsd/job.h"
 
 #define STEP_BYTES (16u << 20)
 #define PAUSE_MIN_MS 1000
 #define PAUSE_MAX_MS 60000
+#define TRY_MS 1000			/* of one step; then it hears */
+#define STEP_MS 30000			/* a step that takes longer cannot be had */
 
 static int set(const struct tender *t, uint64_t bytes, struct hy_err *e)
 {
 	if (hy_fault(FAULT_TEND_LIMIT) < 0)
 		return hy_err_set(e, EBUSY, "a fault step");
-	return cgroup_limit(t->job->groups, t->job->name, bytes + HY_VM_OVERHEAD, e);
+	return job_limit(t->job->groups, t->job->name, bytes + HY_VM_OVERHEAD, TRY_MS, e);
 }
 
 static void force(struct tender *t, uint64_t bytes)
 {
 	t->in_force = t->going = t->report->limit_bytes = bytes;
-	t->refused = t->pause_ms = 0;
+	t->refused = t->pause_ms = t->step_ms = 0;
 }
 
 /* Counted once for each that is wanted, tried again and again. */
@@ -46,6 +49,7 @@ static void refuse(struct tender *t, uint64_t wanted, const struct hy_err *e)
 	t->refused = wanted;
 	t->pause_ms = hy_clock_pause(t->pause_ms, PAUSE_MIN_MS, PAUSE_MAX_MS);
 	t->retry_ms = hy_clock_ms() + t->pause_ms;
+	t->step_ms = 0;
 	t->going = t->in_force;
 	(void)cgroup_limit(t->job->groups, t->job->name, t->in_force + HY_VM_OVERHEAD, NULL);
 }
@@ -61,21 +65,33 @@ static uint64_t next_step(const struct tender *t, uint64_t wanted)
 	return from > to && from - to > STEP_BYTES ? from - STEP_BYTES - HY_VM_OVERHEAD : wanted;
 }
 
+/* It was held for a moment, or the guest fills what is emptied: whether that may still end. */
+static bool may_go_on(const struct tender *t, int rc)
+{
+	return rc == -EINTR || (rc == -ETIMEDOUT && hy_clock_ms() - t->step_ms < STEP_MS);
+}
+
 static int go(struct tender *t, uint64_t wanted)
 {
 	uint64_t next = next_step(t, wanted);
 	struct hy_err e = { 0 };
-	int rc = set(t, next, &e);
+	int rc;
 
-	if (rc == -EINTR)
-		return 0;		/* it was held for a moment */
-	if (rc < 0)
+	if (!t->step_ms)
+		t->step_ms = hy_clock_ms();
+	rc = set(t, next, &e);
+	if (may_go_on(t, rc))
+		return 0;
+	if (rc < 0) {
 		refuse(t, wanted, &e);
-	else if (next == wanted)
+		return (int)t->pause_ms;
+	}
+	t->step_ms = 0;
+	if (next == wanted)
 		force(t, wanted);
 	else
 		t->going = next;
-	return rc < 0 ? (int)t->pause_ms : 0;
+	return 0;
 }
 
 int tender_limit_step(struct tender *t)

@@ -28,7 +28,7 @@ struct work {
 	const struct cgroups *groups;
 	const char *name;
 	struct pages_board *board;
-	uint64_t until_ms;
+	uint64_t until_ms, limit_bytes;
 	int fd[HY_PAGES_FILES_MAX];
 };
 
@@ -38,44 +38,55 @@ static int begin_file(const struct work *w, struct pages_file *f)
 	hy_autofd fd = pages_open(w->share, f->path, &f->e);
 	int rc = fd < 0 ? fd : pages_count(fd, w->until_ms, &f->before, &f->e);
 
-	if (hy_fault(FAULT_VM_PAGES) < 0)
-		return hy_err_set(&f->e, EIO, "a fault step");
-	if (rc == 0)
-		rc = w->board->in ? pages_in(fd, w->until_ms, &f->e) :
-				    pages_out(fd, w->until_ms, &f->e);
 	return rc < 0 ? rc : hy_fd_steal(&fd);
 }
 
-/* By another name, or the same: a guest makes hard links as it likes. */
-static bool came_before(const struct work *w, unsigned int n)
+static int move(const struct work *w, int fd, struct hy_err *e)
+{
+	if (hy_fault(FAULT_VM_PAGES) < 0)
+		return hy_err_set(e, EIO, "a fault step");
+	return w->board->in ? pages_in(fd, w->until_ms, e) : pages_out(fd, w->until_ms, e);
+}
+
+/* Each file once: a guest makes hard links as it likes. */
+static bool is_first(const struct work *w, unsigned int n)
 {
 	struct stat st, other;
 
-	if (fstat(w->fd[n], &st) < 0)
-		return true;
+	if (w->fd[n] < 0 || fstat(w->fd[n], &st) < 0)
+		return false;
 	for (unsigned int i = 0; i < n; i++)
 		if (w->fd[i] >= 0 && fstat(w->fd[i], &other) == 0 && st.st_ino == other.st_ino)
-			return true;
-	return false;
+			return false;
+	return true;
 }
 
-/*
- * What was put out is still in memory as a copy, see pages.h: counted again, as what has gone at
- * once would be taken from somebody else; and each file once. Without swap nothing was put out.
- */
-static int let_go(const struct work *w, struct hy_err *e)
+static uint64_t left_in_memory(void *object)
 {
-	uint64_t bytes = 0, swap = 0;
+	const struct work *w = object;
 	struct pages_count c;
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < w->board->n; i++)
+		if (is_first(w, i) && pages_count(w->fd[i], w->until_ms, &c, NULL) == 0)
+			bytes += c.memory_bytes;
+	return bytes;
+}
+
+/* Without swap nothing was put out. */
+static int let_go(struct work *w, struct hy_err *e)
+{
+	struct pages_going going = { .limit_bytes = w->limit_bytes, .left = left_in_memory,
+				     .object = w };
+	uint64_t swap = 0;
 	int rc = swap_free(&swap, e);
 
 	if (rc < 0 || swap == 0)
 		return rc;
 	for (unsigned int i = 0; i < w->board->n; i++)
-		if (w->fd[i] >= 0 && !came_before(w, i) &&
-		    pages_count(w->fd[i], w->until_ms, &c, NULL) == 0)
-			bytes += c.memory_bytes;
-	return pages_squeeze(w->groups, w->name, bytes, w->until_ms, e);
+		if (is_first(w, i))
+			going.bytes += w->board->file[i].before.memory_bytes;
+	return pages_let_go(w->groups, w->name, &going, w->until_ms, e);
 }
 
 static int work(void *object, struct hy_err *e)
@@ -86,8 +97,15 @@ static int work(void *object, struct hy_err *e)
 
 	if (rc < 0)
 		return rc;
+	/* its tender may have been stopped in the middle of a squeeze */
+	rc = cgroup_limit(w->groups, w->name, w->limit_bytes, e);
+	if (rc < 0)
+		return rc;
 	for (unsigned int i = 0; i < b->n; i++)
 		w->fd[i] = begin_file(w, &b->file[i]);
+	for (unsigned int i = 0; i < b->n; i++)
+		if (is_first(w, i) && move(w, w->fd[i], &b->file[i].e) < 0)
+			hy_fd_close(&w->fd[i]);
 	if (!b->in)
 		rc = let_go(w, e);
 	for (unsigned int i = 0; i < b->n && rc == 0; i++)
@@ -176,6 +194,14 @@ static int copy_wish(struct vm_pages *p, const struct pages_board *wish, struct 
 	return 0;
 }
 
+/* A tender's squeeze, or a step of its, only lowers it. */
+static uint64_t limit_of(const struct vm *vm, const struct cgroup_usage *u)
+{
+	uint64_t own = vm->tend.board ? vm->memory.in_force + HY_VM_OVERHEAD : 0;
+
+	return u->limit_bytes > own ? u->limit_bytes : own;
+}
+
 static int start_work(struct vm *vm, struct work *w, struct hy_err *e)
 {
 	struct job_spec job = { .name = "pages", .work = work, .object = w };
@@ -212,7 +238,7 @@ int vm_pages_start(struct vm *vm, const struct pages_board *wish, pages_done *do
 	p->done = done;
 	p->object = object;
 	p->n = wish->n;
-	p->limit_bytes = u.limit_bytes;
+	p->limit_bytes = w.limit_bytes = limit_of(vm, &u);
 	w.board = p->board;
 	tend_hold(vm);
 	if (rc == 0)

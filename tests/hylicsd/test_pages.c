@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/own.h"
+#include "hylicsd/job.h"
 #include "hylicsd/pages.h"
 #include "hylicsd/share.h"
 #include "hylicsd/swap.h"
@@ -36,6 +37,7 @@
 #define SWAP_BYTES (64 * MIB)
 #define MOST (FILE_BYTES - FILE_BYTES / 8)
 #define TRIES 8
+#define DAY_MS 86400000
 
 static char swap_file[PATH_MAX];
 static pid_t main_pid;
@@ -193,9 +195,18 @@ static bool are_brought_in(void *arg)
 	return is_brought_in(files->cold) && is_brought_in(files->warm);
 }
 
+static uint64_t cold_in_memory(void *arg)
+{
+	const struct two *files = arg;
+
+	return in_memory(files->cold);
+}
+
 /* A kernel with DAMON may take of both, and use the swap for others, at any time. */
 static bool only_cold_goes(struct two *files)
 {
+	const struct pages_going going = { .bytes = FILE_BYTES, .left = cold_in_memory,
+					   .object = files };
 	uint64_t before = 0, after = 0, cold, warm;
 	struct hy_err e = { 0 };
 
@@ -204,13 +215,30 @@ static bool only_cold_goes(struct two *files)
 	ground_try(swap_free(&before, &e), &e);
 	ground_try(pages_out(files->cold, UINT64_MAX, &e), &e);
 	ground_try(swap_free(&after, &e), &e);
-	ground_try(pages_squeeze(files->c, "vm1", FILE_BYTES, UINT64_MAX, &e), &e);
+	ground_try(pages_let_go(files->c, "vm1", &going, UINT64_MAX, &e), &e);
 	cold = in_memory(files->cold);
 	warm = in_memory(files->warm);
 	probe_note("%" PRId64 " KiB go to swap, %" PRIu64 " of %" PRIu64 " are left in, of the "
 		   "file beside it %" PRIu64, (int64_t)(before - after) / 1024, cold / 1024,
 		   FILE_BYTES / 1024, warm / 1024);
 	return before >= after + MOST && cold <= FILE_BYTES / 8 && warm >= MOST;
+}
+
+/* With a moment's time the kernel has not moved it all out yet. */
+static void check_late_limit(const struct cgroups *c, int cold)
+{
+	const uint64_t low = LIMIT - FILE_BYTES;
+	struct hy_err e = { 0 };
+	struct cgroup_usage u;
+
+	ground_try(pages_in(cold, UINT64_MAX, &e), &e);
+	probe_check(job_limit(c, "vm1", MIB, 0, &e) == -ETIMEDOUT, "late: a limit is given up");
+	ground_try(cgroup_usage(c, "vm1", &u, &e), &e);
+	probe_check(u.limit_bytes == LIMIT, "late: the old limit holds");
+	ground_try(job_limit(c, "vm1", low, DAY_MS, &e), &e);
+	ground_try(cgroup_usage(c, "vm1", &u, &e), &e);
+	probe_check(u.limit_bytes == low, "in time: the new limit holds");
+	ground_try(cgroup_limit(c, "vm1", LIMIT, &e), &e);
 }
 
 static void check_out_and_in(const struct cgroups *c, int share)
@@ -230,6 +258,7 @@ static void check_out_and_in(const struct cgroups *c, int share)
 	probe_check(probe_wait_until(are_brought_in, &files), "in: most of both");
 	probe_check(pages_in(cold, 1, &e) == -ETIMEDOUT && pages_out(cold, 1, &e) == -ETIMEDOUT,
 		    "late: nothing takes longer than it may");
+	check_late_limit(c, cold);
 	probe_check(same_bytes(cold, 1) && same_bytes(warm, 2), "in: all bytes are right");
 }
 

@@ -103,13 +103,19 @@ static bool wait_for(bool (*is_so)(void))
 
 static uint64_t wanted_limit, wanted_number;
 
-static bool has_limit(void)
+/* By the kernel, for files. */
+static uint64_t limit_in_force(void)
 {
 	struct cgroup_usage u;
 	struct hy_err e = { 0 };
 
 	ground_try(cgroup_usage(&w.host.cgroups, "vm1", &u, &e), &e);
-	return w.r.limit_bytes == wanted_limit && u.limit_bytes == wanted_limit + HY_VM_OVERHEAD;
+	return u.limit_bytes - HY_VM_OVERHEAD;
+}
+
+static bool has_limit(void)
+{
+	return w.r.limit_bytes == wanted_limit && limit_in_force() == wanted_limit;
 }
 
 static bool limit_is(uint64_t bytes)
@@ -164,18 +170,13 @@ static void write_file(const char *name, uint64_t bytes, unsigned int stream)
 		probe_bail("write %s", name);
 }
 
-static uint64_t count(int fd)
+static uint64_t in_memory(unsigned int which)
 {
 	struct pages_count c = { 0 };
 	struct hy_err e = { 0 };
 
-	ground_try(pages_count(fd, UINT64_MAX, &c, &e), &e);
+	ground_try(pages_count(w.file[which], UINT64_MAX, &c, &e), &e);
 	return c.memory_bytes;
-}
-
-static uint64_t in_memory(unsigned int which)
-{
-	return count(w.file[which]);
 }
 
 /* As the worker does it: read-only, where no access time is kept. */
@@ -525,6 +526,7 @@ static void die_at(const char *fault, bool (*go)(void), const char *what)
 	order(fault);
 	wanted_number = w.changed;
 	probe_check(go() && wait_for(has_died), "%s: it dies", what);
+	probe_check(limit_in_force() == LIMIT, "%s: the limit is not low", what);
 	order(NULL);
 	tend_set(w.vm, LIMIT, IDLE_MS);
 	probe_check(wait_for(all_are_out) && limit_is(LIMIT), "%s: the next one goes on", what);

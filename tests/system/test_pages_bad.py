@@ -132,12 +132,41 @@ def test_a_file_that_changes_in_the_middle(change, to):
         assert (share / "same").read_bytes() == was["same"]
 
 
+def test_hylicsd_is_killed_in_a_squeeze(held):
+    """The limit of a VM with control=dynamic is low then: the next one knows better."""
+    host, share, file = held
+    host.ask("vm", "set", NAME, "control=dynamic", "slo=1s")
+    content = write(host, share, "it")
+    host.end(signal.SIGUSR1)
+    start(host, file, env={"HYLICS_FAULT": "vm.pages:stop:2"})
+    host.wait_for_state(NAME, "ready")
+    before = host.limits()
+    with subprocess.Popen([BUILD / "hylics", "vm", "pages", NAME, "out", "it",
+                           f"--run-dir={host.run}"]) as asking:
+        wait_for(lambda: host.limits()[NAME] < before[NAME], "a squeeze")
+        wait_for(lambda: sum(map(is_stopped, children(host.process.pid))) == 2,
+                 "it and the tender are stopped")
+        host.kill()
+        asking.wait(SOON_S)
+    assert host.limits()[NAME] < before[NAME]
+    start(host, file)
+    wait_for(lambda: host.limits() == before, "the limit is what it was")
+    assert (share / "it").read_bytes() == content
+
+
 def names_of_one(share):
     """The same file by 16 names."""
     names = ["cold", *(f"link{number}" for number in range(15))]
     for name in names[1:]:
         os.link(share / "cold", share / name)
     return names
+
+
+def swapped_out():
+    """Bytes that this machine has written to swap."""
+    counts = dict(line.split() for line in
+                  pathlib.Path("/proc/vmstat").read_text(encoding="utf-8").splitlines())
+    return int(counts["pswpout"]) * mmap.PAGESIZE
 
 
 @contextlib.contextmanager
@@ -155,9 +184,13 @@ def test_the_same_file_16_times(held, how):
     content = write(host, share, "cold"), write(host, share, "warm")
     names = ["cold"] * 16 if how == "the same name" else names_of_one(share)
     api = Api(host)
+    written = 0
 
     def ask(to):
+        nonlocal written
+        before = swapped_out()
         status, said = api.ask(NAME, to, names)
+        written = swapped_out() - before
         assert status == 200 and not any("error" in file for file in said["files"]), said
         return said["files"]
 
@@ -165,6 +198,7 @@ def test_the_same_file_16_times(held, how):
         wait_for(lambda: are_in(host, "cold", "warm"), "both are in memory")
         touch()
         assert all(file["after"] <= FILE // 8 for file in ask("out"))
+        assert written < 8 * FILE, "the same pages are written once"
         return pages(host, "in", "warm")[0]["before"] >= MOST
     try:
         # what others have mapped does not go at once; nor does what a slow disk has not got yet

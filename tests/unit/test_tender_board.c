@@ -81,6 +81,8 @@ static void a_half_written_one_is_read_all_the_same(void **state)
 	board.report.put_out = 5;
 	tender_board_read(&board, &read_back);
 	assert_int_equal(read_back.put_out, 5);
+	tender_board_tell(&board, &read_back);
+	assert_int_equal(board.turn % 2, 0);
 }
 
 int main(void)
