@@ -332,20 +332,6 @@ def test_a_share_that_is_there_already_is_kept_from_now_on(host):
     assert (keep / "tree" / "file").read_text() == "and after"
 
 
-def test_a_kept_share_in_use_stays_as_it_is(host):
-    keep = host.top / "kept"
-    share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M",
-                                   f"--keep={keep}")["share"])
-    with open(share / "file", "w", encoding="utf-8") as file:
-        done = host.ask("vm", "remove", "web1", check=False)
-        assert done.returncode == 5 and "in use" in done.stderr, done
-        file.write("behind the save")
-    host.wait_for_state("web1", "ready")
-    assert (share / "file").read_text() == "behind the save"
-    host.ask("vm", "remove", "web1")
-    assert (keep / "tree" / "file").read_text() == "behind the save"
-
-
 def test_share_in_use_stays_unless_forced(host):
     share = pathlib.Path(host.json("vm", "add", "web1", "--share", "64M")["share"])
     with open(share / "file", "wb") as file:
