@@ -47,8 +47,12 @@ void agent_leave(struct lib_area *a)
 {
 	struct lib_agent *g = lib_agent();
 
-	if (is_ours(g))
+	if (is_ours(g)) {
+		/* a child that was forked has it, too; the agent is to know at once */
+		if (atomic_load(&a->join))
+			shutdown(g->fd, SHUT_RDWR);
 		hy_fd_close(&g->fd);
+	}
 	g->fd = -1;
 	atomic_store(&a->join, 0);
 	a->words = NULL;

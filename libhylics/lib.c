@@ -102,27 +102,29 @@ void lib_shut(enum move_reason why)
 void lib_wait_swap(void)
 {
 	struct lib_area *a = atomic_load_explicit(&lib_now.area, memory_order_acquire);
-	sigset_t signals;
+	struct lib_held held;
 
 	if (!a)
 		return;
-	lib_lock(a, &signals);
-	lib_unlock(a, &signals);
+	lib_lock(a, &held);
+	lib_unlock(a, &held);
 }
 
-void lib_lock(struct lib_area *a, sigset_t *signals)
+void lib_lock(struct lib_area *a, struct lib_held *held)
 {
 	sigset_t all;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &held->cancel);
 	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, signals);
+	pthread_sigmask(SIG_BLOCK, &all, &held->signals);
 	pthread_mutex_lock(&a->lock);
 }
 
-void lib_unlock(struct lib_area *a, const sigset_t *signals)
+void lib_unlock(struct lib_area *a, const struct lib_held *held)
 {
 	pthread_mutex_unlock(&a->lock);
-	pthread_sigmask(SIG_SETMASK, signals, NULL);
+	pthread_sigmask(SIG_SETMASK, &held->signals, NULL);
+	pthread_setcancelstate(held->cancel, NULL);
 }
 
 struct lib_conn *lib_enter(int sock, int *cancel)

@@ -195,16 +195,23 @@ struct hy_grow *lib_map_words(struct lib_area *a, int memfd);
 /* Of this process, or of the one that forked it. */
 struct lib_agent *lib_agent(void);
 
+/* What waits while the area's lock is held. */
+struct lib_held {
+	sigset_t signals;
+	int cancel;
+};
+
 /**
- * lib_lock() - Take the area's lock, signals waiting
+ * lib_lock() - Take the area's lock, signals and cancellation waiting
  * @a:		Area
- * @signals:	Set; for lib_unlock()
+ * @held:	Set; for lib_unlock()
  *
  * A handler that calls us again would wait for ever for what it has interrupted, or find half a
- * swap. What a signal would have ended ends later: nothing that is done here waits for long.
+ * swap; a thread that was cancelled would leave the lock held. What either would have ended ends
+ * later: nothing that is done here waits for long.
  */
-void lib_lock(struct lib_area *a, sigset_t *signals);
-void lib_unlock(struct lib_area *a, const sigset_t *signals);
+void lib_lock(struct lib_area *a, struct lib_held *held);
+void lib_unlock(struct lib_area *a, const struct lib_held *held);
 
 /* MOVE_DONE: it is open. See lib_shut(). */
 static inline enum move_reason lib_is_shut(void)

@@ -63,10 +63,10 @@ static void remember(struct lib_file *f, int fd, dev_t dev, ino_t ino)
 static int open_file(const char *path, dev_t dev, ino_t ino)
 {
 	struct lib_area *a = lib_area();
-	sigset_t signals;
+	struct lib_held held;
 	int fd;
 
-	lib_lock(a, &signals);
+	lib_lock(a, &held);
 	if (is_cached(&a->mapped, dev, ino)) {
 		fd = fcntl(a->mapped.fd, F_DUPFD_CLOEXEC, 0);
 		if (fd < 0)
@@ -76,7 +76,7 @@ static int open_file(const char *path, dev_t dev, ino_t ino)
 		if (fd >= 0)
 			remember(&a->mapped, fd, dev, ino);
 	}
-	lib_unlock(a, &signals);
+	lib_unlock(a, &held);
 	return fd;
 }
 

@@ -78,7 +78,7 @@ enum move_reason move_allowed(void)
 {
 	struct lib_area *a = lib_area();
 	enum move_reason reason;
-	sigset_t signals;
+	struct lib_held held;
 
 	if (atomic_load(&a->will) == WILL_UNKNOWN)
 		atomic_store(&a->will, (uint8_t)read_will());
@@ -88,11 +88,11 @@ enum move_reason move_allowed(void)
 	if (reason == MOVE_DONE || hy_clock_ms() < atomic_load(&a->look_ms))
 		return reason;
 	/* the page of an agent that has died says no for ever: look whether there is another */
-	lib_lock(a, &signals);
+	lib_lock(a, &held);
 	if (agent_join(a) && page_says(a) != MOVE_DONE)
 		atomic_store(&a->look_ms, hy_clock_ms() + HY_LIB_AGAIN_MS);
 	reason = page_says(a);
-	lib_unlock(a, &signals);
+	lib_unlock(a, &held);
 	return reason;
 }
 
@@ -343,14 +343,14 @@ enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool m
 	struct first f = { .sock = sock, .slice = s, .may_wait = may_wait };
 	struct lib_area *a = lib_area();
 	enum move_reason reason = MOVE_SHARED_DESCRIPTOR;
-	sigset_t signals;
+	struct lib_held held;
 	uint64_t ino = 0;
 
 	if (!is_established(sock, &f.info, &f.info_len))
 		return is_tcp(sock) ? MOVE_NOT_ESTABLISHED : MOVE_NOT_TCP;
 	if (is_refused(c, sock))
 		return atomic_load(&c->reason);
-	lib_lock(a, &signals);
+	lib_lock(a, &held);
 	if (lib_alone(c)) {
 		uint64_t began_ns = hy_clock_cpu_ns();
 
@@ -358,7 +358,7 @@ enum move_reason move_give(struct lib_conn *c, int sock, struct slice *s, bool m
 		a->spent_ns += hy_clock_cpu_ns() - began_ns;
 		lib_not_alone(c);
 	}
-	lib_unlock(a, &signals);
+	lib_unlock(a, &held);
 	if (reason != MOVE_DONE && inode_of(sock, &ino) == 0)
 		refuse(c, ino, hy_clock_ms() + pause_ms(c, ino, reason));
 	return reason;
@@ -456,7 +456,7 @@ bool move_take_back(struct lib_conn *c, int sock)
 	struct lib_area *a = lib_area();
 	const struct hy_page *p = lib_page();
 	unsigned int reason;
-	sigset_t signals;
+	struct lib_held held;
 	int rc = -EBUSY;
 
 	if (c->join != atomic_load(&a->join) ||
@@ -464,7 +464,7 @@ bool move_take_back(struct lib_conn *c, int sock)
 	    hy_clock_ms() < atomic_load(&c->again_ms) || !is_idle(sock))
 		return false;
 	reason = atomic_load(&p->slot[c->slot].reason);
-	lib_lock(a, &signals);
+	lib_lock(a, &held);
 	if (c->join == atomic_load(&a->join) && lib_alone(c)) {
 		uint64_t began_ns = hy_clock_cpu_ns();
 
@@ -474,7 +474,7 @@ bool move_take_back(struct lib_conn *c, int sock)
 			atomic_store(&c->is_pair, 0);
 		lib_not_alone(c);
 	}
-	lib_unlock(a, &signals);
+	lib_unlock(a, &held);
 	if (rc < 0) {
 		atomic_store(&c->again_ms, hy_clock_ms() + HY_LIB_AGAIN_MS);
 		return false;
@@ -498,17 +498,17 @@ static void wait_home(const struct lib_conn *c, uint64_t until_ms)
 static void ask_home(struct lib_conn *c)
 {
 	struct lib_area *a = lib_area();
-	sigset_t signals;
+	struct lib_held held;
 	int tcp;
 
-	lib_lock(a, &signals);
+	lib_lock(a, &held);
 	if (c->join == atomic_load(&a->join) && agent_is_there()) {
 		tcp = agent_take_back(a, c->slot);
 		if (tcp >= 0)
 			agent_leave(a);		/* it was home: it goes on, and so does the agent */
 		hy_fd_close(&tcp);
 	}
-	lib_unlock(a, &signals);
+	lib_unlock(a, &held);
 }
 
 bool move_bring_home(struct lib_conn *c, int sock)

@@ -150,7 +150,7 @@ bool side_find(int sock, struct side *s)
 {
 	struct lib_area *a;
 	struct lib_foreign *f;
-	sigset_t signals;
+	struct lib_held held;
 	uint64_t ino;
 
 	if (side_known(sock, s))
@@ -161,11 +161,11 @@ bool side_find(int sock, struct side *s)
 	ino = inode_of(sock);
 	if (!ino)
 		return false;
-	lib_lock(a, &signals);
+	lib_lock(a, &held);
 	f = foreign_of(a, sock);
 	if (f->ino != ino || f->sock != sock)
 		ask_who(a, f, sock, ino);
-	lib_unlock(a, &signals);
+	lib_unlock(a, &held);
 	return is_foreign(f, sock, ino, s);
 }
 
@@ -271,12 +271,12 @@ static bool join(struct lib_area *a)
 void side_set(const struct side *s, const struct option_value *v)
 {
 	struct lib_area *a = lib_area();
-	sigset_t signals;
+	struct lib_held held;
 
-	lib_lock(a, &signals);
+	lib_lock(a, &held);
 	if (!join(a) || say(a, s, v) < 0)
 		remember(a, s, v);
-	lib_unlock(a, &signals);
+	lib_unlock(a, &held);
 }
 
 int side_ask(const struct side *s, uint8_t id, struct option_value *v)
@@ -284,15 +284,15 @@ int side_ask(const struct side *s, uint8_t id, struct option_value *v)
 	struct lib_area *a = lib_area();
 	struct local_option o = { .value.id = id };
 	struct local_told told;
-	sigset_t signals;
+	struct lib_held held;
 	int rc = -ECONNRESET;
 
-	lib_lock(a, &signals);
+	lib_lock(a, &held);
 	if (join(a)) {
 		o.slot = slot_of(a, s);
 		rc = agent_option_ask(a, &o, o.slot == LOCAL_SLOT_SHOWN ? s->sock : -1, &told);
 	}
-	lib_unlock(a, &signals);
+	lib_unlock(a, &held);
 	if (rc == 0)
 		*v = told.value;
 	return rc;

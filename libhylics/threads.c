@@ -105,6 +105,7 @@ static int take_syscall(void *object, char *line)
 #ifdef SYS_poll
 	case SYS_poll:
 #endif
+	case SYS_restart_syscall:	/* mostly poll(), after a stop; it shows poll's arguments */
 	case SYS_ppoll:
 		return is_polled(sock, v[1], v[2]) ? -EBUSY : 0;
 #ifdef SYS_select

@@ -32,6 +32,8 @@
 #include "common/own.h"
 #include "libhylics/side.h"
 
+#define NOTSENT_AT 144			/* of tcpi_notsent_bytes, which is not in libc's struct */
+
 static int fail(int err)
 {
 	errno = err;
@@ -254,12 +256,22 @@ PRELOAD_APART static int get_of_socket(int sock, int name, void *value, socklen_
 	return rc;
 }
 
+/* Of one that is nobody's, errno stays what the program's own call has left. */
+static bool is_found(int sock, struct side *s)
+{
+	int saved = errno;
+	bool found = side_find(sock, s);
+
+	errno = saved;
+	return found;
+}
+
 /* The call has failed. */
 PRELOAD_APART static int get_of_tcp(int sock, int level, int name, void *value, socklen_t *len)
 {
 	struct side s;
 
-	return errno == EOPNOTSUPP && side_find(sock, &s) ? ask(&s, level, name, value, len) : -1;
+	return errno == EOPNOTSUPP && is_found(sock, &s) ? ask(&s, level, name, value, len) : -1;
 }
 
 /**
@@ -340,7 +352,7 @@ PRELOAD_APART static int set_of_tcp(int sock, int level, int name, const void *v
 {
 	struct side s;
 
-	return errno == EOPNOTSUPP && side_find(sock, &s) ? set(&s, level, name, value, len) : -1;
+	return errno == EOPNOTSUPP && is_found(sock, &s) ? set(&s, level, name, value, len) : -1;
 }
 
 /**
@@ -371,12 +383,15 @@ static int unsent(const struct side *s, bool all)
 {
 	struct tcp_info info = { 0 };
 	struct option_value v;
+	uint32_t bytes = 0;
 	int rc = side_ask(s, OPTION_TCP_INFO, &v);
 
 	if (rc < 0)
 		return 0;
 	memcpy(&info, v.bytes, v.len < sizeof(info) ? v.len : sizeof(info));
-	return all ? (int)(info.tcpi_unacked * info.tcpi_snd_mss) : 0;
+	if (v.len >= NOTSENT_AT + sizeof(bytes))
+		memcpy(&bytes, v.bytes + NOTSENT_AT, sizeof(bytes));
+	return (int)(bytes + (all ? info.tcpi_unacked * info.tcpi_snd_mss : 0));
 }
 
 /* What is still in the pair counts as not sent. */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -79,24 +80,46 @@ static void *run_sleeper(void *arg)
 	return NULL;
 }
 
+static bool has_state(int tid, const char *wanted)
+{
+	char path[64], state[256] = "";
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	fd = open(path, O_RDONLY);
+	n = read(fd, state, sizeof(state) - 1);
+	close(fd);
+	return n > 0 && strstr(state, wanted) != NULL;
+}
+
 /* Does it sleep in a system call? */
 static bool sleeps(void *arg)
 {
 	struct sleeper *s = arg;
-	char path[64], state[256] = "";
-	int fd, tid = atomic_load(&s->tid);
-	ssize_t n;
+	int tid = atomic_load(&s->tid);
 
-	if (!tid)
-		return false;
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	fd = open(path, O_RDONLY);
-	n = read(fd, state, sizeof(state) - 1);
-	close(fd);
-	return n > 0 && strstr(state, ") S ") != NULL;
+	return tid && has_state(tid, ") S ");
 }
 
-static void thread_inside(const char *what, ssize_t (*how)(int sock), bool urgent)
+/* As by a shell's ^Z and fg; what sleeps in poll() is in another call then. */
+static void stop_and_go_on(void)
+{
+	pid_t pid = probe_fork();
+
+	if (pid == 0) {
+		pid_t parent = getppid();
+
+		PROBE_TRY(kill(parent, SIGSTOP));
+		while (!has_state(parent, ") T "))
+			;
+		_exit(kill(parent, SIGCONT) < 0);
+	}
+	if (probe_join(pid) != 0)
+		probe_bail("stop");
+}
+
+static void thread_inside(const char *what, ssize_t (*how)(int sock), bool urgent, bool stopped)
 {
 	int client, sock = world_pair(&client), quiet_client, quiet = world_pair(&quiet_client);
 	struct sleeper s = { .sock = sock, .sleep = how }, other = { .sock = quiet, .sleep = how };
@@ -106,8 +129,11 @@ static void thread_inside(const char *what, ssize_t (*how)(int sock), bool urgen
 	pthread_create(&other_thread, NULL, run_sleeper, &other);
 	probe_wait_until(sleeps, &s);
 	probe_wait_until(sleeps, &other);
+	if (stopped)
+		stop_and_go_on();
+	probe_wait_until(sleeps, &s);
 	probe_check(world_first(&world, sock) && world_is_shared(sock),
-		    "not moved: another thread is in %s", what);
+		    "not moved: another thread is in %s%s", what, stopped ? ", after a stop" : "");
 	PROBE_TRY(send(client, "x", 1, urgent ? MSG_OOB : 0));
 	PROBE_TRY(send(quiet_client, "x", 1, urgent ? MSG_OOB : 0));
 	pthread_join(thread, NULL);
@@ -366,10 +392,11 @@ int main(void)
 	probe_begin(60);
 	world_open(&world);
 	world_start(&world);
-	thread_inside("read()", sleep_in_read, false);
-	thread_inside("poll()", sleep_in_poll, false);
-	thread_inside("select()", sleep_in_read_select, false);
-	thread_inside("select() for urgent bytes", sleep_in_select, true);
+	thread_inside("read()", sleep_in_read, false, false);
+	thread_inside("poll()", sleep_in_poll, false, false);
+	thread_inside("poll()", sleep_in_poll, false, true);
+	thread_inside("select()", sleep_in_read_select, false, false);
+	thread_inside("select() for urgent bytes", sleep_in_select, true, false);
 	thread_elsewhere();
 	many_threads();
 	same_socket();

@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +202,58 @@ static void one_long_call_is_moved(void)
 	probe_check(world_read_end(&reader) == WORLD_FILE_BYTES, "bytes right");
 }
 
+/* The library asks the agent then, in calls that would end the thread with the lock held. */
+static void *set_when_cancelled(void *arg)
+{
+	const int *sock = arg, one = 1;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_cancel(pthread_self());
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	setsockopt(*sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	pthread_testcancel();
+	return NULL;
+}
+
+static void a_cancelled_thread_holds_nothing(void)
+{
+	int client, sock = world_pair(&client), other_client, other = world_pair(&other_client);
+	off_t off = 0;
+	pthread_t thread;
+	void *end;
+
+	probe_check(sendfile(sock, world.file, &off, BIG) == (ssize_t)BIG && world_is_moved(sock),
+		    "moved");
+	pthread_create(&thread, NULL, set_when_cancelled, &sock);
+	pthread_join(thread, &end);
+	off = 0;
+	probe_check(end == PTHREAD_CANCELED &&
+		    sendfile(other, world.file, &off, BIG) == (ssize_t)BIG && world_is_moved(other),
+		    "a thread is cancelled in an option: others move on");
+	close(sock);
+	close(client);
+	close(other);
+	close(other_client);
+}
+
+/* A program may go on where it is EOPNOTSUPP alone. Each looks for an agent once in a second. */
+static void options_of_other_unix_sockets(void)
+{
+	int pair[2], one = 1;
+	socklen_t len = sizeof(one);
+	pid_t setting = probe_fork(), getting = setting ? probe_fork() : 0;
+
+	PROBE_TRY(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	if (!setting)
+		_exit(setsockopt(pair[0], IPPROTO_TCP, TCP_NODELAY, &one, len) == 0 ? 0 : errno);
+	if (!getting)
+		_exit(getsockopt(pair[1], IPPROTO_TCP, TCP_NODELAY, &one, &len) == 0 ? 0 : errno);
+	probe_check(probe_join(setting) == EOPNOTSUPP, "without an agent: errno of setsockopt()");
+	probe_check(probe_join(getting) == EOPNOTSUPP, "without an agent: errno of getsockopt()");
+	close(pair[0]);
+	close(pair[1]);
+}
+
 /* Another file, or another place in it, begins a run anew. */
 static void broken_runs_stay(void)
 {
@@ -369,6 +423,7 @@ int main(int argc, char **argv)
 	probe_begin(60);
 	decided_at_the_start();
 	world_open(&world);
+	options_of_other_unix_sockets();
 	world_start(&world);
 	for (enum pattern p = SAME_FILE; p < PATTERNS; p++) {
 		short_calls_cost_nothing(p, false);
@@ -376,6 +431,7 @@ int main(int argc, char **argv)
 	}
 	runs_are_moved();
 	one_long_call_is_moved();
+	a_cancelled_thread_holds_nothing();
 	broken_runs_stay();
 	bad_offsets();
 	filters_shut_the_gate();
