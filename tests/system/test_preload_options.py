@@ -29,7 +29,8 @@ MOVED_BYTES = 1 << 20
 PIDFD_GETFD = 438
 TCP, IP, SOL = socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.SOL_SOCKET
 SO_MAX_PACING_RATE, SO_COOKIE, TCP_CC_INFO, IP_MTU_DISCOVER, IP_MTU = 47, 57, 26, 10, 14
-SIOCOUTQ, SIOCATMARK = 0x5411, 0x8905
+SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK = 0x5411, 0x894B, 0x8905
+UNTAKEN = 128 << 10
 
 
 def number(value):
@@ -80,13 +81,16 @@ class Server(Puppet):
         super().__init__(offload)
         self.do("open", file)
 
-    def connect(self, name):
-        """Another connection, with its client's end here."""
+    def connect(self, name, window=0):
+        """Another connection, with its client's end here, which takes so much at once if not 0."""
         address, port = self._offload.net.endpoint(self._offload.guest, self.port, 4)
         client = socket_in(self._offload.net.client, socket.AF_INET, socket.SOCK_STREAM)
+        if window:
+            client.setsockopt(SOL, socket.SO_RCVBUF, window)
         client.connect((address, port))
         self.clients[name] = client
         self.do("accept", name)
+        return client
 
     def move(self, name, count=MOVED_BYTES):
         """Send so much that it is moved; the client has read it when this returns."""
@@ -292,6 +296,19 @@ def test_queue_lengths(pair):
     for name in ("moved", "twin"):
         wait_for(lambda: server.do("ioctl", name, SIOCOUTQ)["value"] == 0, "bytes in the queue")
         assert server.do("ioctl", name, SIOCATMARK)["value"] == 0
+
+
+def test_what_a_client_does_not_take_is_in_the_queue(pair):
+    _, server = pair
+    client = server.connect("slow", window=4096)
+    server.move("slow")
+    server.do("file", "slow", 0, UNTAKEN)
+    wait_for(lambda: server.do("ioctl", "slow", SIOCOUTQNSD)["value"] > 0 and
+             server.do("ioctl", "slow", SIOCOUTQ)["value"] > UNTAKEN // 2, "bytes in the queue")
+    left = UNTAKEN
+    while left:
+        left -= len(client.recv(min(left, 65536)))
+    wait_for(lambda: server.do("ioctl", "slow", SIOCOUTQ)["value"] == 0, "no bytes in the queue")
 
 
 def reset_by(client):
