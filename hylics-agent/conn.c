@@ -238,6 +238,7 @@ void conn_rewind(struct agent *a, struct conn *c)
 	c->down_next = c->down_taken;
 	c->peek_at = 0;
 	c->seen_shut = c->seen_close = c->inlining = false;
+	c->inlined = 0;
 }
 
 /* -- ends -- */

@@ -47,6 +47,15 @@ static uint64_t unsaid(const struct conn *c, const struct item *it, uint64_t tol
 	return n > told ? n : told;
 }
 
+/* Bytes the host was given and has not sent: plain ones, and those of a file that is read here. */
+static uint32_t ahead(const struct conn *c)
+{
+	uint64_t inlined = c->inlined > c->down_sent ? c->inlined - c->down_sent : 0;
+	uint64_t all = inlined + c->plain_ahead;
+
+	return all < MOVE_DATA_MAX ? (uint32_t)all : MOVE_DATA_MAX;
+}
+
 static int say_plain(struct agent *a, struct conn *c, const struct item *it, const uint8_t *bytes)
 {
 	uint64_t skip = had(c, it);
@@ -69,12 +78,17 @@ static int say_inline(struct agent *a, struct conn *c, const struct item *it, ui
 	uint64_t from = it->pos + unsaid(c, it, told);
 	uint8_t bytes[MOVE_DATA_MAX];
 	struct move_item m = { .pos = from, .kind = ITEM_DATA, .bytes = bytes };
-	size_t want = MOVE_DATA_MAX - c->plain_ahead;
+	size_t want = MOVE_DATA_MAX - ahead(c);
 	ssize_t n;
 	int rc;
 
 	if (c->inlining && from < c->inlined)
 		return 0;
+	if (want == 0) {
+		c->inlined = from;
+		c->inlining = true;
+		return 0;
+	}
 	if (want > it->pos + it->len - from)
 		want = (size_t)(it->pos + it->len - from);
 	n = pread(it->file ? it->file->fd : it->fd, bytes, want,
@@ -277,7 +291,7 @@ static enum pair_found look(struct agent *a, struct conn *c, struct pair_look *l
 		return PAIR_NOTHING;
 	if (c->seen_shut)
 		return c->pair.hung ? PAIR_CLOSED : PAIR_NOTHING;
-	return pair_look(a, c, MOVE_DATA_MAX - c->plain_ahead, l);
+	return pair_look(a, c, MOVE_DATA_MAX - ahead(c), l);
 }
 
 /* Return: 1: something was said, 0: there is nothing more, -EAGAIN, CONN_GONE */
@@ -318,7 +332,7 @@ static int look_and_say(struct agent *a, struct conn *c)
 /* Ends stand beside the items of the limit. */
 static bool has_room(const struct conn *c)
 {
-	return !c->inlining && !c->seen_close && !c->doom && c->plain_ahead < MOVE_DATA_MAX &&
+	return !c->inlining && !c->seen_close && !c->doom && ahead(c) < MOVE_DATA_MAX &&
 	       c->n_told < HY_ITEMS_MAX;
 }
 

@@ -136,8 +136,10 @@ static uint64_t wait_of(const struct cast_row *c, uint64_t now_ns)
 		return wait_ms;
 	if (!c->blocked)
 		wait_ms = pacing_wait_ms(c->due_ns, now_ns);
-	if (c->told.sent != c->said && said_for_ms + wait_ms > HY_CAST_TELL_MS)
-		wait_ms = said_for_ms < HY_CAST_TELL_MS ? HY_CAST_TELL_MS - said_for_ms : 0;
+	if (c->told.sent != c->said && said_for_ms >= HY_CAST_TELL_MS)
+		wait_ms = 0;
+	else if (c->told.sent != c->said && wait_ms > HY_CAST_TELL_MS - said_for_ms)
+		wait_ms = HY_CAST_TELL_MS - said_for_ms;
 	return wait_ms;
 }
 

@@ -218,6 +218,7 @@ static int conn_handle(void *object, int fd, uint32_t events)
 	}
 	if (events & EPOLLIN) {
 		c->up_ready = true;
+		conn_interest(m, c);	/* whether it can be told is another matter */
 		moves_tell(m, c);
 	}
 	return 0;

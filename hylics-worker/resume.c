@@ -17,6 +17,7 @@
 #include "common/keep.h"
 #include "common/own.h"
 #include "hylics-worker/home.h"
+#include "hylics-worker/items.h"
 #include "hylics-worker/moves.h"
 #include "hylics-worker/up.h"
 #include "tcpmove/image.h"
@@ -58,6 +59,8 @@ static bool fits(struct moves *m, struct conn *c, const struct move_resume *r)
 static void go_on(struct moves *m, struct conn *c)
 {
 	c->known = true;
+	if (!c->close_waits)
+		items_drop(m, c);	/* they are told again, maybe in other pieces */
 	conn_settle(m, c);
 	c->sent_told = c->sent;
 	c->up_ready = true;

@@ -7,6 +7,7 @@ the first is asked once it has been moved, the second (never moved) is asked too
 open PATH			the file to send from
 accept NAME			take the next connection
 file NAME OFFSET N		os.sendfile() until N bytes are accepted
+pieces NAME N SIZE		likewise from 0, so many at a time, waiting where it would block
 get NAME LEVEL OPTION SIZE	getsockopt(): hexadecimal
 set NAME LEVEL OPTION HEX	setsockopt()
 names NAME			addresses, inode and device, domain, protocol
@@ -20,6 +21,7 @@ close NAME			it
 import fcntl
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -70,6 +72,18 @@ class Server:
         at, end = int(offset), int(offset) + int(count)
         while at < end:
             at += os.sendfile(self.socks[name].fileno(), self.file_fd, at, min(end - at, PIECE))
+
+    def pieces(self, name, count, size):
+        """All of it, as an event loop does."""
+        at, end = 0, int(count)
+        room = select.poll()
+        room.register(self.socks[name], select.POLLOUT)
+        while at < end:
+            try:
+                at += os.sendfile(self.socks[name].fileno(), self.file_fd, at,
+                                  min(end - at, int(size)))
+            except BlockingIOError:
+                room.poll()
 
     def get(self, name, level, option, size):
         """An option."""

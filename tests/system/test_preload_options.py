@@ -30,7 +30,7 @@ PIDFD_GETFD = 438
 TCP, IP, SOL = socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.SOL_SOCKET
 SO_MAX_PACING_RATE, SO_COOKIE, TCP_CC_INFO, IP_MTU_DISCOVER, IP_MTU = 47, 57, 26, 10, 14
 SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK = 0x5411, 0x894B, 0x8905
-UNTAKEN = 128 << 10
+UNTAKEN, PIECE = 128 << 10, 70 << 10
 
 
 def number(value):
@@ -296,6 +296,24 @@ def test_queue_lengths(pair):
     for name in ("moved", "twin"):
         wait_for(lambda: server.do("ioctl", name, SIOCOUTQ)["value"] == 0, "bytes in the queue")
         assert server.do("ioctl", name, SIOCATMARK)["value"] == 0
+
+
+def test_a_file_that_has_no_name_any_more(world):
+    """The agent reads it for the host, which is given no more than it takes."""
+    offload, _ = world
+    file = offload.file("gone", FILE_BYTES)
+    content = file.read_bytes()
+    with Server(offload, file) as server:
+        file.unlink()
+        client = server.connect("it")
+        before = offload.counts()
+        server.order("pieces", "it", FILE_BYTES, PIECE)
+        with client.makefile("rb") as stream:
+            assert stream.read(FILE_BYTES) == content
+        assert server.answer().get("errno", 0) == 0
+        client.close()
+    offload.wait_counts(lambda counts: counts["moved"] > before["moved"])
+    assert offload.counts()["resumed"] == before["resumed"]
 
 
 def test_what_a_client_does_not_take_is_in_the_queue(pair):
