@@ -68,7 +68,9 @@ static _Noreturn void be_qemu(const struct run *r, pid_t starter, int tell)
 	sigset_t mask = r->mask_before;
 	int num;
 
+	/* those of a terminal go to all: the guest is told by the power button */
 	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
 	if (inherit_all(r->spec) == 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 &&
 	    sigprocmask(SIG_SETMASK, &mask, NULL) == 0 && getppid() == starter)
 		execvp(r->spec->args->argv[0], r->spec->args->argv);

@@ -141,7 +141,7 @@ int export_open(struct export *x, const struct export_config *cfg, struct hy_err
 		return 0;
 	}
 	*x = (struct export){ .cfg = *cfg, .listener = -1 };
-	x->proc = (struct proc){ .name = "virtiofsd", .ended = ended, .object = x };
+	x->proc = (struct proc){ .name = EXPORT_PROC, .ended = ended, .object = x };
 	x->rest = (struct ev_timer){ .fn = rested, .object = x };
 	runs = proc_take_over(&x->proc, cfg->loop, cfg->dir, e);
 	if (runs < 0)

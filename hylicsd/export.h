@@ -39,6 +39,9 @@ struct export_config {
 	const struct hy_log *log;
 };
 
+/* The name of its virtiofsd, and of that one's mark. */
+#define EXPORT_PROC "virtiofsd"
+
 struct export {
 	struct export_config cfg;
 	int listener;			/* -1: closed */

@@ -174,6 +174,13 @@ static bool read_mark(const struct proc *p, int dir, struct hy_owner *o)
 	return hy_owner_take(&at, o) && *at == '\0' && o->pid <= INT32_MAX;
 }
 
+bool proc_is_left(const struct proc *p, int dir)
+{
+	struct hy_owner o;
+
+	return read_mark(p, dir, &o) && hy_owner_lives(&o);
+}
+
 int proc_take_over(struct proc *p, struct ev_loop *loop, int dir, struct hy_err *e)
 {
 	struct hy_owner o;

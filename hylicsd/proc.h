@@ -57,6 +57,9 @@ int proc_start(struct proc *p, struct ev_loop *loop, const struct proc_spec *s, 
  */
 int proc_take_over(struct proc *p, struct ev_loop *loop, int dir, struct hy_err *e);
 
+/* Whether one is there that could be taken over; @p's name alone is looked at. */
+bool proc_is_left(const struct proc *p, int dir);
+
 /* Send a signal to it; none runs: nothing happens. */
 void proc_signal(const struct proc *p, int signo);
 

@@ -178,9 +178,19 @@ int vm_unmake(struct vm *vm, bool force, struct hy_err *e)
 	return life_unmake(&vm->life, force, e);
 }
 
+/* Of a VM that could not be made again the virtiofsd of another hylicsd may serve still. */
+static bool is_served(const struct vm *vm)
+{
+	const struct proc left = { .name = EXPORT_PROC };
+
+	if (vm->export.listener >= 0)
+		return export_serves(&vm->export);
+	return vm->dir >= 0 && proc_is_left(&left, vm->dir);
+}
+
 int vm_in_use(const struct vm *vm, struct hy_err *e)
 {
-	if (!export_serves(&vm->export))
+	if (!is_served(vm))
 		return 0;
 	return hy_err_set(e, EADDRINUSE, "vm '%s': its guest has the share mounted; stop the VM, "
 			  "or use --force, which takes the share from under it", vm->rec.name);

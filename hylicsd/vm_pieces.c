@@ -89,8 +89,12 @@ static int make_dir(void *object, struct hy_err *e)
 {
 	struct vm *vm = object;
 
-	if (vm->dir < 0 && mkdirat(vm->host->vms, vm->rec.name, DIR_MODE) < 0 && errno != EEXIST)
-		return hy_err_set(e, errno, "'%s'", vm->path);
+	if (vm->dir < 0 && mkdirat(vm->host->vms, vm->rec.name, DIR_MODE) < 0) {
+		if (errno != EEXIST)
+			return hy_err_set(e, errno, "'%s'", vm->path);
+	} else if (vm->dir < 0 && fchmodat(vm->host->vms, vm->rec.name, DIR_MODE, 0) < 0) {
+		return hy_err_set(e, errno, "'%s'", vm->path);	/* whatever the umask is */
+	}
 	return vm_find_dir(vm, e);
 }
 

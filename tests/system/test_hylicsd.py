@@ -193,6 +193,35 @@ def lost(host, name):
     assert "virtiofsd" in why and "started again" in why, why
 
 
+def test_a_guest_of_a_vm_that_cannot_be_made_again_has_its_share(host):
+    vm = host.json("vm", "add", "web1", "--share", "64M")
+    guest = Qemu(vm)
+    host.wait_for_state("web1", "ready")
+    assert host.end(signal.SIGUSR1) == 0
+    host.start("--virtiofsd=/nonexistent")
+    host.wait_for_state("web1", "degraded")
+    done = host.ask("vm", "remove", "web1", check=False)
+    assert done.returncode == 5 and "mounted" in done.stderr, done
+    assert host.end() == 0 and host.mounts()
+    host.start()
+    host.wait_for_state("web1", "ready")
+    assert host.vm("web1")["guest"]
+    guest.close()
+    wait_for(lambda: not host.vm("web1")["guest"], "its guest has gone")
+    host.ask("vm", "remove", "web1")
+
+
+def test_whatever_the_umask_is():
+    before = os.umask(0o077)
+    try:
+        with running() as host:
+            assert host.json("vm", "add", "web1", "--share", "16M")["state"] == "ready"
+            host.ask("vm", "remove", "web1")
+            assert host.nothing_left()
+    finally:
+        os.umask(before)
+
+
 def test_a_guest_that_lost_its_share_is_told(host):
     vm = host.json("vm", "add", "web1", "--share", "64M")
     guest = Qemu(vm)

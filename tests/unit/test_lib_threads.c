@@ -113,7 +113,8 @@ static void stop_and_go_on(void)
 		PROBE_TRY(kill(parent, SIGSTOP));
 		while (!has_state(parent, ") T "))
 			;
-		_exit(kill(parent, SIGCONT) < 0);
+		PROBE_TRY(kill(parent, SIGCONT));
+		_exit(0);
 	}
 	if (probe_join(pid) != 0)
 		probe_bail("stop");
