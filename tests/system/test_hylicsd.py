@@ -15,7 +15,7 @@ import pytest
 from moving import PATIENCE_S, REPEATS, VM_STEPS, Ends, wait_for
 
 from hylab import wakes
-from hylab.hylicsd import running
+from hylab.hylicsd import SOON_S, running
 from hylab.virtiofs import DESCRIPTIONS
 
 MB = 1 << 20
@@ -338,6 +338,24 @@ def test_content_is_kept(host):
     assert done.returncode == 1 and "No space left" in done.stderr, done
     assert host.nothing_left() and not any(host.vms.iterdir())
     assert (host.top / "kept" / "tree" / "big").stat().st_size == 4 * MB
+
+
+def test_a_kept_share_that_has_gone_is_loaded_again(host):
+    keep = host.top / "kept"
+    words = ("--share", "64M", f"--keep={keep}")
+    share = pathlib.Path(host.json("vm", "add", "web1", *words)["share"])
+    (share / "file").write_text("kept")
+    host.ask("vm", "remove", "web1")
+    host.ask("vm", "add", "web1", *words)
+    assert host.end(signal.SIGUSR1) == 0
+    for pid in host.processes():        # a keeper's worker has the share, too
+        os.kill(pid, signal.SIGKILL)
+    subprocess.run(["umount", share], check=True, timeout=SOON_S)
+    host.start()
+    host.wait_for_state("web1", "ready")
+    assert (share / "file").read_text() == "kept"
+    host.ask("vm", "remove", "web1")
+    assert (keep / "tree" / "file").read_text() == "kept"
 
 
 def test_a_share_that_is_there_already_is_kept_from_now_on(host):
