@@ -228,11 +228,12 @@ int pages_let_go(const struct cgroups *c, const char *name, const struct pages_g
 		 uint64_t until_ms, struct hy_err *e)
 {
 	uint64_t left = going->left(going->object);
-	int rc = 0;
+	unsigned int times = 0;
+	int rc;
 
-	for (unsigned int i = 0; i < SQUEEZES && left > going->bytes / ENOUGH && rc == 0; i++) {
+	do {
 		rc = squeeze(c, name, left, going->limit_bytes, until_ms, e);
 		left = going->left(going->object);
-	}
+	} while (rc == 0 && ++times < SQUEEZES && left > going->bytes / ENOUGH);
 	return rc;
 }
