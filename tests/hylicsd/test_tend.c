@@ -374,9 +374,11 @@ static bool has_put_out(void)
 	return w.r.put_out >= 4 && w.r.put_out_bytes >= 4 * MOST;
 }
 
+/* Three; the kernel may take pages of one at once, which then comes in two goes. */
 static bool has_brought_back(void)
 {
-	return w.r.brought_back == wanted_number && w.r.brought_back_bytes >= 2 * MOST;
+	return w.r.brought_back >= 3 && w.r.brought_back_bytes >= 2 * MOST &&
+	       w.r.brought_back_bytes < 4 * MOST && in_memory(LAST) <= FILE_BYTES - MOST;
 }
 
 static void check_out_and_in(void)
@@ -395,7 +397,6 @@ static void check_out_and_in(void)
 	open_file(names[0]);
 	probe_check(wait_for(is_back), "in: a file that was opened is back");
 	probe_check(wait_for(next_are_back), "in: the next two by number as well");
-	wanted_number = 3;
 	probe_check(wait_for(has_brought_back), "in: they are counted, the one behind is not");
 	probe_check(limit_is(LIMIT), "in: the limit is what it was");
 	probe_check(all_are_whole(), "all bytes are right");
