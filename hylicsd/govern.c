@@ -364,6 +364,7 @@ static void take_over(struct vm *vm, uint64_t limit)
 void govern_enter(struct vm *vm)
 {
 	struct cgroup_usage u = { .limit_bytes = CGROUP_NO_LIMIT };
+	uint64_t known = 0;
 
 	vm->host->govern->reserved = 0;		/* it was for this one */
 	be_fresh(vm);
@@ -371,9 +372,9 @@ void govern_enter(struct vm *vm)
 	    u.limit_bytes == CGROUP_NO_LIMIT)
 		return;
 	vm->memory.before = u.limit_bytes;
-	if (is_dynamic(vm) && in_force_before(vm) + HY_VM_OVERHEAD > u.limit_bytes)
-		u.limit_bytes = in_force_before(vm) + HY_VM_OVERHEAD;
-	take_over(vm, u.limit_bytes);
+	if (is_dynamic(vm))
+		known = in_force_before(vm) + HY_VM_OVERHEAD;
+	take_over(vm, known > u.limit_bytes ? known : u.limit_bytes);
 }
 
 void govern_left(struct govern *g)

@@ -125,7 +125,6 @@ struct limit_work {
 static int lower(void *object, struct hy_err *e)
 {
 	const struct limit_work *w = object;
-
 	int rc = job_limit(w->c, w->name, w->bytes, LOWER_MS, e);
 
 	if (rc == -ETIMEDOUT)

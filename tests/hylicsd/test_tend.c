@@ -374,11 +374,10 @@ static bool has_put_out(void)
 	return w.r.put_out >= 4 && w.r.put_out_bytes >= 4 * MOST;
 }
 
-/* Three; the kernel may take pages of one at once, which then comes in two goes. */
 static bool has_brought_back(void)
 {
-	return w.r.brought_back >= 3 && w.r.brought_back_bytes >= 2 * MOST &&
-	       w.r.brought_back_bytes < 4 * MOST && in_memory(LAST) <= FILE_BYTES - MOST;
+	return w.r.brought_back == 3 && w.r.brought_back_bytes >= 2 * MOST &&
+	       in_memory(LAST) <= FILE_BYTES - MOST;
 }
 
 static void check_out_and_in(void)
