@@ -88,13 +88,15 @@ int vm_find_dir(struct vm *vm, struct hy_err *e)
 static int make_dir(void *object, struct hy_err *e)
 {
 	struct vm *vm = object;
+	int rc;
 
-	if (vm->dir < 0 && mkdirat(vm->host->vms, vm->rec.name, DIR_MODE) < 0) {
-		if (errno != EEXIST)
-			return hy_err_set(e, errno, "'%s'", vm->path);
-	} else if (vm->dir < 0 && fchmodat(vm->host->vms, vm->rec.name, DIR_MODE, 0) < 0) {
-		return hy_err_set(e, errno, "'%s'", vm->path);	/* whatever the umask is */
-	}
+	if (vm->dir >= 0)
+		return 0;
+	rc = mkdirat(vm->host->vms, vm->rec.name, DIR_MODE);
+	if (rc == 0)		/* whatever the umask is */
+		rc = fchmodat(vm->host->vms, vm->rec.name, DIR_MODE, 0);
+	if (rc < 0 && errno != EEXIST)
+		return hy_err_set(e, errno, "'%s'", vm->path);
 	return vm_find_dir(vm, e);
 }
 
